@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+@DisplayName("Files: which images are compressed, and where their copies go")
+class FilesTest {
+  @TempDir Path folder;
+
+  private void images(String... names) throws Exception {
+    for (String name : names) {
+      Pictures.write(folder.resolve(name));
+    }
+  }
+
+  private List<String> files(String name) throws Exception {
+    return Program.files(folder.resolve(name));
+  }
+
+  @Test
+  @DisplayName("names with spaces, accents and emoji, .JPG and .jpeg; nothing hidden, no other files")
+  void names() throws Exception {
+    assumeTrue(System.getProperty("sun.jnu.encoding").equals("UTF-8"), "file names are not UTF-8 here");
+    String[] names = {"a b.jpg", "l'été à Liège.jpg", "sunset 🌅.jpg", "UPPER.JPG", "long.jpeg", "日本.jpg", "%s $HOME.jpg"};
+    for (String name : names) {
+      images("IMAGES/" + name);
+    }
+    images("IMAGES/._hidden.jpg", "IMAGES/sub/deeper.jpg", "IMAGES/picture.jpg.txt");
+    Files.writeString(folder.resolve("IMAGES/notes.txt"), "not an image");
+    Program.Result result = Program.run(folder);
+    assertEquals(0, result.status(), result.err());
+    assertEquals(List.of(names).stream().sorted().toList(), files("COMPRESSED_IMAGES"));
+    assertTrue(result.err().contains("sunset 🌅.jpg"), result.err());
+  }
+
+  @Test
+  @DisplayName("--recursive keeps the tree, without hidden folders")
+  void recursive() throws Exception {
+    images("IMAGES/top.jpg", "IMAGES/2024/may/a.jpg", "IMAGES/2025/a.jpg", "IMAGES/.trash/gone.jpg");
+    assertEquals(0, Program.run(folder).status());
+    assertEquals(List.of("top.jpg"), files("COMPRESSED_IMAGES"));
+    Program.Result result = Program.run(folder, "--recursive");
+    assertEquals(0, result.status(), result.err());
+    assertEquals(List.of("2024/may/a.jpg", "2025/a.jpg", "top.jpg"), files("COMPRESSED_IMAGES"));
+  }
+
+  @Test
+  @DisplayName("--update does what is missing or older, and leaves the rest alone")
+  void update() throws Exception {
+    images("IMAGES/done.jpg", "IMAGES/edited.jpg", "IMAGES/new.jpg");
+    assertEquals(0, Program.run(folder).status());
+    FileTime past = FileTime.from(Instant.parse("2001-02-03T04:05:06Z"));
+    Path copies = folder.resolve("COMPRESSED_IMAGES");
+    Files.setLastModifiedTime(folder.resolve("IMAGES/done.jpg"), FileTime.from(past.toInstant().minusSeconds(60)));
+    Files.setLastModifiedTime(copies.resolve("done.jpg"), past);
+    Files.setLastModifiedTime(copies.resolve("edited.jpg"), past);
+    Files.delete(copies.resolve("new.jpg"));
+    Program.Result result = Program.run(folder, "--update");
+    assertEquals(0, result.status(), result.err());
+    assertTrue(result.out().startsWith("3 images (2 compressed, 0 kept, 1 skipped, 0 failed), "), result.out());
+    assertEquals(past, Files.getLastModifiedTime(copies.resolve("done.jpg")));
+    assertTrue(Files.getLastModifiedTime(copies.resolve("edited.jpg")).compareTo(past) > 0);
+    assertEquals(List.of("done.jpg", "edited.jpg", "new.jpg"), files("COMPRESSED_IMAGES"));
+  }
+
+  @Test
+  @DisplayName("--files-from takes a list from a file: those images and no others, blank lines passed over")
+  void filesFromFile() throws Exception {
+    images("IMAGES/a.jpg", "IMAGES/b.jpg", "IMAGES/sub/c.jpg", "elsewhere/d.jpg");
+    Files.writeString(folder.resolve("list"), "IMAGES/a.jpg\n\nIMAGES/sub/c.jpg\r\nelsewhere/d.jpg\nIMAGES/a.jpg\n");
+    Program.Result result = Program.run(folder, "--files-from=list");
+    assertEquals(0, result.status(), result.err());
+    assertEquals(List.of("a.jpg", "elsewhere/d.jpg", "sub/c.jpg"), files("COMPRESSED_IMAGES"));
+    assertTrue(result.out().startsWith("3 images, "), result.out());
+  }
+
+  @Test
+  @DisplayName("--files-from=- takes the list from standard input")
+  void filesFromStandardInput() throws Exception {
+    images("IMAGES/a.jpg", "IMAGES/b.jpg");
+    Program.Result result = Program.run(folder, "IMAGES/b.jpg\n", Program.command("--files-from=-"));
+    assertEquals(0, result.status(), result.err());
+    assertEquals(List.of("b.jpg"), files("COMPRESSED_IMAGES"));
+  }
+
+  @Test
+  @DisplayName("--files-from driven by xargs -P: four processes share one list and one destination")
+  void filesFromXargs() throws Exception {
+    List<String> expected = new ArrayList<>();
+    for (int i = 10; i < 34; i++) {
+      images("IMAGES/" + i + ".jpg");
+      expected.add(i + ".jpg");
+    }
+    Files.writeString(folder.resolve("run.sh"),
+        "printf '%s\\n' \"$@\" | '" + String.join("' '", Program.command("--files-from=-")) + "'\n");
+    Program.Result result = Program.run(folder, "",
+        List.of("sh", "-c", "ls IMAGES/*.jpg | xargs -P4 -n6 sh run.sh"));
+    assertEquals(0, result.status(), result.err());
+    assertEquals(4, result.out().lines().filter(line -> line.startsWith("6 images, ")).count(), result.out());
+    assertEquals(expected, files("COMPRESSED_IMAGES"));
+  }
+
+  @Test
+  @DisplayName("a list's paths that lead out of the source stay inside the destination")
+  void filesFromStaysInside() throws Exception {
+    images("up.jpg", "work/absolute.jpg", "other/same.jpg", "work/IMAGES/in.jpg");
+    Path work = folder.resolve("work");
+    String list = String.join("\n", "../up.jpg", work.resolve("absolute.jpg").toString(), "IMAGES/../../other/same.jpg",
+        "IMAGES/in.jpg");
+    Program.Result result = Program.run(work, list, Program.command("--files-from=-"));
+    assertEquals(0, result.status(), result.err());
+    String absolute = work.resolve("absolute.jpg").toString().substring(1);
+    assertEquals(List.of(absolute, "in.jpg", "other/same.jpg", "up.jpg").stream().sorted().toList(),
+        Program.files(work.resolve("COMPRESSED_IMAGES")));
+  }
+
+  @Test
+  @DisplayName("two images of a list whose copies would be one: the second fails, the first is kept")
+  void filesFromClash() throws Exception {
+    images("x.jpg", "work/x.jpg");
+    Program.Result result = Program.run(folder.resolve("work"), "../x.jpg\nx.jpg\n", Program.command("--files-from=-"));
+    assertEquals(1, result.status());
+    assertEquals(1, result.messages("ERROR").size(), result.err());
+    assertTrue(result.messages("ERROR").getFirst().contains("its copy would replace that of"), result.err());
+    assertEquals(List.of("x.jpg"), Program.files(folder.resolve("work/COMPRESSED_IMAGES")));
+  }
+
+  @Test
+  @DisplayName("a listed file that is missing fails, the others are done")
+  void filesFromMissing() throws Exception {
+    images("IMAGES/a.jpg");
+    Program.Result result =
+        Program.run(folder, "IMAGES/nix.jpg\nIMAGES/a.jpg\n", Program.command("--files-from=-"));
+    assertEquals(1, result.status());
+    assertTrue(result.messages("ERROR").getFirst().contains("nix.jpg failed: no such file"), result.err());
+    assertEquals(List.of("a.jpg"), files("COMPRESSED_IMAGES"));
+    assertTrue(result.out().startsWith("2 images (1 compressed, 0 kept, 0 skipped, 1 failed), "), result.out());
+  }
+
+  @Test
+  @DisplayName("an empty folder is no error: 0 images, and no destination is made")
+  void emptyFolder() throws Exception {
+    Files.createDirectory(folder.resolve("IMAGES"));
+    Program.Result result = Program.run(folder);
+    assertEquals(0, result.status(), result.err());
+    assertTrue(result.out().startsWith("0 images, 0 B -> 0 B, ratio none, in "), result.out());
+    assertFalse(Files.exists(folder.resolve("COMPRESSED_IMAGES")));
+  }
+
+  @Test
+  @DisplayName("a missing folder is wrong usage, and its name is said")
+  void missingFolder() throws Exception {
+    Program.Result result = Program.run(folder, "nowhere");
+    assertEquals(2, result.status());
+    assertEquals("Compress: SOURCE is not a folder: nowhere; see --help", result.err().strip());
+  }
+
+  @Test
+  @DisplayName("what would not get smaller is kept as it was")
+  void kept() throws Exception {
+    byte[] small = Pictures.jpeg(Pictures.picture(200, 200, 1, 7), 0.05f);
+    Files.createDirectory(folder.resolve("IMAGES"));
+    Files.write(folder.resolve("IMAGES/small.jpg"), small);
+    Program.Result result = Program.run(folder, "-q", "90");
+    assertEquals(0, result.status(), result.err());
+    assertTrue(result.out().startsWith("1 image (0 compressed, 1 kept, 0 skipped, 0 failed), "), result.out());
+    assertArrayEquals(small, Files.readAllBytes(folder.resolve("COMPRESSED_IMAGES/small.jpg")));
+  }
+}

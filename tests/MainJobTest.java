@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.awt.image.BufferedImage;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+@DisplayName("The main job: IMAGES into COMPRESSED_IMAGES")
+class MainJobTest {
+  private static final Path IMAGES = Program.project().resolve("IMAGES");
+
+  @TempDir static Path folder;
+  static Path compressed;
+  static Program.Result run;
+
+  @BeforeAll
+  static void compressTheFourImages() throws Exception {
+    Files.createDirectory(folder.resolve("IMAGES"));
+    for (String name : Program.files(IMAGES)) {
+      Files.copy(IMAGES.resolve(name), folder.resolve("IMAGES").resolve(name));
+    }
+    run = Program.run(folder);
+    compressed = folder.resolve("COMPRESSED_IMAGES");
+  }
+
+  @Test
+  @DisplayName("exits with 0, and every image has a compressed copy of its size in pixels")
+  void everyImageHasItsCopy() throws Exception {
+    assertEquals(0, run.status(), run.err());
+    assertEquals(4, Program.files(IMAGES).size());
+    assertEquals(Program.files(IMAGES), Program.files(compressed));
+    for (String name : Program.files(IMAGES)) {
+      BufferedImage copy = ImageIO.read(compressed.resolve(name).toFile());
+      assertEquals("4000x3000", copy.getWidth() + "x" + copy.getHeight());
+    }
+  }
+
+  @Test
+  @DisplayName("logs in the exercise's columns, and nothing else on standard error")
+  void logColumns() {
+    assertEquals(run.err().lines().count(), run.log().size(), run.err());
+    Program.LogLine first = run.log().getFirst();
+    assertEquals("ProcessImages", first.owner());
+    assertEquals("main", first.thread());
+    assertTrue(first.message().matches("4 images in IMAGES, \\d+ cores?, virtual threads"), first.message());
+  }
+
+  @Test
+  @DisplayName("has one thread for each image, named image-1 to image-4")
+  void oneThreadForEachImage() {
+    List<Program.LogLine> images = imageLines();
+    assertEquals(4, images.size(), run.err());
+    assertEquals(
+        Set.of("image-1", "image-2", "image-3", "image-4"),
+        images.stream().map(Program.LogLine::thread).collect(Collectors.toSet()));
+    for (int i = 0; i < 4; i++) {
+      assertTrue(images.get(i).message().startsWith("[" + (i + 1) + "/4] "), images.get(i).message());
+    }
+  }
+
+  @Test
+  @DisplayName("creates the destination once, in one of the image threads")
+  void createsTheDestinationOnce() {
+    List<Program.LogLine> lines =
+        run.log().stream().filter(line -> line.message().equals("created COMPRESSED_IMAGES")).toList();
+    assertEquals(1, lines.size(), run.err());
+    assertEquals("CompressOneImage", lines.getFirst().owner());
+    assertTrue(lines.getFirst().thread().startsWith("image-"), lines.toString());
+  }
+
+  @Test
+  @DisplayName("reports the ratio of the sizes on disk")
+  void ratioOfTheSizesOnDisk() throws Exception {
+    long before = Program.size(IMAGES);
+    long after = Program.size(compressed);
+    String expected =
+        String.format(Locale.ROOT, "4 images, %.2f MB -> %.2f MB, ratio %.3f, in ",
+            before / 1e6, after / 1e6, (double) after / before);
+    assertTrue(run.out().startsWith(expected), run.out());
+    assertTrue(run.out().matches(".* in \\d+\\.\\d\\d s\\R"), run.out());
+    double ratio = (double) after / before;
+    assertTrue(ratio > 0.1 && ratio < 0.3, "not like photographs: " + ratio);
+  }
+
+  @Test
+  @DisplayName("logs for each image its sizes on disk")
+  void sizesOfEachImage() throws Exception {
+    Pattern pattern = Pattern.compile("\\[\\d/4\\] (\\S+) (\\S+ \\S+) -> (\\S+ \\S+) \\((\\S+)\\) in \\d+ ms");
+    for (Program.LogLine line : imageLines()) {
+      Matcher matcher = pattern.matcher(line.message());
+      assertTrue(matcher.matches(), line.message());
+      long before = Files.size(IMAGES.resolve(matcher.group(1)));
+      long after = Files.size(compressed.resolve(matcher.group(1)));
+      assertEquals(String.format(Locale.ROOT, "%.2f MB", before / 1e6), matcher.group(2));
+      assertEquals(String.format(Locale.ROOT, "%.2f MB", after / 1e6), matcher.group(3));
+      assertEquals(String.format(Locale.ROOT, "%.3f", (double) after / before), matcher.group(4));
+    }
+  }
+
+  @Test
+  @DisplayName("works from one file copied alone beside another folder of photographs, with jbang")
+  void copiedAlone() throws Exception {
+    Path alone = Files.createDirectory(folder.resolve("alone"));
+    Files.copy(Program.project().resolve("Compress.java"), alone.resolve("Compress.java"));
+    Pictures.write(alone.resolve("Holiday photos/beach.jpg"));
+    String jbang = Program.project().resolve(".jbang/jbang").toString();
+    Program.Result result = Program.run(alone, "", List.of(jbang, "Compress.java", "Holiday photos", "small"));
+    assertEquals(0, result.status(), result.err());
+    assertEquals(List.of("beach.jpg"), Program.files(alone.resolve("small")));
+  }
+
+  private static List<Program.LogLine> imageLines() {
+    return run.log().stream().filter(line -> line.message().startsWith("[")).toList();
+  }
+}

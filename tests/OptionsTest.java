@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+@DisplayName("The command line")
+class OptionsTest {
+  @TempDir Path folder;
+
+  @ParameterizedTest(name = "{0}: {1}")
+  @DisplayName("wrong usage says what is wrong in one line, exits with 2 and does nothing")
+  @CsvSource(delimiter = '|', textBlock = """
+      --quality=0              | --quality must be from 1 to 100, not 0
+      --quality=101            | --quality must be from 1 to 100, not 101
+      --quality=high           | Invalid value for option '--quality': 'high' is not an int
+      -q                       | Missing required parameter for option '--quality' (1..100)
+      --mode=fast              | expected one of [virtual, platform, sequential] (case-sensitive) but was 'fast'
+      --threads=0              | --threads must be at least 1, not 0
+      --threads=many           | Invalid value for option '--threads': 'many' is not an int
+      --recursive=maybe        | Invalid value for option '--recursive'
+      --update=maybe           | Invalid value for option '--update'
+      --files-from=nowhere.txt | --files-from: cannot read nowhere.txt
+      --turbo                  | Unknown option: '--turbo'
+      IMAGES out more          | Unmatched argument at index 2: 'more'
+      IMAGES/a.jpg             | SOURCE is not a folder: IMAGES/a.jpg
+      IMAGES IMAGES/a.jpg      | DESTINATION is not a folder: IMAGES/a.jpg
+      IMAGES IMAGES            | DESTINATION is SOURCE: the originals would be replaced
+      IMAGES IMAGES/../IMAGES/ | DESTINATION is SOURCE: the originals would be replaced
+      -r IMAGES IMAGES/small   | neither of SOURCE and DESTINATION may be inside the other
+      -r IMAGES .              | neither of SOURCE and DESTINATION may be inside the other
+      """)
+  void wrongUsage(String arguments, String message) throws Exception {
+    Pictures.write(folder.resolve("IMAGES/a.jpg"));
+    Program.Result result = Program.run(folder, arguments.split(" +"));
+    assertEquals(2, result.status(), result.err());
+    assertTrue(result.err().startsWith("Compress: "), result.err());
+    assertTrue(result.err().contains(message), result.err());
+    assertEquals(1, result.err().lines().count(), result.err());
+    assertEquals("", result.out());
+    assertEquals(1, Program.files(folder).size());
+  }
+
+  @Test
+  @DisplayName("--help names every option and the exit statuses, on standard output")
+  void help() throws Exception {
+    Program.Result result = Program.run(folder, "--help");
+    assertEquals(0, result.status());
+    assertEquals("", result.err());
+    for (String word : new String[] {"-q, --quality", "-m, --mode", "-t, --threads", "-r, --recursive", "-u, --update",
+        "--files-from", "-h, --help", "-V, --version", "Exit status:", "SOURCE", "DESTINATION"}) {
+      assertTrue(result.out().contains(word), word);
+    }
+    assertTrue(result.out().lines().allMatch(line -> line.length() <= 100));
+  }
+
+  @Test
+  @DisplayName("--version names the program and the Java that runs it")
+  void version() throws Exception {
+    Program.Result result = Program.run(folder, "--version");
+    assertEquals(0, result.status());
+    assertTrue(result.out().startsWith("Compress 1.0, Java " + System.getProperty("java.version")), result.out());
+  }
+
+  @Test
+  @DisplayName("a higher --quality makes larger files, a lower one smaller files")
+  void quality() throws Exception {
+    Pictures.write(folder.resolve("IMAGES/a.jpg"), 640, 480);
+    long previous = 0;
+    for (String quality : new String[] {"10", "30", "60", "85"}) {
+      assertEquals(0, Program.run(folder, "-q", quality, "IMAGES", "q" + quality).status());
+      long size = Files.size(folder.resolve("q" + quality + "/a.jpg"));
+      assertTrue(size > previous, "quality " + quality + ": " + size + " bytes, before " + previous);
+      previous = size;
+    }
+    assertFalse(previous >= Files.size(folder.resolve("IMAGES/a.jpg")));
+  }
+}

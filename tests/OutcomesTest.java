@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.EnumSource;
+
+@ParameterizedClass(name = "engine {0}")
+@EnumSource
+@DisplayName("Outcomes: no image is lost, and none pretends to be whole")
+class OutcomesTest {
+  private static final int QUALITY = 30;
+
+  private final Compress.Engine engine;
+
+  OutcomesTest(Compress.Engine engine) {
+    this.engine = engine;
+  }
+
+  private byte[] recompress(byte[] jpeg) throws IOException {
+    return Program.recompress(jpeg, QUALITY, engine);
+  }
+
+  private final List<String> wrong = new ArrayList<>(); // all of a test's, as there are hundreds of cases
+
+  @AfterEach
+  void assertNoneWrong() {
+    assertEquals(0, wrong.size(), () -> "\n" + String.join("\n", wrong) + "\n");
+  }
+
+  private void assertFails(byte[] jpeg, String expected, String what) {
+    try {
+      recompress(jpeg);
+      wrong.add(what + ": accepted");
+    } catch (JpegException e) {
+      if (!e.getMessage().matches(expected + ".*") || !isUsersWords(e.getMessage())) {
+        wrong.add(what + ": " + e.getMessage());
+      }
+    } catch (IOException | RuntimeException | Error e) {
+      wrong.add(what + ": " + e);
+    }
+  }
+
+  private static boolean isUsersWords(String message) {
+    return !message.isBlank() && !message.matches(".*(null|Exception|Error|javax?\\.|@[0-9a-f]{4}).*");
+  }
+
+  /** Sound JPEGs of every kind that the engines distinguish. */
+  private static Map<String, byte[]> kinds() throws IOException {
+    BufferedImage picture = Pictures.picture(100, 70, BufferedImage.TYPE_INT_RGB, 3);
+    Map<String, byte[]> kinds = new LinkedHashMap<>();
+    for (String sampling : List.of("221111", "111111", "411111", "11")) {
+      Jpegs.Form form = Jpegs.Form.of(sampling);
+      kinds.put(sampling, Jpegs.encode(picture, form));
+      kinds.put(sampling + " with restarts", Jpegs.encode(picture, form.withRestart(3)));
+      kinds.put(sampling + " in scans", Jpegs.encode(picture, form.inScans()));
+    }
+    kinds.put("progressive", Pictures.jpeg(picture, 0.9f, true));
+    kinds.put("progressive grey", Pictures.jpeg(Pictures.picture(100, 70, BufferedImage.TYPE_BYTE_GRAY, 3), 0.9f, true));
+    kinds.put("RGB", Jpegs.encode(100, Jpegs.rgb(picture), Jpegs.Form.of("111111").withHead(Jpegs.adobe(0))));
+    kinds.put("CMYK", Jpegs.encode(picture, Jpegs.Form.of("11111111").withHead(Jpegs.adobe(0))));
+    // Two that make libjpeg warn before it has read a pixel; of several warnings it gives the first alone.
+    kinds.put("unknown Adobe code", Jpegs.encode(picture, Jpegs.Form.of("221111").withHead(Jpegs.adobe(7))));
+    byte[] jpeg = Jpegs.encode(picture, Jpegs.Form.of("411111"));
+    kinds.put("wrong scan parameters", Jpegs.patched(jpeg, Jpegs.scanData(jpeg) - 3, 0, 0, 0));
+    for (Map.Entry<String, byte[]> kind : kinds.entrySet()) {
+      assertEquals(100, Pictures.decode(Program.recompress(kind.getValue(), QUALITY, Compress.Engine.pixels)).getWidth());
+    }
+    return kinds;
+  }
+
+  @Test
+  @DisplayName("every outcome is counted once, failures say why, leave nothing new and nothing old harmed")
+  void oneOutcomeForEachImage(@TempDir Path folder) throws Exception {
+    byte[] good = Pictures.jpeg(Pictures.picture(320, 240, BufferedImage.TYPE_INT_RGB, 1), 0.9f);
+    byte[] smallest = good;
+    for (byte[] next = recompress(good); next.length < smallest.length; next = recompress(smallest)) {
+      smallest = next;
+    }
+    int frame = Jpegs.frame(good).from();
+    Path png = folder.resolve("picture.png");
+    ImageIO.write(Pictures.picture(40, 30, BufferedImage.TYPE_INT_RGB, 1), "png", png.toFile());
+
+    Map<String, byte[]> sound = new LinkedHashMap<>();
+    sound.put("good.jpg", good);
+    sound.put("kept.jpg", smallest);
+    sound.put("skipped.jpg", good);
+    Map<String, byte[]> faulty = new TreeMap<>();
+    Map<String, String> reasons = new LinkedHashMap<>();
+    add(faulty, reasons, "empty", new byte[0], "empty file");
+    add(faulty, reasons, "text", Jpegs.ascii("This is no image."), "not a JPEG");
+    add(faulty, reasons, "png", Files.readAllBytes(png), "not a JPEG");
+    add(faulty, reasons, "start", Arrays.copyOf(good, 2), "(not a JPEG|truncated)");
+    add(faulty, reasons, "header", Arrays.copyOf(good, frame + 8), "truncated: ");
+    add(faulty, reasons, "half", Arrays.copyOf(good, good.length / 2), "truncated: ");
+    add(faulty, reasons, "zeroed", Jpegs.join(Arrays.copyOf(good, good.length / 2), new byte[good.length / 2]),
+        "(truncated|corrupt): ");
+    add(faulty, reasons, "twelve", Jpegs.patched(good, frame, 0xFF, 0xC1, 0, 17, 12), "not supported: 12 bits");
+    add(faulty, reasons, "arithmetic", Jpegs.patched(good, frame + 1, 0xC9), "not supported: arithmetic");
+    add(faulty, reasons, "lossless", Jpegs.patched(good, frame + 1, 0xC3), "not supported: lossless");
+    add(faulty, reasons, "hierarchical", Jpegs.patched(good, frame + 1, 0xC5), "not supported: hierarchical");
+    add(faulty, reasons, "lines", Jpegs.resized(good, 320, 0), "not supported: a height");
+    add(faulty, reasons, "wide", Jpegs.resized(good, 65_535, 240), "not supported: 65535 x 240");
+    add(faulty, reasons, "flat", Jpegs.resized(good, 0, 240), "corrupt: .* width of 0");
+    Path images = Files.createDirectory(folder.resolve("IMAGES"));
+    Path copies = Files.createDirectory(folder.resolve("COMPRESSED_IMAGES"));
+    for (Map<String, byte[]> files : List.of(sound, faulty)) {
+      for (Map.Entry<String, byte[]> file : files.entrySet()) {
+        Files.write(images.resolve(file.getKey()), file.getValue());
+        Path copy = Files.writeString(copies.resolve(file.getKey()), "older copy of " + file.getKey());
+        boolean skipped = file.getKey().startsWith("skipped");
+        Files.setLastModifiedTime(copy, FileTime.from(Instant.parse(skipped ? "2100-01-01T00:00:00Z" : "2001-01-01T00:00:00Z")));
+      }
+    }
+    Files.createSymbolicLink(images.resolve("dangling.jpg"), Path.of("nowhere.jpg"));
+    reasons.put("dangling.jpg", "no such file");
+    Files.createSymbolicLink(images.resolve("endless.jpg"), Path.of("endless.jpg"));
+    reasons.put("endless.jpg", ".*symbolic links");
+    Files.createDirectory(images.resolve("folder.jpg")); // is no image
+    Files.delete(copies.resolve("half.jpg")); // and has none after the run either
+
+    Program.Result run = Program.run(folder, "--engine=" + engine, "--update");
+    assertEquals(1, run.status(), run.err());
+    int total = sound.size() + reasons.size();
+    assertTrue(run.out().startsWith(total + " images (1 compressed, 1 kept, 1 skipped, " + reasons.size() + " failed), "),
+        run.out());
+    Map<String, String> failures = new TreeMap<>();
+    Pattern pattern = Pattern.compile("\\[\\d+/" + total + "] (\\S+) failed: (.+)");
+    for (String error : run.messages("ERROR")) {
+      Matcher matcher = pattern.matcher(error);
+      assertTrue(matcher.matches(), error);
+      assertEquals(null, failures.put(matcher.group(1), matcher.group(2)), "once");
+    }
+    assertEquals(reasons.keySet().stream().sorted().toList(), List.copyOf(failures.keySet()));
+    reasons.forEach((name, reason) -> {
+      String message = failures.get(name);
+      assertTrue(message.matches(reason + ".*") && isUsersWords(message), name + ": " + message);
+    });
+    assertEquals(run.err().lines().count(), run.log().size(), run.err()); // no stack traces
+    for (String name : Program.files(copies)) {
+      byte[] copy = Files.readAllBytes(copies.resolve(name));
+      switch (name) {
+        case "good.jpg" -> assertArrayEquals(recompress(good), copy);
+        case "kept.jpg" -> assertArrayEquals(smallest, copy);
+        default -> assertEquals("older copy of " + name, new String(copy, "US-ASCII"));
+      }
+    }
+    List<String> left = new ArrayList<>(sound.keySet());
+    left.addAll(faulty.keySet());
+    left.remove("half.jpg");
+    assertEquals(left.stream().sorted().toList(), Program.files(copies));
+  }
+
+  private static void add(Map<String, byte[]> files, Map<String, String> reasons, String name, byte[] jpeg, String reason) {
+    files.put(name + ".jpg", jpeg);
+    reasons.put(name + ".jpg", reason);
+  }
+
+  @Test
+  @DisplayName("an image without the right to read it fails, the others are done")
+  void unreadable(@TempDir Path folder) throws Exception {
+    Pictures.write(folder.resolve("IMAGES/a.jpg"));
+    Path secret = Pictures.write(folder.resolve("IMAGES/secret.jpg"));
+    Pictures.write(folder.resolve("IMAGES/closed/b.jpg"));
+    assertTrue(secret.toFile().setReadable(false) && folder.resolve("IMAGES/closed").toFile().setReadable(false));
+    Program.Result run = Program.run(folder, "", Program.withoutPrivileges(Program.command("-r", "--engine=" + engine)));
+    assertTrue(folder.resolve("IMAGES/closed").toFile().setReadable(true)); // so that it can be deleted
+    assertEquals(1, run.status(), run.err());
+    assertTrue(run.out().startsWith("2 images (1 compressed, 0 kept, 0 skipped, 1 failed), "), run.out());
+    assertEquals(2, run.messages("ERROR").size(), run.err());
+    assertTrue(run.messages("ERROR").stream().anyMatch(line -> line.matches(".*closed cannot be read: permission denied.*")));
+    assertTrue(run.messages("ERROR").stream().anyMatch(line -> line.matches(".* secret.jpg failed: permission denied.*")));
+    assertEquals(List.of("a.jpg"), Program.files(folder.resolve("COMPRESSED_IMAGES")));
+  }
+
+  @Test
+  @DisplayName("an image cut off anywhere fails, whatever its kind")
+  void truncated() throws Exception {
+    for (Map.Entry<String, byte[]> kind : kinds().entrySet()) {
+      byte[] jpeg = kind.getValue();
+      int last = jpeg.length - 3; // all but the end marker, and a byte of the picture
+      for (int length = last; length > 0; length -= length > last - 4 ? 1 : 1 + last / 40) {
+        assertFails(Arrays.copyOf(jpeg, length), "(truncated: |corrupt: |not a JPEG)", kind.getKey() + " of " + length);
+        // The same with an end marker, as some programs close what they could not finish.
+        byte[] closed = Jpegs.join(Arrays.copyOf(jpeg, length), Jpegs.bytes(0xFF, 0xD9));
+        if (length > Jpegs.scanData(jpeg) && !kind.getKey().startsWith("progressive")) {
+          assertFails(closed, "(truncated: |corrupt: )", kind.getKey() + " of " + length + ", closed");
+        }
+      }
+    }
+  }
+
+  @Test
+  @DisplayName("an image with bytes of its picture missing or repeated fails")
+  void missingBytes() throws Exception {
+    for (Map.Entry<String, byte[]> kind : kinds().entrySet()) {
+      byte[] jpeg = kind.getValue();
+      int data = Jpegs.scanData(jpeg);
+      for (int at = data; at < jpeg.length - 300; at += (jpeg.length - data) / 7) {
+        assertFails(Jpegs.spliced(jpeg, at, at + 250), "(truncated|corrupt): ", kind.getKey() + " cut at " + at);
+        byte[] twice = Jpegs.spliced(jpeg, at + 250, at + 250, Arrays.copyOfRange(jpeg, at, at + 250));
+        assertFails(twice, "(truncated|corrupt): ", kind.getKey() + " repeated at " + at);
+      }
+    }
+  }
+
+  @Test
+  @DisplayName("restart markers that are missing, doubled, swapped or strange are damage")
+  void restartMarkers() throws Exception {
+    for (String sampling : List.of("221111", "411111", "11")) {
+      BufferedImage picture = Pictures.picture(100, 70, BufferedImage.TYPE_INT_RGB, 3);
+      byte[] jpeg = Jpegs.encode(picture, Jpegs.Form.of(sampling).withRestart(5));
+      List<Integer> markers = new ArrayList<>();
+      for (int i = Jpegs.scanData(jpeg); i < jpeg.length - 1; i++) {
+        if (jpeg[i] == -1 && (jpeg[i + 1] & 0xF8) == 0xD0) {
+          markers.add(i);
+        }
+      }
+      int a = markers.get(1);
+      int b = markers.get(2);
+      Map<String, byte[]> damaged = new LinkedHashMap<>();
+      damaged.put("missing", Jpegs.spliced(jpeg, a, a + 2));
+      damaged.put("doubled", Jpegs.spliced(jpeg, a, a, jpeg[a], jpeg[a + 1]));
+      damaged.put("wrong number", Jpegs.patched(jpeg, a + 1, 0xD5));
+      damaged.put("interval missing", Jpegs.spliced(jpeg, a, b));
+      damaged.put("intervals swapped", Jpegs.join(Arrays.copyOf(jpeg, a), Arrays.copyOfRange(jpeg, b, b + 40),
+          Arrays.copyOfRange(jpeg, a, b), Arrays.copyOfRange(jpeg, b + 40, jpeg.length)));
+      damaged.put("another marker instead", Jpegs.patched(jpeg, a + 1, 0xC4));
+      damaged.put("no interval declared", Jpegs.spliced(jpeg, Jpegs.find(jpeg, 0xDD).from(), Jpegs.find(jpeg, 0xDD).to()));
+      for (Map.Entry<String, byte[]> entry : damaged.entrySet()) {
+        assertFails(entry.getValue(), "(truncated|corrupt): ", sampling + ": " + entry.getKey());
+      }
+    }
+  }
+
+  @Test
+  @DisplayName("tables that are missing or damaged fail, and so does a component that never comes")
+  void tables() throws Exception {
+    for (Map.Entry<String, byte[]> kind : kinds().entrySet()) {
+      byte[] jpeg = kind.getValue();
+      for (int marker : new int[] {0xDB, 0xC4, 0xC0}) {
+        Jpegs.Segment table = marker == 0xC0 ? Jpegs.frame(jpeg) : Jpegs.find(jpeg, marker);
+        String what = kind.getKey() + " " + Integer.toHexString(marker);
+        if (marker != 0xC4 || !kind.getKey().startsWith("progressive")) { // whose tables may be replaced before use
+          assertFails(Jpegs.spliced(jpeg, table.from(), table.to()), "(truncated|corrupt): ", what + " missing");
+        }
+        assertFails(Jpegs.patched(jpeg, table.from() + 2, 0, 1), "corrupt: ", what + " with a length of 1");
+        assertFails(Jpegs.patched(jpeg, table.from() + 2, 0xFF, 0xFF), "(truncated|corrupt): ", what + " of 64 kB");
+      }
+      Jpegs.Segment codes = Jpegs.find(jpeg, 0xC4);
+      assertFails(Jpegs.patched(jpeg, codes.from() + 5, 3), "corrupt: ", kind.getKey() + " with three codes of one bit");
+      Jpegs.Segment steps = Jpegs.find(jpeg, 0xDB);
+      assertFails(Jpegs.patched(jpeg, steps.from() + 4, 9), "corrupt: ", kind.getKey() + " with a table 9");
+    }
+    byte[] scans = Jpegs.encode(Pictures.picture(100, 70, BufferedImage.TYPE_INT_RGB, 3), Jpegs.Form.of("221111").inScans());
+    List<Integer> starts = new ArrayList<>();
+    for (int i = 2; i < scans.length - 1; i++) {
+      if (scans[i] == -1 && scans[i + 1] == (byte) 0xDA) {
+        starts.add(i);
+      }
+    }
+    assertEquals(3, starts.size());
+    assertFails(Jpegs.spliced(scans, starts.get(2), scans.length - 2), "(truncated|corrupt): ", "third scan missing");
+    assertFails(Jpegs.spliced(scans, starts.get(1), starts.get(2)), "(truncated|corrupt): ", "second scan missing");
+  }
+}

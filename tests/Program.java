@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
+
+/** Runs Compress as a user does: by its command line, in a process of its own. */
+final class Program {
+  /** A line of the log, in its columns. */
+  record LogLine(String time, String owner, String thread, String level, String message) {}
+
+  /** What a run left: its exit status, standard output, standard error. */
+  record Result(int status, String out, String err) {
+    private static final Pattern COLUMNS =
+        Pattern.compile("(\\d\\d:\\d\\d:\\d\\d\\.\\d{3}) (.{16}) (.{12}) (INFO  |WARN  |ERROR ) (.*)");
+
+    /** The lines of the log, less those that are not in its columns. */
+    List<LogLine> log() {
+      return err.lines().map(COLUMNS::matcher).filter(Matcher::matches)
+          .map(m -> new LogLine(m.group(1), m.group(2).strip(), m.group(3).strip(), m.group(4).strip(), m.group(5)))
+          .toList();
+    }
+
+    /** The messages of the log at this level. */
+    List<String> messages(String level) {
+      return log().stream().filter(line -> line.level().equals(level)).map(LogLine::message).toList();
+    }
+  }
+
+  private Program() {}
+
+  /** The project's folder: the tests run in it or below. */
+  static Path project() {
+    Path folder = Path.of("").toAbsolutePath();
+    while (!Files.exists(folder.resolve("Compress.java"))) {
+      folder = folder.getParent();
+    }
+    return folder;
+  }
+
+  /** The command that starts Compress on this JVM, with these arguments. */
+  static List<String> command(String... arguments) {
+    return java(List.of(), arguments);
+  }
+
+  /** The command that starts Compress with these options of the JVM. */
+  static List<String> java(List<String> options, String... arguments) {
+    List<String> command = new ArrayList<>();
+    command.add(ProcessHandle.current().info().command().orElseThrow());
+    command.add("-XX:+UseSerialGC");
+    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
+    command.addAll(options);
+    command.add("Compress");
+    command.addAll(List.of(arguments));
+    return command;
+  }
+
+  /** Runs Compress in this folder. */
+  static Result run(Path folder, String... arguments) throws IOException, InterruptedException {
+    return run(folder, "", command(arguments));
+  }
+
+  /** Runs a command in this folder, with this text on its standard input; fails after two minutes. */
+  static Result run(Path folder, String input, List<String> command) throws IOException, InterruptedException {
+    Path in = Files.writeString(Files.createTempFile("in", ".txt"), input);
+    Path out = Files.createTempFile("out", ".txt");
+    Path err = Files.createTempFile("err", ".txt");
+    try {
+      Process process = new ProcessBuilder(command).directory(folder.toFile())
+          .redirectInput(in.toFile()).redirectOutput(out.toFile()).redirectError(err.toFile()).start();
+      if (!process.waitFor(2, TimeUnit.MINUTES)) {
+        process.destroyForcibly();
+        throw new AssertionError("still running after two minutes: " + command);
+      }
+      return new Result(process.exitValue(), Files.readString(out), Files.readString(err));
+    } finally {
+      for (Path file : List.of(in, out, err)) {
+        Files.delete(file);
+      }
+    }
+  }
+
+  /** A command that runs this one bound by the permissions of files even where the user is root, who is not. */
+  static List<String> withoutPrivileges(List<String> command) throws IOException, InterruptedException {
+    List<String> bound = new ArrayList<>();
+    if (System.getProperty("user.name").equals("root")) {
+      bound.addAll(List.of("setpriv", "--bounding-set", "-dac_override,-dac_read_search"));
+      Assumptions.assumeTrue(succeeds(bound, "true"), "root may read and write everything here");
+    }
+    bound.addAll(command);
+    return bound;
+  }
+
+  /** Whether a command can be run and exits with 0. */
+  static boolean succeeds(List<String> command, String... more) throws InterruptedException {
+    List<String> all = new ArrayList<>(command);
+    all.addAll(List.of(more));
+    try {
+      return new ProcessBuilder(all).redirectOutput(ProcessBuilder.Redirect.DISCARD)
+          .redirectError(ProcessBuilder.Redirect.DISCARD).start().waitFor() == 0;
+    } catch (IOException e) {
+      return false; // there is no such command
+    }
+  }
+
+  /** What the program does with an image's bytes, less reading, waiting and writing. */
+  static byte[] recompress(byte[] jpeg, int quality, Compress.Engine engine) throws IOException {
+    Recompressor.memory(JpegHeader.read(jpeg), jpeg.length, engine);
+    return Recompressor.recompress(jpeg, quality, engine);
+  }
+
+  /** The files below a folder, as sorted paths relative to it; hidden ones too. */
+  static List<String> files(Path folder) throws IOException {
+    if (!Files.exists(folder)) {
+      return List.of();
+    }
+    try (Stream<Path> paths = Files.walk(folder)) {
+      return paths.filter(Files::isRegularFile).map(path -> folder.relativize(path).toString()).sorted().toList();
+    }
+  }
+
+  /** The sum of the sizes of the files below a folder, in bytes. */
+  static long size(Path folder) throws IOException {
+    long size = 0;
+    for (String file : files(folder)) {
+      size += Files.size(folder.resolve(file));
+    }
+    return size;
+  }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.LocalTime;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+@DisplayName("Threads: what the exercise warns of")
+class ThreadsTest {
+  @TempDir Path folder;
+
+  @Test
+  @DisplayName("the three modes make the same files, byte for byte")
+  void modesMakeTheSameFiles() throws Exception {
+    for (int i = 0; i < 6; i++) {
+      Pictures.write(folder.resolve("IMAGES/picture" + i + ".jpg"), 400 + 40 * i, 300);
+    }
+    for (String mode : List.of("virtual", "platform", "sequential")) {
+      Program.Result result = Program.run(folder, "--mode=" + mode, "IMAGES", mode);
+      assertEquals(0, result.status(), result.err());
+    }
+    for (String name : Program.files(folder.resolve("IMAGES"))) {
+      byte[] expected = Files.readAllBytes(folder.resolve("virtual").resolve(name));
+      assertArrayEquals(expected, Files.readAllBytes(folder.resolve("platform").resolve(name)), name);
+      assertArrayEquals(expected, Files.readAllBytes(folder.resolve("sequential").resolve(name)), name);
+    }
+  }
+
+  @Test
+  @DisplayName("every image has a thread of its own in the modes virtual and platform, none in sequential")
+  void threadNames() throws Exception {
+    for (int i = 0; i < 5; i++) {
+      Pictures.write(folder.resolve("IMAGES/picture" + i + ".jpg"));
+    }
+    Set<String> own = Set.of("image-1", "image-2", "image-3", "image-4", "image-5");
+    assertEquals(own, threadsAtWork("virtual"));
+    assertEquals(own, threadsAtWork("platform"));
+    assertEquals(Set.of("main"), threadsAtWork("sequential"));
+  }
+
+  private Set<String> threadsAtWork(String mode) throws Exception {
+    return Program.run(folder, "-m", mode, "IMAGES", mode).log().stream()
+        .filter(line -> line.message().startsWith("["))
+        .map(Program.LogLine::thread)
+        .collect(Collectors.toSet());
+  }
+
+  @Test
+  @DisplayName("the totals stay exact when 10,000 virtual threads add at once")
+  void totalsStayExact() throws Exception {
+    int additions = 100; // by each thread, so that the threads meet
+    CompressionStats stats = new CompressionStats(10_000 * additions);
+    List<Thread> threads = new ArrayList<>();
+    for (int i = 0; i < 10_000; i++) {
+      threads.add(Thread.startVirtualThread(() -> {
+        for (int k = 0; k < additions; k++) {
+          stats.add(Outcome.COMPRESSED, 7, 3);
+        }
+      }));
+    }
+    for (Thread thread : threads) {
+      thread.join();
+    }
+    assertEquals(10_000 * additions, stats.count(Outcome.COMPRESSED));
+    assertEquals(7L * 10_000 * additions, stats.sizeBefore());
+    assertEquals(3L * 10_000 * additions, stats.sizeAfter());
+  }
+
+  @Test
+  @DisplayName("exactly one of 200 threads creates the destination, each of 30 times")
+  void oneThreadCreatesTheDestination() throws Exception {
+    List<String> command = Program.java(List.of(), folder.toString());
+    command.set(command.indexOf("Compress"), FolderRace.class.getName());
+    Program.Result race = Program.run(folder, "", command);
+    assertEquals(0, race.status(), race.err());
+    assertEquals(30, race.err().lines().filter(line -> line.contains("created made-")).count(), race.err());
+  }
+
+  /** In a process of its own, for its log: 200 threads at once want a folder; 30 times, each time another one. */
+  static final class FolderRace {
+    public static void main(String[] arguments) throws Exception {
+      Compress.configureLog();
+      for (int round = 0; round < 30; round++) {
+        Path destination = Path.of(arguments[0], "made-" + round);
+        CountDownLatch gate = new CountDownLatch(1);
+        List<Thread> threads = new ArrayList<>();
+        for (int i = 0; i < 200; i++) {
+          threads.add(Thread.ofPlatform().start(() -> {
+            try {
+              gate.await();
+              CompressOneImage.createFolder(destination);
+            } catch (Exception e) {
+              e.printStackTrace();
+              System.exit(1);
+            }
+          }));
+        }
+        gate.countDown();
+        for (Thread thread : threads) {
+          thread.join();
+        }
+      }
+    }
+  }
+
+  @Test
+  @DisplayName("with --threads=1 images are in work one after another, by default as many at once as there are cores")
+  void threadsBoundTheWork() throws Exception {
+    for (int i = 0; i < 8; i++) {
+      Pictures.write(folder.resolve("IMAGES/picture" + i + ".jpg"), 1200, 900);
+    }
+    assertEquals(0, overlaps(Program.run(folder, "--threads=1", "IMAGES", "one")));
+    if (Runtime.getRuntime().availableProcessors() > 1) {
+      assertTrue(overlaps(Program.run(folder, "IMAGES", "several")) > 0);
+    }
+  }
+
+  /** How many images were begun more than 3 ms before one that was begun earlier had ended, as the log tells it. */
+  private static int overlaps(Program.Result run) {
+    assertEquals(0, run.status(), run.err());
+    List<long[]> times = new ArrayList<>();
+    for (Program.LogLine line : run.log()) {
+      if (line.message().startsWith("[")) {
+        long end = LocalTime.parse(line.time()).toNanoOfDay() / 1_000_000;
+        long duration = Long.parseLong(line.message().replaceAll(".* in (\\d+) ms", "$1"));
+        times.add(new long[] {end - duration, end});
+      }
+    }
+    assertEquals(8, times.size());
+    times.sort(Comparator.comparingLong(time -> time[0]));
+    int overlaps = 0;
+    for (int i = 1; i < times.size(); i++) {
+      overlaps += times.get(i)[0] < times.get(i - 1)[1] - 3 ? 1 : 0;
+    }
+    return overlaps;
+  }
+}
