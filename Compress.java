@@ -839,7 +839,7 @@ final class Memory {
   static int reserve(long bytes) throws JpegException {
     long units = bytes / UNIT + 1;
     if (units > TOTAL) {
-      long heap = (long) (bytes / USABLE / UNIT / 64 + 1) * 64;
+      long heap = (long) (units / USABLE / 0.95 / 64 + 1) * 64; // of -Xmx not all is there to use
       throw new JpegException(Text.format("it needs %s of memory, more than there is; try jbang -R-Xmx%dm Compress.java",
           Text.size(bytes), heap));
     }
@@ -858,16 +858,21 @@ final class Recompressor {
 
   /** How much heap, in bytes, recompressing a JPEG of this header and size takes; an exception if none can do it. */
   static long memory(JpegHeader header, long size, Compress.Engine engine) throws JpegException {
-    if (header.unsupported() != null) {
-      throw new JpegException(header.unsupported());
-    }
-    return PixelEngine.memory(header, size);
+    header.check(size);
+    return byCoefficients(header, engine) ? CoefficientEngine.memory(header, size) : PixelEngine.memory(header, size);
   }
 
   /** The JPEG in another quality, 1 to 100 on libjpeg's scale; throws a JpegException where that cannot be done. */
   static byte[] recompress(byte[] jpeg, int quality, Compress.Engine engine) throws IOException {
     JpegHeader header = JpegHeader.read(jpeg);
-    return PixelEngine.recompress(jpeg, header, quality);
+    header.check(jpeg.length);
+    return byCoefficients(header, engine)
+        ? CoefficientEngine.recompress(jpeg, header, quality)
+        : PixelEngine.recompress(jpeg, header, quality);
+  }
+
+  private static boolean byCoefficients(JpegHeader header, Compress.Engine engine) {
+    return engine == Compress.Engine.auto && CoefficientEngine.takes(header);
   }
 }
 
@@ -876,9 +881,12 @@ final class PixelEngine {
   private PixelEngine() {}
 
   /** The file and its cleaned copy, the pixels (and those of CMYK as read), the file written in chunks and in one. */
-  static long memory(JpegHeader header, long size) {
+  static long memory(JpegHeader header, long size) throws JpegException {
     long pixels = (long) header.width * header.height;
     int bytes = header.components.size() == 4 ? 7 : header.components.size();
+    if (pixels * bytes > Integer.MAX_VALUE) {
+      throw new JpegException(Text.format("not supported: %s of pixels", Text.size(pixels * bytes)));
+    }
     return 2 * size + pixels * bytes + pixels / 2 + (1 << 20);
   }
 
@@ -963,6 +971,13 @@ final class JpegException extends IOException {
   JpegException(String message) {
     super(message);
   }
+
+  /** Throws unless this part of the JPEG is sound. */
+  static void check(boolean sound, String part) throws JpegException {
+    if (!sound) {
+      throw new JpegException("corrupt: " + part);
+    }
+  }
 }
 
 /** The marker codes of T.81 table B.1 that are used here: the byte that follows 0xFF. */
@@ -996,6 +1011,11 @@ final class Marker {
   /** Whether this is application data or a comment: nothing that decoding needs (T.81 B.2.4.5-6). */
   static boolean isRemark(int marker) {
     return (marker >= APP0 && marker <= 0xEF) || marker == COM;
+  }
+
+  /** Whether this is a table that decoding needs, or the restart interval (T.81 B.2.4). */
+  static boolean isTable(int marker) {
+    return marker == DQT || marker == DHT || marker == DRI;
   }
 
   /** Whether this starts a frame, of any process (T.81 table B.1). */
@@ -1162,7 +1182,23 @@ final class JpegHeader {
     return header;
   }
 
-  /** Why no engine can recompress this JPEG, in a user's words, or null where one may. */
+  /** Refuses what no engine can recompress, or what cannot be whole in a file of this size, in bytes. */
+  void check(long size) throws JpegException {
+    if (unsupported() != null) {
+      throw new JpegException(unsupported());
+    }
+    int h = components.stream().mapToInt(Component::h).max().orElse(1);
+    int v = components.stream().mapToInt(Component::v).max().orElse(1);
+    long blocks = 0; // A.2.4, of the components as they are, without what fills their last MCUs up
+    for (Component c : components) {
+      blocks += Math.ceilDiv((long) width * c.h, 8 * h) * Math.ceilDiv((long) height * c.v, 8 * v);
+    }
+    int bits = process == Marker.SOF2 ? 1 : 2; // that a block takes at least
+    if (size * 8 < blocks * bits) {
+      throw new JpegException("truncated: far too short for " + width + " x " + height + " pixels");
+    }
+  }
+
   String unsupported() {
     if (process > 0xC8) {
       return "not supported: arithmetic coding";
@@ -1252,6 +1288,8 @@ final class JpegHeader {
       if (s.marker == Marker.SOS) {
         readScan(s, precision);
         s.end = endOfScan(jpeg, s.end);
+      } else {
+        JpegException.check(ended || Marker.isTable(s.marker) || Marker.isRemark(s.marker), "an unexpected marker");
       }
     }
     for (int[] p : precision) {
@@ -1369,10 +1407,25 @@ final class JpegHeader {
     if (size >= ICC_HEADER
         && size <= profile.length
         && new String(profile, 16, 4, StandardCharsets.ISO_8859_1).equals(space)
-        && new String(profile, 36, 4, StandardCharsets.ISO_8859_1).equals("acsp")) {
+        && new String(profile, 36, 4, StandardCharsets.ISO_8859_1).equals("acsp")
+        && tagsAreWithin(profile, size)) {
       iccProfile = Arrays.copyOf(profile, (int) size); // less what it was padded with
       brokenIcc = false;
     }
+  }
+
+  /** ICC.1 section 7.3: every tag lies within the profile. */
+  private static boolean tagsAreWithin(byte[] profile, long size) {
+    long tags = size < ICC_HEADER + 4 ? size : number(profile, ICC_HEADER, 4, false);
+    if (tags > (size - ICC_HEADER - 4) / 12) {
+      return false;
+    }
+    for (int at = ICC_HEADER + 4; tags > 0; tags--, at += 12) {
+      if (number(profile, at + 4, 4, false) + number(profile, at + 8, 4, false) > size) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /**
@@ -1397,7 +1450,7 @@ final class JpegHeader {
     }
     Segments s = new Segments(jpeg, 2);
     for (s.next(); s.marker != Marker.SOS; s.next()) {
-      if (!Marker.isAlone(s.marker) && !Marker.isRemark(s.marker)) {
+      if (Marker.isTable(s.marker) || Marker.isFrame(s.marker)) {
         out.write(jpeg, s.start - 4, s.end - s.start + 4);
       }
     }
@@ -1507,5 +1560,1487 @@ final class StandardTables {
       steps[k] = Math.clamp((base[ZIGZAG[k]] * percent + 50) / 100, 1, 255);
     }
     return steps;
+  }
+}
+
+/**
+ * A Huffman code for decoding (T.81 annex C and F.2.2.3). A lookup by the next 11 bits gives a
+ * whole coefficient, value bits included, wherever all its bits fit, which is nearly always.
+ *
+ * <p>An entry holds the number of bits it takes (bits 0 to 7), by how much the coefficient index
+ * advances (8 to 15), the magnitude (16 to 30) and the sign (31). END as advance means end of block
+ * (END + r: an end of band run of category r, in progressive scans), INVALID an undefined code.
+ */
+final class HuffmanCode {
+  static final int END = 128;
+  static final int INVALID = 64;
+  static final int BITS = 11; // 8 KB a table: those of a scan stay in the first level cache
+
+  final int[] lookup = new int[1 << BITS]; // entries; 0: more than 11 bits
+  private final char[] codes = new char[1 << BITS]; // length << 8 | symbol; 0: more than 11 bits
+  private final int[] limit = new int[17]; // by length: the first 16 bits beyond its codes
+  private final int[] base = new int[17]; // by length: index of the first symbol less first code
+  private final byte[] symbols;
+  private final boolean dc;
+  private final boolean progressive;
+
+  /** Reads the table whose 16 counts stand at this offset (B.2.4.2), the symbols behind them. */
+  HuffmanCode(byte[] d, int at, int total, boolean dc, boolean progressive) throws JpegException {
+    this.dc = dc;
+    this.progressive = progressive;
+    symbols = Arrays.copyOfRange(d, at + 16, at + 16 + total);
+    for (byte symbol : symbols) {
+      JpegException.check(!dc || (symbol & 0xFF) < 16, "a Huffman table");
+    }
+    int code = 0;
+    int index = 0;
+    for (int length = 1; length <= 16; length++, code <<= 1) {
+      int n = d[at + length - 1] & 0xFF;
+      JpegException.check(code + n < 1 << length, "a Huffman table"); // C.2: all ones is no code
+      base[length] = index - code;
+      for (; n > 0; n--, code++, index++) {
+        fill(code, length, symbols[index] & 0xFF);
+      }
+      limit[length] = code << 16 - length;
+    }
+  }
+
+  private void fill(int code, int length, int symbol) {
+    int shift = BITS - length;
+    for (int i = 0; shift >= 0 && i < 1 << shift; i++) {
+      int prefix = (code << shift) + i;
+      int entry = entry(length, symbol, (long) prefix << 64 - BITS);
+      codes[prefix] = (char) (length << 8 | symbol);
+      lookup[prefix] = (entry & 0xFF) <= BITS ? entry : 0;
+    }
+  }
+
+  /** The entry for the bits that come next, left-aligned; at least 31 of them must be there. */
+  int next(long bits) {
+    int entry = lookup[(int) (bits >>> 64 - BITS)];
+    return entry != 0 ? entry : longer(bits);
+  }
+
+  /** The entry where it is not in the lookup. */
+  int longer(long bits) {
+    int known = codes[(int) (bits >>> 64 - BITS)];
+    if (known != 0) {
+      return entry(known >> 8, known & 0xFF, bits);
+    }
+    int code = (int) (bits >>> 48);
+    for (int length = BITS + 1; length <= 16; length++) {
+      if (code < limit[length]) {
+        return entry(length, symbols[base[length] + (code >> 16 - length)] & 0xFF, bits);
+      }
+    }
+    return INVALID << 8 | 1;
+  }
+
+  /** The entry of a symbol: its value bits, behind the code, extended (F.2.2.1, figure F.12). */
+  private int entry(int length, int symbol, long bits) {
+    int run = dc ? 0 : symbol >> 4;
+    int size = dc ? symbol : symbol & 15;
+    if (size == 0) {
+      boolean end = run == 0 || progressive;
+      return (run == 15 ? 16 : end ? END + run : INVALID) << 8 | length;
+    }
+    int value = (int) (bits << length >>> 64 - size);
+    boolean negative = value >> size - 1 == 0;
+    int magnitude = negative ? (1 << size) - 1 - value : value;
+    return (negative ? 1 << 31 : 0) | magnitude << 16 | run + 1 << 8 | length + size;
+  }
+}
+
+/** The entropy-coded data of a scan (T.81 B.1.1.5, F.2.2), read up to the marker that ends it. */
+final class ScanReader {
+  final int[] kept = new int[64]; // coefficients read: entries, with the index for the low bits
+  int n; // how many
+  int position; // of the next byte to take
+  int row; // MCU row in work, of so many: to say where something is wrong
+  int rows;
+
+  private final byte[] data;
+  private final ByteBuffer buffer; // the same, big endian
+  private final int end;
+  private final int restartInterval; // in MCUs; 0: none
+  private int untilRestart;
+  private int restarts;
+  private long bits; // left-aligned; behind them zeros or bits that will be added once more
+  private int count; // of the bits in it, at most 63
+  private int beyond; // how many of them are zeros that stand for data that is not there
+
+  ScanReader(byte[] data, int position, int end, int restartInterval) {
+    this.data = data;
+    this.buffer = ByteBuffer.wrap(data);
+    this.position = position;
+    this.end = end;
+    this.restartInterval = restartInterval;
+    untilRestart = restartInterval;
+  }
+
+  /** Fills up to at least 56 bits: as many whole bytes as fit, eight looked at together. */
+  private void refill() {
+    if (position <= end - 8) {
+      long eight = buffer.getLong(position);
+      if ((eight & ~eight - 0x0101010101010101L & 0x8080808080808080L) == 0) { // none is 0xFF
+        bits |= eight >>> count;
+        position += 63 - count >> 3;
+        count |= 56;
+        return;
+      }
+    }
+    refillBytewise();
+  }
+
+  private void refillBytewise() {
+    for (; count < 56; count += 8) {
+      int next = position < end ? data[position] & 0xFF : -1;
+      if (next == 0xFF) {
+        boolean stuffed = position + 1 < end && data[position + 1] == 0; // or it is a marker
+        next = stuffed ? 0xFF : -1;
+        position += stuffed ? 1 : 0;
+      }
+      if (next < 0) {
+        beyond += 8;
+      } else {
+        bits |= (long) next << 56 - count;
+        position++;
+      }
+    }
+  }
+
+  /** Takes up to 16 bits. */
+  int take(int n) {
+    if (count < n) {
+      refill();
+    }
+    int value = (int) (bits >>> 1 >>> 63 - n);
+    bits <<= n;
+    count -= n;
+    return value;
+  }
+
+  /** Takes a code and its value. */
+  int next(HuffmanCode code) {
+    refill();
+    int entry = code.next(bits);
+    bits <<= entry; // by its lowest 6 bits
+    count -= entry & 0xFF;
+    return entry;
+  }
+
+  /** Takes the difference of a direct coefficient to the one before (F.2.2.1). */
+  int difference(HuffmanCode code) throws JpegException {
+    int entry = next(code);
+    if (entry >> 8 == HuffmanCode.INVALID) {
+      throw damaged("a code that means nothing");
+    }
+    int sign = entry >> 31;
+    return (entry >>> 16 & 0x7FFF ^ sign) - sign;
+  }
+
+  /**
+   * Takes coefficients behind index k up to an index of 63 at most (F.2.2.2), and keeps those whose
+   * magnitude is over the limit for their index; limits go up to index 207.
+   *
+   * @return the index arrived at: the last one, or END or more if a code ended the block
+   */
+  int coefficients(HuffmanCode code, int[] limit, int k, int to) throws JpegException {
+    int[] lookup = code.lookup;
+    int[] kept = this.kept;
+    int n = 0;
+    int entry;
+    while (true) {
+      refill();
+      long bits = this.bits;
+      int count = this.count;
+      int left = 5; // lookups of 11 bits for which there are bits
+      do { // the hot loop: no calls, and no branch on whether a coefficient is kept
+        entry = lookup[(int) (bits >>> 64 - HuffmanCode.BITS)];
+        bits <<= entry;
+        count -= entry & 0xFF;
+        k += entry >> 8 & 0xFF;
+        kept[n] = entry & 0xFFFF0000 | k;
+        n += limit[k] - (entry >>> 16 & 0x7FFF) >>> 31;
+      } while (k < to && entry != 0 && --left > 0);
+      this.bits = bits;
+      this.count = count;
+      if (entry == 0) {
+        refill();
+        entry = code.longer(this.bits);
+        this.bits <<= entry;
+        this.count -= entry & 0xFF;
+        k += entry >> 8 & 0xFF;
+        kept[n] = entry & 0xFFFF0000 | k;
+        n += limit[k] - (entry >>> 16 & 0x7FFF) >>> 31;
+      }
+      if (k >= to) {
+        break;
+      }
+    }
+    if (k > to && k < HuffmanCode.END) {
+      throw damaged("a code that means nothing");
+    }
+    this.n = n;
+    return k < HuffmanCode.END ? k : entry >> 8;
+  }
+
+  /** Before each MCU: moves behind the restart marker that is due (F.2.1.3.1); true if one was. */
+  boolean restarted() throws JpegException {
+    if (restartInterval == 0 || untilRestart-- > 0) {
+      return false;
+    }
+    untilRestart = restartInterval - 1;
+    boolean there = count >= beyond && count - beyond < 8;
+    skipFill();
+    int marker = Marker.RST0 + (restarts++ & 7);
+    there = there && position + 1 < end && data[position] == -1;
+    if (!there || (data[position + 1] & 0xFF) != marker) {
+      throw damaged("a restart marker is missing");
+    }
+    position += 2;
+    bits = 0;
+    count = 0;
+    beyond = 0;
+    return true;
+  }
+
+  /** After each MCU row: checks that the data has not ended before. */
+  void checkRow() throws JpegException {
+    if (count < beyond) {
+      throw damaged("");
+    }
+  }
+
+  /** After the last MCU: but for a few zero bytes, a marker must be next, or nothing at all. */
+  void checkEnd() throws JpegException {
+    int rest = count - beyond;
+    int pad = rest & 7;
+    boolean clean = rest < 8 || bits << pad >>> 64 - rest + pad == 0;
+    for (int i = 0; i < 8 && position < data.length && data[position] == 0; i++) {
+      position++;
+    }
+    skipFill();
+    int next = position + 1 < data.length ? data[position + 1] & 0xFF : Marker.EOI;
+    boolean marker = position >= data.length || (data[position] == -1 && next != 0);
+    JpegException.check(
+        clean && marker && (next & 0xF8) != Marker.RST0, "stray data behind the picture");
+  }
+
+  private void skipFill() { // B.1.1.2
+    while (position + 1 < data.length && (data[position] & data[position + 1]) == -1) {
+      position++;
+    }
+  }
+
+  /** What is wrong, and where; past the end of the data nothing else is wrong. */
+  JpegException damaged(String what) {
+    String where = " after " + row * 100L / rows + " % of the picture";
+    boolean ended = count < beyond;
+    return new JpegException(
+        ended ? "truncated: the data ends" + where : "corrupt: " + what + "," + where);
+  }
+}
+
+/**
+ * From the quantization steps of the source to those of the copy: each coefficient becomes the
+ * nearest multiple of its new step. Ties go down: they are frequent, steps being small integers,
+ * and rounding them up costs bytes and gains nothing. A coefficient behind two zeros or more must
+ * reach a little more than half a step to become one: it would cost the most bits.
+ */
+final class Requantizer {
+  static final int RUN = 2; // from this many zeros on, the limit is that of rare
+  private static final double ONE = 0.5001; // of a new step: more becomes one
+  private static final double RARE = 0.54;
+  private static final int SHIFT = 19; // of fixed-point numbers
+  private static final int END_LIMIT = 208; // beyond the indices at which blocks end
+
+  /** Limits that nothing passes: for blocks that are not visible. */
+  static final int[] NOTHING = new int[END_LIMIT];
+
+  /** Limits that everything but zero passes. */
+  static final int[] ALL = new int[END_LIMIT];
+
+  static {
+    Arrays.fill(NOTHING, 1 << 15);
+  }
+
+  final int[] target; // steps, in zigzag order
+  final int[] limit = new int[END_LIMIT]; // by index: the largest magnitude that becomes 0
+  final int[] rare = new int[64]; // the same behind zeros
+  private final int[] multiplier = new int[64];
+  private final int[] direct; // by direct coefficient, 0 being in the middle: its new value
+
+  /** For alternating coefficients in fractions of the source's steps: 1 for whole ones. */
+  Requantizer(int[] source, int fraction, int[] target) {
+    this.target = target;
+    for (int k = 0; k < 64; k++) {
+      double ratio = (double) source[k] / (target[k] * fraction);
+      multiplier[k] = (int) Math.round(ratio * (1 << SHIFT));
+      limit[k] = (int) (ONE / ratio);
+      rare[k] = (int) (RARE / ratio);
+    }
+    int most = largest(source);
+    direct = new int[2 * most + 1];
+    for (int i = 0; i < direct.length; i++) {
+      direct[i] = nearest((i - most) * source[0]);
+    }
+  }
+
+  /** No direct coefficient of 8-bit samples is beyond this; there is some room for overshoot. */
+  static int largest(int[] source) {
+    return 2048 / source[0] + 1;
+  }
+
+  /** The new value of the magnitude of an alternating coefficient that passed: 1 to 1023. */
+  int level(int magnitude, int k) {
+    long product = (long) magnitude * multiplier[k] + (1 << SHIFT - 1) - (1 << SHIFT - 7);
+    return (int) Math.min(Math.max(product >> SHIFT, 1), 1023);
+  }
+
+  /** The new value of a direct coefficient. */
+  int direct(int value) {
+    int most = direct.length >> 1;
+    return direct[Math.clamp(value, -most, most) + most];
+  }
+
+  /**
+   * The new value, -1024 to 1023 so that differences fit (F.1.2.1), of a direct coefficient that is
+   * not quantized. In smooth areas it alone makes the samples, an eighth of it, rounded: besides
+   * its own error, the one after that rounding counts.
+   */
+  private int nearest(int value) {
+    int step = target[0];
+    int lower = Math.floorDiv(value, step);
+    int low = lower * step;
+    int high = low + step;
+    int sample = value + 4 >> 3;
+    int lowError = 5 * (value - low) + 12 * Math.abs(sample - (low + 4 >> 3));
+    int highError = 5 * (high - value) + 12 * Math.abs(sample - (high + 4 >> 3));
+    boolean down = lowError == highError ? lower >= 0 : lowError < highError;
+    return Math.clamp(down ? lower : lower + 1, -1024, 1023);
+  }
+}
+
+/**
+ * The symbols of the new scan (T.81 F.1.2), kept until their frequencies, counted here, have given
+ * the best code. A char is a symbol, RRRRSSSS, in the low byte, the value bits of a small one
+ * above, the highest bit set on a block's last. 8 or more value bits follow in a char of their own.
+ */
+final class Symbols {
+  static final int LAST = 0x8000;
+  static final int FULL = LAST | 0x10; // ends a block without end of block code: 63 is not zero
+  static final int END_OF_CHUNK = 0xFF; // no symbol of a direct coefficient
+  private static final int CHUNK = 1 << 15; // chars: memory grows evenly and is never copied
+  private static final int BLOCK = 130; // chars at most
+  private static final char[] SMALL = new char[256]; // for -127 to 127, as sign and magnitude
+
+  static {
+    for (int m = 1; m < 128; m++) {
+      int size = 32 - Integer.numberOfLeadingZeros(m);
+      SMALL[m] = (char) (m << 8 | size);
+      SMALL[m | 128] = (char) ((1 << size) - 1 - m << 8 | size);
+    }
+  }
+
+  final ArrayDeque<char[]> chunks = new ArrayDeque<>();
+  private char[] chunk = new char[0];
+  private int size; // of what is in the chunk
+  private int last; // where the block's last symbol is
+
+  /**
+   * Adds a block of which n coefficients are given that are not requantized yet: sign in bit 31,
+   * magnitude from bit 16, index in the low bits.
+   */
+  void block(Plane plane, int direct, int[] kept, int n) {
+    if (size >= chunk.length - BLOCK) {
+      endChunk();
+      chunk = new char[CHUNK];
+      chunks.add(chunk);
+      size = 0;
+    }
+    int difference = direct - plane.written;
+    plane.written = direct;
+    int sign = difference >> 31;
+    put(0, (difference ^ sign) - sign, sign, plane.dcCounts);
+    int[] counts = plane.acCounts;
+    Requantizer requantizer = plane.requantizer;
+    int before = 0;
+    for (int i = 0; i < n; i++) {
+      int k = kept[i] & 63;
+      int magnitude = kept[i] >>> 16 & 0x7FFF;
+      int zeros = k - before - 1;
+      if (zeros >= Requantizer.RUN) {
+        if (magnitude <= requantizer.rare[k]) {
+          continue;
+        }
+        for (; zeros > 15; zeros -= 16) {
+          chunk[size++] = 0xF0;
+          counts[0xF0]++;
+        }
+      }
+      put(zeros << 4, requantizer.level(magnitude, k), kept[i] >> 31, counts);
+      before = k;
+    }
+    if (before < 63) {
+      chunk[last] |= LAST;
+      counts[0]++;
+    } else {
+      chunk[size++] = FULL;
+    }
+  }
+
+  private void put(int run, int magnitude, int sign, int[] counts) {
+    last = size;
+    if (magnitude < 128) {
+      int symbol = SMALL[magnitude | sign & 128] + run;
+      chunk[size++] = (char) symbol;
+      counts[symbol & 0xFF]++;
+    } else {
+      int bits = 32 - Integer.numberOfLeadingZeros(magnitude);
+      chunk[size++] = (char) (run | bits);
+      chunk[size++] = (char) ((magnitude ^ sign) & (1 << bits) - 1);
+      counts[run | bits]++;
+    }
+  }
+
+  /** Ends the chunk, and after the last block, all. */
+  void endChunk() {
+    if (size < chunk.length) {
+      chunk[size] = END_OF_CHUNK;
+    }
+  }
+}
+
+/** The best Huffman code for counted symbols, of at most 16 bits (T.81 annex K.2). */
+final class OptimalCode {
+  /** By symbol: the code, moved up by the size of its value, << 5 | the bits of both. */
+  final int[] codes = new int[256];
+
+  final long bits; // that all the symbols take, values included
+  private final int[] lengths = new int[64]; // how many codes there are of each
+  private final byte[] symbols = new byte[256]; // by length of code
+  private int total;
+
+  OptimalCode(int[] counts) {
+    int[] size = codeSizes(counts);
+    for (int length = 1; length < lengths.length; length++) { // figure K.4
+      for (int s = 0; s < size.length; s++) {
+        if (size[s] == length) {
+          lengths[length]++;
+          if (s < 256) {
+            symbols[total++] = (byte) s;
+          }
+        }
+      }
+    }
+    limitLengths();
+    long sum = 0;
+    int code = 0;
+    int index = 0;
+    for (int length = 1; length <= 16; length++, code <<= 1) { // annex C
+      for (int n = lengths[length]; n > 0; n--, code++, index++) {
+        int s = symbols[index] & 0xFF;
+        int all = length + (s & 15);
+        codes[s] = code << (s & 15) + 5 | all;
+        sum += (long) counts[s] * all;
+      }
+    }
+    bits = sum;
+  }
+
+  /** Figure K.1; symbol 256, the rarest, keeps the code of all ones free. */
+  private static int[] codeSizes(int[] counts) {
+    long[] frequency = new long[257];
+    frequency[256] = 1;
+    for (int s = 0; s < 256; s++) {
+      frequency[s] = counts[s];
+    }
+    int[] size = new int[257];
+    int[] others = new int[257];
+    Arrays.fill(others, -1);
+    while (true) {
+      int v1 = -1; // least frequent, the highest of equals
+      int v2 = -1; // next
+      for (int s = 0; s < 257; s++) {
+        if (frequency[s] == 0) {
+          continue;
+        } else if (v1 < 0 || frequency[s] <= frequency[v1]) {
+          v2 = v1;
+          v1 = s;
+        } else if (v2 < 0 || frequency[s] <= frequency[v2]) {
+          v2 = s;
+        }
+      }
+      if (v2 < 0) {
+        return size;
+      }
+      frequency[v1] += frequency[v2];
+      frequency[v2] = 0;
+      int end = v1;
+      for (int s = v1; s >= 0; s = others[s]) {
+        size[s]++;
+        end = s;
+      }
+      others[end] = v2;
+      for (int s = v2; s >= 0; s = others[s]) {
+        size[s]++;
+      }
+    }
+  }
+
+  /** Figure K.3: makes codes of more than 16 bits shorter; then drops the code of symbol 256. */
+  private void limitLengths() {
+    for (int i = lengths.length - 1; i > 16; i--) {
+      while (lengths[i] > 0) {
+        int j = i - 2;
+        while (lengths[j] == 0) {
+          j--;
+        }
+        lengths[i] -= 2;
+        lengths[i - 1]++;
+        lengths[j + 1] += 2;
+        lengths[j]--;
+      }
+    }
+    int longest = 16;
+    while (lengths[longest] == 0) {
+      longest--;
+    }
+    lengths[longest]--;
+  }
+
+  /** Writes the table for a DHT segment (B.2.4.2). */
+  void writeTo(ByteArrayOutputStream out) {
+    for (int length = 1; length <= 16; length++) {
+      out.write(lengths[length]);
+    }
+    out.write(symbols, 0, total);
+  }
+}
+
+/** Writes the entropy-coded data of the new scan (T.81 F.1.2.3). */
+final class ScanWriter {
+  private byte[] out;
+  private int position;
+  private long bits; // right-aligned
+  private int count;
+
+  /** Writes behind this head; expects about so many bytes in all. */
+  ScanWriter(byte[] head, long expected) {
+    out = Arrays.copyOf(head, (int) Math.min(expected, Integer.MAX_VALUE / 2));
+    position = head.length;
+  }
+
+  /** Writes the symbols, block i of each MCU with the codes dc[i] and ac[i], and EOI. */
+  byte[] write(Symbols symbols, int[][] dc, int[][] ac) {
+    int i = 0;
+    while (!symbols.chunks.isEmpty()) {
+      char[] chunk = symbols.chunks.poll(); // memory that the output takes over
+      int at = 0;
+      while (at < chunk.length && chunk[at] != Symbols.END_OF_CHUNK) {
+        at = block(chunk, at, dc[i], ac[i]);
+        i = i + 1 == dc.length ? 0 : i + 1;
+      }
+    }
+    put(0x7F, 7); // the last byte is filled up with ones
+    makeRoom();
+    for (; count >= 8; count -= 8) {
+      put((int) (bits >>> count - 8 & 0xFF));
+    }
+    byte[] all = Arrays.copyOf(out, position + 2);
+    all[position] = -1;
+    all[position + 1] = (byte) Marker.EOI;
+    return all;
+  }
+
+  private int block(char[] chunk, int from, int[] dc, int[] ac) {
+    int at = from;
+    int[] codes = dc;
+    while (true) {
+      int symbol = chunk[at++];
+      int code = codes[symbol & 0xFF];
+      int value = (symbol & 15) < 8 ? symbol >> 8 & 0x7F : chunk[at++];
+      put((code >>> 5) + value, code & 31);
+      if (symbol >= Symbols.LAST) {
+        if (symbol != Symbols.FULL) {
+          put(ac[0] >>> 5, ac[0] & 31);
+        }
+        return at;
+      }
+      codes = ac;
+    }
+  }
+
+  private void put(int value, int length) {
+    bits = bits << length | value;
+    count += length;
+    if (count >= 32) {
+      count -= 32;
+      int four = (int) (bits >>> count);
+      makeRoom();
+      if ((four & ~four - 0x01010101 & 0x80808080) == 0) { // none of the bytes is 0xFF
+        out[position] = (byte) (four >> 24);
+        out[position + 1] = (byte) (four >> 16);
+        out[position + 2] = (byte) (four >> 8);
+        out[position + 3] = (byte) four;
+        position += 4;
+      } else {
+        for (int shift = 24; shift >= 0; shift -= 8) {
+          put(four >> shift & 0xFF);
+        }
+      }
+    }
+  }
+
+  private void put(int octet) {
+    out[position++] = (byte) octet;
+    if (octet == 0xFF) {
+      out[position++] = 0; // B.1.1.5
+    }
+  }
+
+  private void makeRoom() {
+    if (position > out.length - 8) {
+      out = Arrays.copyOf(out, out.length + out.length / 8 + 64);
+    }
+  }
+}
+
+/** One component on its way through the engine: where it comes from, what becomes of it. */
+final class Plane {
+  static final int UNSEEN = 99;
+
+  final JpegHeader.Component component;
+  final int h; // sampling factors; 1 where the component is alone in the frame (A.2.2)
+  final int v;
+  final int width; // samples that are visible
+  final int height;
+  final int blocksWide; // that hold visible samples
+  final int blocksHigh;
+
+  int[] steps; // of the source's quantization table
+  int limit; // of the magnitude of direct coefficients, in these steps
+  final int[] low = new int[64]; // lowest bit known of each coefficient (successive approximation)
+
+  short[] band; // coefficients of the MCU rows in work, by block, in zigzag order
+  byte[] ends; // of each block of it: the last coefficient that is not zero
+  int stride; // blocks in a row of it
+
+  Requantizer requantizer;
+  int prediction; // the direct coefficient before, in the source's steps
+  int written; // and in the copy's
+  final int[] dcCounts; // of symbols; shared by components that share a table
+  final int[] acCounts;
+
+  /** A component within MCUs of hMax by vMax blocks of the one that is sampled most. */
+  Plane(JpegHeader header, int index, int hMax, int vMax, int[] dcCounts, int[] acCounts) {
+    component = header.components.get(index);
+    h = Math.min(component.h(), hMax);
+    v = Math.min(component.v(), vMax);
+    width = (header.width * h + hMax - 1) / hMax;
+    height = (header.height * v + vMax - 1) / vMax;
+    blocksWide = width + 7 >> 3;
+    blocksHigh = height + 7 >> 3;
+    this.dcCounts = dcCounts;
+    this.acCounts = acCounts;
+    Arrays.fill(low, UNSEEN);
+  }
+
+  int mcusWide() {
+    return (blocksWide + h - 1) / h;
+  }
+
+  int mcusHigh() {
+    return (blocksHigh + v - 1) / v;
+  }
+}
+
+/**
+ * The way of most photographs: one sequential scan whose blocks already stand in the order of the
+ * copy's. Each block is decoded, requantized and made symbols at once (T.81 F.2).
+ */
+final class StraightScan {
+  private final ScanReader in;
+  private final Symbols symbols;
+
+  StraightScan(ScanReader in, Symbols symbols) {
+    this.in = in;
+    this.symbols = symbols;
+  }
+
+  /** Transcodes all MCUs; the reader is then behind the last. */
+  void run(Plane[] planes, HuffmanCode[] dc, HuffmanCode[] ac) throws JpegException {
+    int wide = planes[0].mcusWide();
+    in.rows = planes[0].mcusHigh();
+    for (in.row = 0; in.row < in.rows; in.row++) {
+      for (int x = 0; x < wide; x++) {
+        if (in.restarted()) {
+          for (Plane plane : planes) {
+            plane.prediction = 0;
+          }
+        }
+        for (int c = 0; c < planes.length; c++) {
+          Plane plane = planes[c];
+          for (int i = 0; i < plane.h * plane.v; i++) {
+            int column = x * plane.h + (plane.h == 1 ? 0 : i & 1);
+            int row = in.row * plane.v + (plane.h == 1 ? i : i >> 1);
+            boolean visible = column < plane.blocksWide && row < plane.blocksHigh;
+            block(plane, dc[c], ac[c], visible);
+          }
+        }
+      }
+      in.checkRow();
+    }
+  }
+
+  /** One block. One that is not visible becomes the cheapest there is, like libjpeg's. */
+  private void block(Plane plane, HuffmanCode dc, HuffmanCode ac, boolean visible)
+      throws JpegException {
+    int value = plane.prediction + in.difference(dc);
+    plane.prediction = value;
+    if (Math.abs(value) > plane.limit) {
+      throw in.damaged("a brightness that cannot be");
+    }
+    Requantizer requantizer = plane.requantizer;
+    in.coefficients(ac, visible ? requantizer.limit : Requantizer.NOTHING, 0, 63);
+    int direct = visible ? requantizer.direct(value) : plane.written;
+    symbols.block(plane, direct, in.kept, in.n);
+  }
+}
+
+/**
+ * A scan whose coefficients are gathered in a band: progressive (T.81 annex G), of one component,
+ * or of blocks in another order than the copy's. All scans of an image are decoded side by side,
+ * one MCU row at a time, so that a band of the image is in memory and never the whole.
+ */
+final class GatheredScan {
+  private final ScanReader in;
+  private final Plane[] planes;
+  private final HuffmanCode[] dc;
+  private final HuffmanCode[] ac;
+  private final boolean progressive;
+  private final int from; // Ss: the first coefficient
+  private final int to; // Se: the last
+  private final boolean refining; // Ah > 0
+  private final int low; // Al: the position of the lowest bit given
+  private int endRun; // EOBRUN: blocks that end here without a code
+  private final int[] predictions = new int[3];
+
+  /** A scan of these components with the Ss, Se, Ah and Al of its header, checked. */
+  GatheredScan(
+      ScanReader in,
+      Plane[] planes,
+      HuffmanCode[] dc,
+      HuffmanCode[] ac,
+      boolean progressive,
+      int[] range) {
+    this.in = in;
+    this.planes = planes;
+    this.dc = dc;
+    this.ac = ac;
+    this.progressive = progressive;
+    from = range[0];
+    to = range[1];
+    refining = range[2] > 0;
+    low = range[3];
+  }
+
+  /** Decodes MCU row y of the frame into row y % rows of the band. */
+  void decodeRow(int y, int rows, int of) throws JpegException {
+    in.row = y;
+    in.rows = of;
+    Plane first = planes[0];
+    boolean alone = planes.length == 1; // then an MCU is one block (A.2.2)
+    int subrows = alone ? Math.min(first.v, first.blocksHigh - y * first.v) : 1;
+    int wide = alone ? first.blocksWide : first.mcusWide();
+    for (int sub = 0; sub < subrows; sub++) {
+      for (int x = 0; x < wide; x++) {
+        if (in.restarted()) {
+          Arrays.fill(predictions, 0);
+          endRun = 0;
+        }
+        if (alone) {
+          block(0, first, (y % rows * first.v + sub) * first.stride + x);
+          continue;
+        }
+        for (int c = 0; c < planes.length; c++) {
+          Plane plane = planes[c];
+          for (int i = 0; i < plane.h * plane.v; i++) {
+            int row = y % rows * plane.v + i / plane.h;
+            block(c, plane, row * plane.stride + x * plane.h + i % plane.h);
+          }
+        }
+      }
+    }
+    in.checkRow();
+  }
+
+  void checkEnd() throws JpegException {
+    in.checkEnd();
+    JpegException.check(endRun == 0, "blocks beyond the picture");
+  }
+
+  private void block(int c, Plane plane, int block) throws JpegException {
+    if (from > 0 && refining) {
+      refine(plane, block);
+    } else if (from > 0) {
+      alternating(plane, ac[0], block);
+    } else if (refining) { // G.1.2.1
+      plane.band[block * 64] |= (short) (in.take(1) << low);
+    } else {
+      predictions[c] += in.difference(dc[c]);
+      if (Math.abs((long) predictions[c] << low) > plane.limit) {
+        throw in.damaged("a brightness that cannot be");
+      }
+      plane.band[block * 64] = (short) (predictions[c] << low);
+      if (!progressive) {
+        alternating(plane, ac[c], block);
+      }
+    }
+  }
+
+  /** A block's coefficients: F.2.2.2 and, where blocks in a row end without code, G.1.2.2. */
+  private void alternating(Plane plane, HuffmanCode code, int block) throws JpegException {
+    if (endRun > 0) {
+      endRun--;
+      return;
+    }
+    int at = in.coefficients(code, Requantizer.ALL, Math.max(from - 1, 0), to);
+    if (at > HuffmanCode.END) {
+      int category = at - HuffmanCode.END;
+      endRun = (1 << category) - 1 + in.take(category);
+    }
+    for (int i = 0; i < in.n; i++) {
+      int entry = in.kept[i];
+      int sign = entry >> 31;
+      int magnitude = Math.min((entry >>> 16 & 0x7FFF) << low, Short.MAX_VALUE);
+      plane.band[block * 64 + (entry & 63)] = (short) ((magnitude ^ sign) - sign);
+    }
+    int end = in.n == 0 ? 0 : in.kept[in.n - 1] & 63;
+    plane.ends[block] = (byte) Math.max(plane.ends[block], end);
+  }
+
+  /** One more bit of the coefficients known, and those that become known with it (G.1.2.3). */
+  private void refine(Plane plane, int block) throws JpegException {
+    short[] band = plane.band;
+    int at = block * 64;
+    int end = plane.ends[block];
+    int k = from;
+    for (; endRun == 0 && k <= to; k++) {
+      int entry = in.next(ac[0]);
+      int advance = entry >> 8 & 0xFF;
+      if (advance >= HuffmanCode.END) {
+        int category = advance - HuffmanCode.END;
+        endRun = (1 << category) + in.take(category);
+        break;
+      }
+      for (int zeros = advance - 1; k <= to; k++) { // zeros to be passed over
+        if (band[at + k] != 0) {
+          correct(band, at + k);
+        } else if (zeros-- == 0) {
+          break;
+        }
+      }
+      int magnitude = entry >>> 16 & 0x7FFF;
+      if (advance == HuffmanCode.INVALID || magnitude > 1 || k > to && magnitude > 0) {
+        throw in.damaged("a code that means nothing");
+      }
+      if (magnitude > 0) {
+        band[at + k] = (short) (entry < 0 ? -1 << low : 1 << low);
+        end = Math.max(end, k);
+      }
+    }
+    plane.ends[block] = (byte) end;
+    if (endRun > 0) {
+      for (int stop = Math.min(to, end); k <= stop; k++) {
+        if (band[at + k] != 0) {
+          correct(band, at + k);
+        }
+      }
+      endRun--;
+    }
+  }
+
+  private void correct(short[] band, int at) {
+    if (in.take(1) != 0) {
+      band[at] += (short) (band[at] < 0 ? -1 << low : 1 << low);
+    }
+  }
+}
+
+/**
+ * Chroma to half its width, its height or both, in the frequency domain. Averaging pairs of samples
+ * is linear, so two neighbouring blocks, each multiplied by a constant matrix, add up to one block.
+ */
+final class ChromaHalver {
+  static final int FRACTION = 16; // results are requantized in sixteenths
+
+  private static final float[] COSINES = new float[64]; // of the DCT (A.3.3): [u * 8 + x]
+  private static final float[][] HALVES = new float[2][64]; // of each half: [v * 8 + u], v to u
+
+  static {
+    for (int u = 0; u < 8; u++) {
+      for (int x = 0; x < 8; x++) {
+        double scale = u == 0 ? Math.sqrt(0.125) : 0.5;
+        COSINES[u * 8 + x] = (float) (scale * Math.cos((2 * x + 1) * u * Math.PI / 16));
+      }
+    }
+    for (int half = 0; half < 2; half++) {
+      for (int i = 0; i < 64; i++) {
+        for (int x = 0; x < 8; x++) { // sample x of the source is in sample x / 2 of this half
+          float from = COSINES[(i >> 3) * 8 + x];
+          HALVES[half][i] += from * COSINES[(i & 7) * 8 + half * 4 + x / 2] / 2;
+        }
+      }
+    }
+  }
+
+  final float[] block = new float[64]; // the result, row by row
+  private final Plane plane;
+  private final int across; // 2: halves the width
+  private final int down; // 2: halves the height
+  private final float[] strip = new float[64]; // halved across, still to be halved down
+  private final float[] samples = new float[256];
+  private final float[] turned = new float[64];
+
+  ChromaHalver(Plane plane, int across, int down) {
+    this.plane = plane;
+    this.across = across;
+    this.down = down;
+  }
+
+  /** Makes the block at this row and column of the copy out of those in the band. */
+  void halve(int row, int column) {
+    if ((column + 1) * 8 * across > plane.width || (row + 1) * 8 * down > plane.height) {
+      atEdge(row, column);
+      return;
+    }
+    Arrays.fill(block, 0);
+    for (int dy = 0; dy < down; dy++) {
+      Arrays.fill(strip, 0);
+      int rows = 0; // of the strip that are not zero, a bit each
+      for (int dx = 0; dx < across; dx++) {
+        rows |= halveAcross(dy * plane.stride + column * across + dx, HALVES[dx]);
+      }
+      halveDown(rows, HALVES[dy]);
+    }
+  }
+
+  private int halveAcross(int index, float[] matrix) {
+    int rows = 0;
+    int end = plane.ends[index];
+    for (int k = 0; k <= end; k++) {
+      int level = plane.band[index * 64 + k];
+      if (level == 0) {
+        continue;
+      }
+      float value = level * plane.steps[k];
+      int place = StandardTables.ZIGZAG[k];
+      int row = place & 56;
+      rows |= 1 << (row >> 3);
+      if (across == 1) {
+        strip[place] = value;
+        continue;
+      }
+      int v = place & 7;
+      for (int u = 0; u < 8; u++) {
+        strip[row + u] += value * matrix[v * 8 + u];
+      }
+    }
+    return rows;
+  }
+
+  private void halveDown(int rows, float[] matrix) {
+    for (int v = 0; v < 8; v++) {
+      if ((rows >> v & 1) == 0) {
+        continue;
+      } else if (down == 1) {
+        System.arraycopy(strip, v * 8, block, v * 8, 8);
+        continue;
+      }
+      for (int u = 0; u < 8; u++) {
+        float factor = matrix[v * 8 + u];
+        for (int x = 0; x < 8; x++) {
+          block[u * 8 + x] += factor * strip[v * 8 + x];
+        }
+      }
+    }
+  }
+
+  /** At the right and lower edges: through samples, the last visible repeated as by libjpeg. */
+  private void atEdge(int row, int column) {
+    int wide = Math.min(8 * across, plane.width - column * 8 * across); // visible
+    int high = Math.min(8 * down, plane.height - row * 8 * down);
+    for (int y = 0; y < high; y += 8) {
+      for (int x = 0; x < wide; x += 8) {
+        int at = (y / 8 * plane.stride + column * across + x / 8) * 64;
+        for (int k = 0; k < 64; k++) {
+          strip[StandardTables.ZIGZAG[k]] = plane.band[at + k] * plane.steps[k];
+        }
+        transform(strip, true);
+        for (int i = 0; i < 64; i++) {
+          samples[(y + i / 8) * 16 + x + i % 8] = strip[i];
+        }
+      }
+    }
+    for (int i = 0; i < 64; i++) {
+      float sum = 0;
+      for (int j = 0; j < across * down; j++) {
+        int x = Math.min(i % 8 * across + j % across, wide - 1);
+        int y = Math.min(i / 8 * down + j / across, high - 1);
+        sum += samples[y * 16 + x];
+      }
+      block[i] = sum / (across * down);
+    }
+    transform(block, false);
+  }
+
+  /** The DCT of a block or its inverse (A.3.3): rows, then columns. */
+  private void transform(float[] b, boolean inverse) {
+    for (int pass = 0; pass < 2; pass++) {
+      for (int i = 0; i < 64; i++) {
+        float sum = 0;
+        for (int j = 0; j < 8; j++) {
+          sum += b[(i & 56) + j] * COSINES[inverse ? j * 8 + (i & 7) : (i & 7) * 8 + j];
+        }
+        turned[(i & 7) * 8 + (i >> 3)] = sum;
+      }
+      System.arraycopy(turned, 0, b, 0, 64);
+    }
+  }
+}
+
+/**
+ * Recompresses a JPEG without ever making pixels: its Huffman codes are decoded, each coefficient
+ * is divided by the new quantization step instead of the old one, and encoded again. Chroma that is
+ * not 4:2:0 becomes so. Damaged data is a JpegException, never a wrong picture.
+ */
+final class CoefficientEngine {
+  private static final int MAX_SCANS = 100; // ten are usual; bounds the work on hostile files
+  private static final int[] UNITS = new int[64];
+
+  static {
+    Arrays.fill(UNITS, 1);
+  }
+
+  private final byte[] jpeg;
+  private final JpegHeader header;
+  private final boolean progressive;
+  private final int quality;
+  private final Plane[] planes;
+  private final int rows; // MCU rows of the source in one of the copy
+  private final int across; // by how much chroma becomes narrower
+  private final int down; // and lower
+  private final Symbols symbols = new Symbols();
+
+  private final int[][] quantization = new int[4][]; // what was defined last, by identifier
+  private final HuffmanCode[] dcCodes = new HuffmanCode[4];
+  private final HuffmanCode[] acCodes = new HuffmanCode[4];
+  private int restartInterval;
+
+  private CoefficientEngine(byte[] jpeg, JpegHeader header, int quality) {
+    this.jpeg = jpeg;
+    this.header = header;
+    this.quality = quality;
+    progressive = header.process == Marker.SOF2;
+    int n = header.components.size();
+    int h = n == 1 ? 1 : header.components.get(0).h();
+    int v = n == 1 ? 1 : header.components.get(0).v();
+    int[][] counts = new int[4][256];
+    planes = new Plane[n];
+    for (int i = 0; i < n; i++) {
+      int table = Math.min(i, 1);
+      planes[i] = new Plane(header, i, h, v, counts[table], counts[2 + table]);
+    }
+    rows = n == 1 ? 1 : 2 / v;
+    across = n == 1 ? 1 : 2 / h;
+    down = n == 1 ? 1 : 2 / v;
+  }
+
+  /** Whether this engine takes such a JPEG: grey, or YCbCr with up to 2x2 luminance blocks. */
+  static boolean takes(JpegHeader header) {
+    if (header.unsupported() != null || header.garbage || header.process > Marker.SOF2) {
+      return false;
+    } else if (header.kind != JpegHeader.Kind.YCBCR) {
+      return header.kind == JpegHeader.Kind.GREY;
+    }
+    JpegHeader.Component y = header.components.get(0);
+    JpegHeader.Component cb = header.components.get(1);
+    JpegHeader.Component cr = header.components.get(2);
+    return y.h() <= 2
+        && y.v() <= 2
+        && cb.h() * cb.v() * cr.h() * cr.v() == 1
+        && y.id() != cb.id()
+        && y.id() != cr.id()
+        && cb.id() != cr.id();
+  }
+
+  /** The bytes of heap that recompressing such a file takes at most, the file itself included. */
+  static long memory(JpegHeader header, long fileBytes) {
+    long blocks = 3L * header.width * header.height / 64;
+    return fileBytes * 5 + blocks * 2 + header.width * 110L + (1 << 20);
+  }
+
+  /**
+   * Recompresses a JPEG that this engine takes. A file that ends before its end of image marker,
+   * but has all of the picture, is taken as whole.
+   *
+   * @param quality 1 to 100, as libjpeg counts
+   * @return a baseline JPEG of the same size in pixels, 4:2:0 or grey
+   * @throws JpegException if a part of the picture is missing or damaged
+   */
+  static byte[] recompress(byte[] jpeg, JpegHeader header, int quality) throws JpegException {
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, quality);
+    engine.checkSize();
+    engine.decode();
+    return engine.encode();
+  }
+
+  /** Declared sizes are not believed: a block takes two bits at least, one if progressive. */
+  private void checkSize() throws JpegException {
+    long blocks = 0;
+    for (Plane plane : planes) {
+      blocks += (long) plane.blocksWide * plane.blocksHigh;
+    }
+    long bits = (jpeg.length - header.firstScan) * 8L;
+    if (bits < (progressive ? blocks : 2 * blocks)) {
+      throw new JpegException(
+          "truncated: far too short for " + header.width + " x " + header.height + " pixels");
+    }
+  }
+
+  /** Goes through the segments; decodes an only scan at once, several side by side. */
+  private void decode() throws JpegException {
+    Segments segments = new Segments(jpeg, 2);
+    List<GatheredScan> scans = new ArrayList<>();
+    boolean ended = false;
+    while (!ended && (scans.isEmpty() || segments.end + 2 <= jpeg.length)) {
+      segments.next();
+      JpegException.check(!segments.garbage, "stray data between its parts");
+      switch (segments.marker) {
+        case Marker.DQT -> readQuantization(segments);
+        case Marker.DHT -> readHuffman(segments);
+        case Marker.DRI -> {
+          JpegException.check(segments.size() == 2, "the restart interval");
+          restartInterval = u16(segments.start);
+        }
+        case Marker.SOS -> {
+          if (readScan(segments, scans)) {
+            return;
+          }
+        }
+        case Marker.EOI -> ended = true;
+        default -> {
+          boolean early = segments.start < header.firstScan; // and so seen by JpegHeader
+          JpegException.check(early || Marker.isRemark(segments.marker), "a misplaced part");
+        }
+      }
+    }
+    for (Plane plane : planes) {
+      JpegException.check(plane.low[0] != Plane.UNSEEN, "a colour component is missing");
+      for (int k = 0; k < 64; k++) {
+        if (plane.low[k] != 0 && !ended) {
+          throw new JpegException("truncated: the last scans are missing");
+        }
+      }
+    }
+    gather(scans);
+  }
+
+  private int u16(int at) {
+    return (jpeg[at] & 0xFF) << 8 | jpeg[at + 1] & 0xFF;
+  }
+
+  /** B.2.4.1. */
+  private void readQuantization(Segments s) throws JpegException {
+    for (int at = s.start; at < s.end; ) {
+      int bytes = 1 + (jpeg[at] >> 4 & 15);
+      int id = jpeg[at++] & 15;
+      JpegException.check(
+          bytes <= 2 && id <= 3 && s.end - at >= 64 * bytes, "a quantization table");
+      int[] steps = new int[64];
+      for (int k = 0; k < 64; k++, at += bytes) {
+        steps[k] = bytes == 1 ? jpeg[at] & 0xFF : u16(at);
+        JpegException.check(steps[k] > 0, "a quantization table");
+      }
+      quantization[id] = steps;
+    }
+  }
+
+  /** B.2.4.2. */
+  private void readHuffman(Segments s) throws JpegException {
+    for (int at = s.start; at < s.end; ) {
+      int kind = jpeg[at] >> 4 & 15; // 0 DC, 1 AC
+      int id = jpeg[at++] & 15;
+      JpegException.check(kind <= 1 && id <= 3 && s.end - at >= 16, "a Huffman table");
+      int total = 0;
+      for (int i = 0; i < 16; i++) {
+        total += jpeg[at + i] & 0xFF;
+      }
+      JpegException.check(total <= 256 && s.end - at >= 16 + total, "a Huffman table");
+      HuffmanCode code = new HuffmanCode(jpeg, at, total, kind == 0, progressive);
+      (kind == 0 ? dcCodes : acCodes)[id] = code;
+      at += 16 + total;
+    }
+  }
+
+  /** Reads a scan's header (B.2.3). True if the scan was all of the picture, and is decoded. */
+  private boolean readScan(Segments s, List<GatheredScan> scans) throws JpegException {
+    int n = s.size() < 1 ? 0 : jpeg[s.start];
+    JpegException.check(
+        n >= 1 && n <= planes.length && s.size() == 4 + 2 * n, "the header of a scan");
+    int[] range = {0, 63, 0, 0}; // Ss, Se, Ah, Al; in sequential scans not looked at, as by libjpeg
+    if (progressive) {
+      int p = s.end - 3;
+      range = new int[] {jpeg[p], jpeg[p + 1], jpeg[p + 2] >> 4 & 15, jpeg[p + 2] & 15};
+      boolean dc = range[0] == 0 && range[1] == 0;
+      boolean ac = range[0] > 0 && range[0] <= range[1] && range[1] < 64 && n == 1;
+      boolean bit = range[2] == 0 ? range[3] <= 13 : range[3] == range[2] - 1;
+      JpegException.check((dc || ac) && bit, "the header of a scan");
+    }
+    Plane[] members = new Plane[n];
+    HuffmanCode[] dc = new HuffmanCode[n];
+    HuffmanCode[] ac = new HuffmanCode[n];
+    int next = 0; // components are in the order of the frame
+    for (int i = 0; i < n; i++, next++) {
+      int id = jpeg[s.start + 1 + 2 * i] & 0xFF;
+      int tables = jpeg[s.start + 2 + 2 * i] & 0xFF;
+      while (next < planes.length && planes[next].component.id() != id) {
+        next++;
+      }
+      JpegException.check(
+          next < planes.length && tables >> 4 < 4 && (tables & 15) < 4, "the header of a scan");
+      members[i] = planes[next];
+      dc[i] = dcCodes[tables >> 4];
+      ac[i] = acCodes[tables & 15];
+      JpegException.check(
+          (dc[i] != null || range[0] + range[2] > 0) && (ac[i] != null || range[1] == 0),
+          "a Huffman table is missing");
+      join(members[i], range);
+    }
+    boolean straight = n == planes.length && !progressive && across * down == 1;
+    int end = straight ? jpeg.length : endOfScan(s.end);
+    ScanReader reader = new ScanReader(jpeg, s.end, end, restartInterval);
+    if (straight) {
+      setTargets();
+      new StraightScan(reader, symbols).run(planes, dc, ac);
+      reader.checkEnd();
+      expectEnd(reader.position);
+      return true;
+    }
+    JpegException.check(scans.size() < MAX_SCANS, "too many scans");
+    scans.add(new GatheredScan(reader, members, dc, ac, progressive, range));
+    s.end = end;
+    return false;
+  }
+
+  /** Checks that a scan of these coefficients is due in a component (G.1.1.1). */
+  private void join(Plane plane, int[] range) throws JpegException {
+    if (plane.steps == null) { // a component keeps the table that it has at its first scan
+      plane.steps = quantization[plane.component.tq()];
+      JpegException.check(plane.steps != null, "a quantization table is missing");
+      plane.limit = Requantizer.largest(plane.steps);
+    }
+    for (int k = range[0]; k <= range[1]; k++) {
+      int due = range[2] == 0 ? Plane.UNSEEN : range[2];
+      JpegException.check(plane.low[k] == due, "scans that contradict each other");
+      plane.low[k] = range[3];
+    }
+  }
+
+  /** The next marker that is not a restart marker. */
+  private int endOfScan(int from) {
+    for (int p = from; p + 1 < jpeg.length; p++) {
+      if (jpeg[p] == -1) {
+        int next = jpeg[p + 1] & 0xFF;
+        if (next != 0 && next != 0xFF && (next & 0xF8) != Marker.RST0) {
+          return p;
+        }
+      }
+    }
+    return jpeg.length;
+  }
+
+  /** Behind the picture stands EOI, or nothing: then every pixel was there. */
+  private void expectEnd(int at) throws JpegException {
+    Segments s = new Segments(jpeg, at);
+    while (s.marker != Marker.EOI && s.end + 2 <= jpeg.length) {
+      s.next();
+      boolean harmless = s.marker == Marker.EOI || Marker.isRemark(s.marker);
+      JpegException.check(harmless && !s.garbage, "stray data behind the picture");
+    }
+  }
+
+  /**
+   * Chooses the new quantization steps: the standard tables at the quality, but nowhere finer than
+   * the source's, which would cost bytes and only make the values less exact. (Halved chroma has
+   * values between the source's steps.)
+   */
+  private void setTargets() {
+    boolean halved = across * down > 1;
+    for (Plane plane : planes) {
+      boolean luminance = plane == planes[0];
+      int[] target = StandardTables.steps(!luminance, quality);
+      for (int k = 0; k < 64 && (luminance || !halved); k++) {
+        int source = luminance ? plane.steps[k] : Math.min(planes[1].steps[k], planes[2].steps[k]);
+        target[k] = Math.min(Math.max(target[k], source), 255);
+      }
+      plane.requantizer =
+          luminance || !halved
+              ? new Requantizer(plane.steps, 1, target)
+              : new Requantizer(UNITS, ChromaHalver.FRACTION, target);
+    }
+  }
+
+  /** Decodes all scans side by side and makes symbols, one MCU row of the copy after the other. */
+  private void gather(List<GatheredScan> scans) throws JpegException {
+    setTargets();
+    int wide = planes[0].mcusWide();
+    int high = planes[0].mcusHigh();
+    ChromaHalver[] halvers = new ChromaHalver[planes.length];
+    for (int c = 0; c < planes.length; c++) {
+      Plane plane = planes[c];
+      plane.stride = wide * plane.h;
+      plane.ends = new byte[plane.stride * plane.v * rows];
+      plane.band = new short[plane.ends.length * 64];
+      halvers[c] = new ChromaHalver(plane, across, down);
+    }
+    for (int y = 0; y < high; ) {
+      for (Plane plane : planes) {
+        Arrays.fill(plane.band, (short) 0);
+        Arrays.fill(plane.ends, (byte) 0);
+      }
+      int row = y / rows;
+      for (int stop = Math.min(y + rows, high); y < stop; y++) {
+        for (GatheredScan scan : scans) {
+          scan.decodeRow(y, rows, high);
+        }
+      }
+      encodeRow(row, halvers);
+    }
+    for (GatheredScan scan : scans) {
+      scan.checkEnd();
+    }
+  }
+
+  private void encodeRow(int row, ChromaHalver[] halvers) {
+    Plane luminance = planes[0];
+    int[] kept = new int[64];
+    int side = planes.length == 1 ? 1 : 2; // of an MCU, in blocks
+    for (int x = 0; x * side < luminance.blocksWide; x++) {
+      for (int i = 0; i < side * side; i++) {
+        int down = i / side;
+        int column = x * side + i % side;
+        if (column < luminance.blocksWide && row * side + down < luminance.blocksHigh) {
+          block(luminance, kept, down * luminance.stride + column);
+        } else {
+          symbols.block(luminance, luminance.written, kept, 0); // the cheapest there is
+        }
+      }
+      for (int c = 1; c < planes.length; c++) {
+        if (across * down == 1) {
+          block(planes[c], kept, x);
+        } else {
+          halvers[c].halve(row, x);
+          block(planes[c], kept, halvers[c].block);
+        }
+      }
+    }
+  }
+
+  private void block(Plane plane, int[] kept, int index) {
+    short[] band = plane.band;
+    int[] limit = plane.requantizer.limit;
+    int at = index * 64;
+    int end = plane.ends[index];
+    int n = 0;
+    for (int k = 1; k <= end; k++) {
+      int value = band[at + k];
+      int sign = value >> 31;
+      int magnitude = (value ^ sign) - sign;
+      kept[n] = sign << 31 | magnitude << 16 | k;
+      n += limit[k] - magnitude >>> 31;
+    }
+    symbols.block(plane, plane.requantizer.direct(band[at]), kept, n);
+  }
+
+  private void block(Plane plane, int[] kept, float[] values) {
+    int[] limit = plane.requantizer.limit;
+    int n = 0;
+    for (int k = 1; k < 64; k++) {
+      float value = values[StandardTables.ZIGZAG[k]];
+      int magnitude = (int) (Math.abs(value) * ChromaHalver.FRACTION);
+      if (magnitude > limit[k]) {
+        kept[n++] = (value < 0 ? 1 << 31 : 0) | Math.min(magnitude, 0x7FFF) << 16 | k;
+      }
+    }
+    symbols.block(plane, plane.requantizer.direct(Math.round(values[0])), kept, n);
+  }
+
+  /** Writes the copy: SOI, JFIF, metadata, tables, frame, the scan, EOI (figure B.2). */
+  private byte[] encode() {
+    symbols.endChunk();
+    int n = planes.length;
+    int tables = Math.min(n, 2); // luminance and chrominance
+    OptimalCode[] dc = new OptimalCode[tables];
+    OptimalCode[] ac = new OptimalCode[tables];
+    ByteArrayOutputStream quantizers = new ByteArrayOutputStream();
+    ByteArrayOutputStream codes = new ByteArrayOutputStream();
+    long bits = 0;
+    for (int t = 0; t < tables; t++) {
+      quantizers.write(t);
+      for (int step : planes[t].requantizer.target) {
+        quantizers.write(step);
+      }
+      dc[t] = new OptimalCode(planes[t].dcCounts);
+      ac[t] = new OptimalCode(planes[t].acCounts);
+      bits += dc[t].bits + ac[t].bits;
+      codes.write(t);
+      dc[t].writeTo(codes);
+      codes.write(0x10 | t);
+      ac[t].writeTo(codes);
+    }
+    ByteArrayOutputStream frame = new ByteArrayOutputStream();
+    ByteArrayOutputStream scan = new ByteArrayOutputStream();
+    int h = header.height;
+    int w = header.width;
+    frame.writeBytes(
+        new byte[] {8, (byte) (h >> 8), (byte) h, (byte) (w >> 8), (byte) w, (byte) n});
+    scan.write(n);
+    for (int i = 0; i < n; i++) {
+      int table = Math.min(i, 1);
+      int sampling = n > 1 && i == 0 ? 0x22 : 0x11;
+      frame.writeBytes(new byte[] {(byte) (i + 1), (byte) sampling, (byte) table});
+      scan.writeBytes(new byte[] {(byte) (i + 1), (byte) (table * 0x11)});
+    }
+    scan.writeBytes(new byte[] {0, 63, 0});
+
+    ByteArrayOutputStream head = new ByteArrayOutputStream();
+    head.write(0xFF);
+    head.write(Marker.SOI);
+    head.writeBytes(JpegHeader.jfif());
+    head.writeBytes(header.metadata());
+    segment(head, Marker.DQT, quantizers);
+    segment(head, Marker.SOF0, frame);
+    segment(head, Marker.DHT, codes);
+    segment(head, Marker.SOS, scan);
+
+    int[][] dcOfBlock = new int[n == 1 ? 1 : 6][];
+    int[][] acOfBlock = new int[n == 1 ? 1 : 6][];
+    for (int i = 0; i < dcOfBlock.length; i++) {
+      dcOfBlock[i] = dc[i / 4].codes;
+      acOfBlock[i] = ac[i / 4].codes;
+    }
+    long expected = head.size() + bits / 8 + bits / 1024 + 64; // some for zeros behind 0xFF
+    return new ScanWriter(head.toByteArray(), expected).write(symbols, dcOfBlock, acOfBlock);
+  }
+
+  private static void segment(ByteArrayOutputStream out, int marker, ByteArrayOutputStream s) {
+    out.write(0xFF);
+    out.write(marker);
+    out.write(s.size() + 2 >> 8);
+    out.write(s.size() + 2);
+    out.writeBytes(s.toByteArray());
   }
 }

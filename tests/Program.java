@@ -116,6 +116,16 @@ final class Program {
     return Recompressor.recompress(jpeg, quality, engine);
   }
 
+  /** What the JPEG becomes when it is recompressed until that saves nothing more: such an image is kept. */
+  static byte[] smallest(byte[] jpeg, int quality, Compress.Engine engine) throws IOException {
+    byte[] smallest = jpeg;
+    for (byte[] next = recompress(jpeg, quality, engine); next.length < smallest.length; ) {
+      smallest = next;
+      next = recompress(smallest, quality, engine);
+    }
+    return smallest;
+  }
+
   /** The files below a folder, as sorted paths relative to it; hidden ones too. */
   static List<String> files(Path folder) throws IOException {
     if (!Files.exists(folder)) {

@@ -324,20 +324,21 @@ class RightPicturesTest {
 
   /** JPEGs whose ICC profile is of no use, by what is wrong with it. */
   private static Map<String, byte[]> brokenProfiles() throws IOException {
-    byte[] profile = profile(ColorSpace.CS_sRGB, 3_000);
-    byte[][] parts = segments(profile, 1_000);
+    byte[] profile = profile(ColorSpace.CS_sRGB, 9_000);
+    byte[][] parts = segments(profile, 3_000);
     Map<String, byte[][]> broken = new LinkedHashMap<>();
     broken.put("a part is missing", new byte[][] {parts[0], parts[2]});
     broken.put("a part comes twice", new byte[][] {parts[0], parts[1], parts[1]});
+    broken.put("a part comes twice, and all are there", new byte[][] {parts[0], parts[1], parts[2], parts[1]});
     broken.put("part 0", new byte[][] {Jpegs.patched(parts[0], 16, 0), parts[1], parts[2]});
     broken.put("wrong number of parts", new byte[][] {Jpegs.patched(parts[0], 17, 2), parts[1], parts[2]});
     broken.put("no parts at all", new byte[][] {Jpegs.segment(0xE2, Jpegs.ascii("ICC_PROFILE\0"))});
-    broken.put("longer than its parts", segments(Jpegs.patched(profile, 0, 1), 1_000));
-    broken.put("shorter than a header", segments(Arrays.copyOf(profile, 100), 1_000));
-    broken.put("no signature", segments(Jpegs.patched(profile, 36, 'x'), 1_000));
-    broken.put("too many tags", segments(Jpegs.patched(profile, 128, 1), 1_000));
-    broken.put("a tag beyond the end", segments(Jpegs.patched(profile, 136, 1), 1_000));
-    broken.put("of another colour space", segments(profile(ColorSpace.CS_GRAY, 0), 1_000));
+    broken.put("longer than its parts", segments(Jpegs.patched(profile, 0, 1), 3_000));
+    broken.put("shorter than a header", segments(Arrays.copyOf(profile, 100), 3_000));
+    broken.put("no signature", segments(Jpegs.patched(profile, 36, 'x'), 3_000));
+    broken.put("too many tags", segments(Jpegs.patched(profile, 128, 1), 3_000));
+    broken.put("a tag beyond the end", segments(Jpegs.patched(profile, 136, 1), 3_000));
+    broken.put("of another colour space", segments(profile(ColorSpace.CS_GRAY, 0), 3_000));
     Map<String, byte[]> jpegs = new LinkedHashMap<>();
     byte[] plain = Pictures.jpeg(Pictures.smooth(48, 32), 0.95f);
     broken.forEach((what, segments) -> jpegs.put(what, Jpegs.with(plain, segments)));
@@ -357,19 +358,21 @@ class RightPicturesTest {
   }
 
   @Test
-  @DisplayName("a broken ICC profile gives a warning that names the image; a kept image keeps all it had")
+  @DisplayName("a broken ICC profile gives a warning that names the image; a kept image is the same to the byte")
   void warnings(@TempDir Path folder) throws Exception {
     Files.createDirectory(folder.resolve("IMAGES"));
     int number = 0;
     for (byte[] jpeg : brokenProfiles().values()) {
       Files.write(folder.resolve("IMAGES/broken" + number++ + ".jpg"), jpeg);
     }
-    byte[] kept = Jpegs.with(Pictures.jpeg(Pictures.picture(500, 400, 1, 7), 0.05f),
+    byte[] turned = Jpegs.with(Pictures.jpeg(Pictures.picture(200, 200, 1, 7), 0.9f),
         Jpegs.exif(ByteOrder.LITTLE_ENDIAN, 6, new byte[0]));
+    byte[] kept = Program.smallest(turned, QUALITY, engine);
+    assertEquals(6, orientation(kept));
     Files.write(folder.resolve("IMAGES/kept.jpg"), kept);
     byte[] sound = Jpegs.with(Pictures.jpeg(Pictures.picture(200, 200, 1, 7), 1f), segments(profile(ColorSpace.CS_sRGB, 0), 1_000));
     Files.write(folder.resolve("IMAGES/sound.jpg"), sound);
-    Program.Result run = Program.run(folder, "--engine=" + engine, "-q", "90");
+    Program.Result run = Program.run(folder, "--engine=" + engine, "-q", "" + QUALITY);
     assertEquals(0, run.status(), run.err());
     assertArrayEquals(kept, Files.readAllBytes(folder.resolve("COMPRESSED_IMAGES/kept.jpg")));
     assertEquals(number, run.messages("WARN").size(), run.err());
@@ -384,7 +387,9 @@ class RightPicturesTest {
   void harmless() throws Exception {
     double[][] rgb = Jpegs.rgb(Pictures.smooth(48, 32));
     for (boolean progressive : new boolean[] {false, true}) {
-      byte[] jpeg = Pictures.jpeg(Pictures.smooth(48, 32), 0.95f, progressive);
+      BufferedImage source = Pictures.smooth(48, 32);
+      byte[] jpeg = progressive ? Pictures.jpeg(source, 0.95f, true)
+          : Jpegs.encode(source, Jpegs.Form.of("221111").withRestart(2));
       byte[] filled = jpeg;
       List<Jpegs.Segment> segments = new ArrayList<>(Jpegs.segments(jpeg));
       Collections.reverse(segments);
@@ -395,7 +400,12 @@ class RightPicturesTest {
       int end = jpeg.length - 2;
       String kind = progressive ? "progressive: " : "sequential: ";
       assertRight(30, rgb, 48, filled, kind + "fill bytes and remarks");
-      assertRight(30, rgb, 48, Jpegs.spliced(jpeg, end, end, Jpegs.bytes(-1, -1)), kind + "fill bytes before the end");
+      byte[] everywhere = jpeg;
+      for (int i = end; i >= Jpegs.scanData(jpeg); i--) {
+        boolean isMarker = jpeg[i] == -1 && jpeg[i + 1] != 0;
+        everywhere = isMarker ? Jpegs.spliced(everywhere, i, i, Jpegs.bytes(-1, -1, -1)) : everywhere;
+      }
+      assertRight(30, rgb, 48, everywhere, kind + "fill bytes between and behind the scans");
       assertRight(30, rgb, 48, Jpegs.join(jpeg, new byte[1000]), kind + "zeros behind the end");
       assertRight(30, rgb, 48, Jpegs.join(jpeg, jpeg), kind + "a second image behind the end");
       assertRight(30, rgb, 48, Arrays.copyOf(jpeg, end), kind + "no end marker");

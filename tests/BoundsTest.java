@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.awt.image.BufferedImage;
+import java.awt.image.DataBufferByte;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Random;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.EnumSource;
+
+@ParameterizedClass(name = "engine {0}")
+@EnumSource
+@DisplayName("Bounds: memory and time, however many and however large the images are")
+class BoundsTest {
+  private static final Path STATUS = Path.of("/proc/self/status");
+
+  private final Compress.Engine engine;
+  @TempDir Path folder;
+
+  BoundsTest(Compress.Engine engine) {
+    this.engine = engine;
+  }
+
+  /** Compress, which at its end says how much memory it had at most. */
+  static final class Peak {
+    public static void main(String[] arguments) {
+      Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+        try {
+          Files.readAllLines(STATUS).stream().filter(line -> line.startsWith("VmHWM")).forEach(System.out::println);
+        } catch (IOException e) {
+          throw new UncheckedIOException(e);
+        }
+      }));
+      Compress.main(arguments);
+    }
+  }
+
+  private Program.Result run(List<String> javaOptions, String... arguments) throws Exception {
+    List<String> command = Program.java(javaOptions, arguments);
+    command.add("--engine=" + engine);
+    if (Files.exists(STATUS)) {
+      command.set(command.indexOf("Compress"), Peak.class.getName());
+    }
+    return Program.run(folder, "", command);
+  }
+
+  /** The most memory that a run had, in megabytes. */
+  private static long peak(Program.Result run) {
+    Matcher matcher = Pattern.compile("VmHWM:\\s+(\\d+) kB").matcher(run.out());
+    assumeTrue(matcher.find(), "no /proc here");
+    return Long.parseLong(matcher.group(1)) / 1_000;
+  }
+
+  private void images(int count, byte[] jpeg) throws IOException {
+    Files.createDirectories(folder.resolve("IMAGES"));
+    for (int i = 0; i < count; i++) {
+      Files.write(folder.resolve("IMAGES/image" + i + ".jpg"), jpeg);
+    }
+  }
+
+  /** A JPEG of nothing but noise: as large in bytes as a JPEG of its size in pixels gets. */
+  private static byte[] noise(int width, int height) throws IOException {
+    BufferedImage picture = new BufferedImage(width, height, BufferedImage.TYPE_3BYTE_BGR);
+    new Random(1).nextBytes(((DataBufferByte) picture.getRaster().getDataBuffer()).getData());
+    return Pictures.jpeg(picture, 0.97f);
+  }
+
+  /** A JPEG of one colour that is RGB and so has to go by way of its pixels: large in pixels, small in bytes. */
+  private static byte[] flat(int width, int height) throws IOException {
+    byte[] jpeg = Pictures.jpeg(new BufferedImage(width, height, BufferedImage.TYPE_3BYTE_BGR), 0.9f);
+    return Jpegs.spliced(jpeg, 2, Jpegs.find(jpeg, 0xE0).to(), Jpegs.adobe(0));
+  }
+
+  @Test
+  @DisplayName("images that together need more memory than there is wait for each other")
+  void waitForEachOther() throws Exception {
+    images(8, noise(1_600, 1_200));
+    Program.Result run = run(List.of("-Xmx40m"), "-t", "8", "-m", "platform"); // virtual ones take turns on the cores
+    assertEquals(0, run.status(), run.err());
+    assertTrue(run.out().startsWith("8 images, "), run.out());
+    assertEquals(8, Program.files(folder.resolve("COMPRESSED_IMAGES")).size());
+  }
+
+  @Test
+  @DisplayName("one that never fits fails with what it needs and what to do; doing that is enough")
+  void neverFits() throws Exception {
+    images(1, flat(5_000, 4_480)); // needs just less than 128 MB of heap: the harder case for the advice
+    Program.Result run = run(List.of("-Xmx64m"));
+    assertEquals(1, run.status(), run.err());
+    Matcher advice = Pattern.compile("image0\\.jpg failed: it needs (\\S+ MB) of memory, .* jbang -R-Xmx(\\d+)m ")
+        .matcher(run.messages("ERROR").getFirst());
+    assertTrue(advice.find(), run.err());
+    assertTrue(Integer.parseInt(advice.group(2)) <= 256, advice.group());
+    Program.Result again = run(List.of("-Xmx" + advice.group(2) + "m"));
+    assertEquals(0, again.status(), again.err());
+  }
+
+  @Test
+  @DisplayName("a file of 100 kB that declares 65,500 x 65,500 pixels fails at once, and takes no memory")
+  void declaredSize() throws Exception {
+    byte[] jpeg = Pictures.jpeg(Pictures.picture(640, 480, BufferedImage.TYPE_INT_RGB, 1), 0.95f);
+    byte[] progressive = Pictures.jpeg(Pictures.picture(640, 480, BufferedImage.TYPE_INT_RGB, 1), 0.95f, true);
+    images(2, jpeg);
+    long usual = peak(run(List.of()));
+    int number = 0;
+    for (int size : new int[] {20_000, 40_000, 65_500}) {
+      Files.write(folder.resolve("IMAGES/bomb" + number++ + ".jpg"), Jpegs.resized(jpeg, size, size));
+      Files.write(folder.resolve("IMAGES/bomb" + number++ + ".jpg"), Jpegs.resized(progressive, size, size));
+    }
+    long start = System.nanoTime();
+    Program.Result run = run(List.of());
+    assertTrue(System.nanoTime() - start < 20_000_000_000L, "takes its time");
+    assertEquals(1, run.status());
+    assertTrue(run.out().startsWith("8 images (2 compressed, 0 kept, 0 skipped, 6 failed), "), run.out());
+    assertTrue(run.messages("ERROR").stream().allMatch(line -> line.matches(".*bomb\\d\\.jpg failed: (truncated|it needs).*")),
+        run.err());
+    assertTrue(peak(run) < usual + 40, peak(run) + " MB, without them " + usual + " MB");
+  }
+
+  @Test
+  @DisplayName("1,000 tiny images pass in 20 MB of heap")
+  void manyTinyImages() throws Exception {
+    images(1_000, Pictures.jpeg(Pictures.smooth(64, 64), 0.9f));
+    Program.Result run = run(List.of("-Xmx20m"));
+    assertEquals(0, run.status(), run.err());
+    assertTrue(run.out().startsWith("1000 images, "), run.out());
+    assertTrue(peak(run) < 180, peak(run) + " MB");
+  }
+}
