@@ -1845,13 +1845,10 @@ final class ScanReader {
 /**
  * From the quantization steps of the source to those of the copy: each coefficient becomes the
  * nearest multiple of its new step. Ties go down: they are frequent, steps being small integers,
- * and rounding them up costs bytes and gains nothing. A coefficient behind two zeros or more must
- * reach a little more than half a step to become one: it would cost the most bits.
+ * and rounding them up costs bytes and gains nothing.
  */
 final class Requantizer {
-  static final int RUN = 2; // from this many zeros on, the limit is that of rare
   private static final double ONE = 0.5001; // of a new step: more becomes one
-  private static final double RARE = 0.54;
   private static final int SHIFT = 19; // of fixed-point numbers
   private static final int END_LIMIT = 208; // beyond the indices at which blocks end
 
@@ -1867,7 +1864,6 @@ final class Requantizer {
 
   final int[] target; // steps, in zigzag order
   final int[] limit = new int[END_LIMIT]; // by index: the largest magnitude that becomes 0
-  final int[] rare = new int[64]; // the same behind zeros
   private final int[] multiplier = new int[64];
   private final int[] direct; // by direct coefficient, 0 being in the middle: its new value
 
@@ -1878,7 +1874,6 @@ final class Requantizer {
       double ratio = (double) source[k] / (target[k] * fraction);
       multiplier[k] = (int) Math.round(ratio * (1 << SHIFT));
       limit[k] = (int) (ONE / ratio);
-      rare[k] = (int) (RARE / ratio);
     }
     int most = largest(source);
     direct = new int[2 * most + 1];
@@ -1970,14 +1965,9 @@ final class Symbols {
       int k = kept[i] & 63;
       int magnitude = kept[i] >>> 16 & 0x7FFF;
       int zeros = k - before - 1;
-      if (zeros >= Requantizer.RUN) {
-        if (magnitude <= requantizer.rare[k]) {
-          continue;
-        }
-        for (; zeros > 15; zeros -= 16) {
-          chunk[size++] = 0xF0;
-          counts[0xF0]++;
-        }
+      for (; zeros > 15; zeros -= 16) {
+        chunk[size++] = 0xF0;
+        counts[0xF0]++;
       }
       put(zeros << 4, requantizer.level(magnitude, k), kept[i] >> 31, counts);
       before = k;

@@ -132,7 +132,7 @@ class BoundsTest {
   @Test
   @DisplayName("1,000 tiny images pass in 20 MB of heap")
   void manyTinyImages() throws Exception {
-    images(1_000, Pictures.jpeg(Pictures.smooth(64, 64), 0.9f));
+    images(1_000, Pictures.jpeg(Pictures.smooth(100, 100), 0.9f));
     Program.Result run = run(List.of("-Xmx20m"));
     assertEquals(0, run.status(), run.err());
     assertTrue(run.out().startsWith("1000 images, "), run.out());

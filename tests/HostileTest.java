@@ -29,7 +29,7 @@ class HostileTest {
   private static final int THREADS = 2;
   private static final long MEMORY = 24 << 20; // bytes: what would take more is left out, for the time's sake
   private static final long TIME = 20_000_000_000L; // nanoseconds for one; it takes less than a millisecond
-  private static final long GROWTH = 16 << 20; // bytes
+  private static final long GROWTH = 4 << 20; // bytes
 
   private static final List<byte[]> SOURCES = sources();
 
