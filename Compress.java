@@ -244,7 +244,8 @@ final class CompressOneImage implements Runnable {
         LOG.info("%s %s is up to date", stats.add(Outcome.SKIPPED, 0, 0), file.name());
         return;
       }
-      int share = Memory.reserve(file.memory(options.engine)); // a second semaphore: large images wait for each other
+      int share = Memory.reserve(file.memory(options)); // a second semaphore: large images wait for each other
+      started = System.nanoTime(); // waiting is over only now
       try {
         recompress();
       } finally {
@@ -260,7 +261,9 @@ final class CompressOneImage implements Runnable {
     byte[] compressed = Recompressor.recompress(original, options.quality, options.engine);
     boolean smaller = compressed.length < original.length;
     byte[] copy = smaller ? compressed : original; // never larger than the original
-    createFolder(file.copy().toAbsolutePath().getParent());
+    if (createFolder(file.folder())) {
+      LOG.info("created %s", file.folder().getFileName());
+    }
     WholeFile.write(file.copy(), copy);
     if (smaller && JpegHeader.read(original).brokenIcc) {
       LOG.warn("%s has a damaged colour profile: left out of the copy", file.name());
@@ -272,14 +275,15 @@ final class CompressOneImage implements Runnable {
   }
 
   /**
-   * Creates the folder unless it is there. Many threads come here at once: the look and the creation must be one step
-   * (a critical section, locked on this class), or two threads could both find it missing and both create it.
+   * Creates the folder unless it is there, and returns whether it did. Many threads come here at once: the look and the
+   * creation must be one step (a critical section, locked on this class), or two threads could both find it missing.
    */
-  static synchronized void createFolder(Path folder) throws IOException {
-    if (!Files.isDirectory(folder)) {
-      Files.createDirectories(folder);
-      LOG.info("created %s", folder.getFileName());
+  static synchronized boolean createFolder(Path folder) throws IOException {
+    if (Files.isDirectory(folder)) {
+      return false;
     }
+    Files.createDirectories(folder);
+    return true;
   }
 }
 
@@ -297,9 +301,9 @@ enum Outcome {
  */
 final class CompressionStats {
   private final int total;
-  private final int[] images = new int[Outcome.values().length]; // by outcome
-  private long sizeBefore; // bytes, of the images compressed or kept
-  private long sizeAfter;
+  final int[] images = new int[Outcome.values().length]; // by outcome
+  long sizeBefore; // bytes, of the images compressed or kept
+  long sizeAfter;
 
   /** The totals of a run over this number of images, all zero. */
   CompressionStats(int total) {
@@ -312,18 +316,6 @@ final class CompressionStats {
     sizeBefore += before;
     sizeAfter += after;
     return "[" + Arrays.stream(images).sum() + "/" + total + "]";
-  }
-
-  synchronized int count(Outcome outcome) {
-    return images[outcome.ordinal()];
-  }
-
-  synchronized long sizeBefore() {
-    return sizeBefore;
-  }
-
-  synchronized long sizeAfter() {
-    return sizeAfter;
   }
 
   /** Whether every image is done and none failed. */
@@ -410,12 +402,14 @@ final class Comparison {
       System.out.println(Text.format("%-10s %8d %8.3f %9.2f", mode,
           mode == Compress.Mode.sequential ? 1 : files.size(), seconds, sequential.seconds / seconds));
     });
-    System.out.printf("Medians of %d rounds over %s on %s, at most %d in work at once; Java's start-up is left out.%n",
-        ROUNDS, Text.count(files.size(), "image"), Text.cores(),
-        options.threads);
+    System.out.println(Text.format(
+        "Medians of %d rounds over %s on %s, at most %d in work at once; Java's start-up is left out.",
+        ROUNDS, Text.count(files.size(), "image"), Text.cores(), options.threads));
     if (options.timeline) {
-      Timeline.print(sequential, sequential.seconds);
-      Timeline.print(runs.get(Compress.Mode.virtual).get(ROUNDS / 2), sequential.seconds);
+      ProcessImages virtual = runs.get(Compress.Mode.virtual).get(ROUNDS / 2);
+      double axis = Math.max(sequential.seconds, virtual.seconds);
+      Timeline.print(sequential, axis);
+      Timeline.print(virtual, axis);
     }
     return true;
   }
@@ -437,7 +431,7 @@ final class Timeline {
       images.sort(Comparator.comparingLong(image -> image.started - image.ended));
       images.subList(MAX_ROWS, images.size()).clear();
       images.sort(Comparator.comparingLong(image -> image.started));
-      System.out.printf(": the %d slowest of %d images", MAX_ROWS, run.images.size());
+      System.out.print(Text.format(": the %d slowest of %d images", MAX_ROWS, run.images.size()));
     }
     int label = Math.min(32, images.stream().mapToInt(image -> name(image).length()).max().orElse(0));
     int columns = Math.max(20, run.options.command.usageMessage().width() - label - 3);
@@ -454,7 +448,8 @@ final class Timeline {
     double step = step(axis);
     for (int i = 0; i * step <= axis; i++) {
       int at = (int) Math.round(i * step / axis * columns);
-      ticks.append(" ".repeat(Math.max(0, at - ticks.length()))).append(Text.format("%.3f s", i * step).replaceFirst("\\.?0+ s", " s"));
+      ticks.append(" ".repeat(Math.max(0, at - ticks.length())));
+      ticks.append(Text.format("%.3f s", i * step).replaceFirst("\\.?0+ s", " s"));
     }
     System.out.println(" ".repeat(label + 1) + ticks);
     System.out.println(" ".repeat(label + 1) + (unicode ? "░ waiting  █ working" : ". waiting  # working"));
@@ -534,12 +529,17 @@ record ImageFile(Path image, Path copy, String name, String problem) {
   /** Whether the copy is newer than the image. */
   boolean isUpToDate() throws IOException {
     return problem == null
-        && Files.exists(copy)
+        && Files.isRegularFile(copy)
         && Files.getLastModifiedTime(copy).compareTo(Files.getLastModifiedTime(image)) > 0;
   }
 
+  /** The folder of the copy. */
+  Path folder() {
+    return copy.toAbsolutePath().getParent();
+  }
+
   /** How much heap the image needs while it is in work, in bytes, as its header tells. */
-  long memory(Compress.Engine engine) throws IOException {
+  long memory(Compress options) throws IOException {
     if (problem != null) {
       throw new JpegException(problem);
     }
@@ -553,9 +553,9 @@ record ImageFile(Path image, Path copy, String name, String problem) {
         start = in.readNBytes(length);
       }
       try {
-        return Recompressor.memory(JpegHeader.read(start), Files.size(image), engine);
+        return Recompressor.memory(JpegHeader.read(start), Files.size(image), options.quality, options.engine);
       } catch (JpegException e) {
-        if (start.length < length || length >= 1 << 25) {
+        if (!e.isCutShort() || start.length < length || length >= 1 << 25) {
           throw e;
         }
       }
@@ -645,13 +645,20 @@ final class ImageFiles {
 
       @Override
       public FileVisitResult visitFileFailed(Path file, IOException problem) {
-        if (problem instanceof FileSystemLoopException) {
+        if (isHidden(file) && !file.equals(source)) {
+          return FileVisitResult.CONTINUE;
+        } else if (problem instanceof FileSystemLoopException) {
           LOG.warn("%s leads back to a folder that it is in: not followed", file);
         } else {
           LOG.error("%s cannot be read: %s", file, Text.reason(problem));
           complete = false;
         }
         return FileVisitResult.CONTINUE;
+      }
+
+      @Override
+      public FileVisitResult postVisitDirectory(Path folder, IOException problem) {
+        return problem == null ? FileVisitResult.CONTINUE : visitFileFailed(folder, problem);
       }
     });
     images.sort(Comparator.comparing(ImageFile::image));
@@ -718,10 +725,6 @@ final class ImageFiles {
     return full.getParent() == null ? full : real(full.getParent()).resolve(full.getFileName()).normalize();
   }
 
-  private static Path parent(Path path) {
-    return path.toAbsolutePath().getParent();
-  }
-
   private static boolean isHidden(Path path) {
     return path.getFileName() != null && path.getFileName().toString().startsWith(".");
   }
@@ -738,7 +741,7 @@ final class ImageFiles {
     }
     for (int i = 0; i < images.size() && !originals.isEmpty(); i++) {
       ImageFile file = images.get(i);
-      if (originals.contains(real(parent(file.copy())).resolve(file.copy().getFileName()))) {
+      if (originals.contains(real(file.folder()).resolve(file.copy().getFileName()))) {
         images.set(i, new ImageFile(file.image(), file.copy(), file.name(), "its copy would replace an original"));
       }
     }
@@ -746,7 +749,7 @@ final class ImageFiles {
 
   /** Deletes what runs that were killed left in the folders of the copies. */
   private void clearLeftovers() {
-    for (Path folder : new HashSet<>(images.stream().map(file -> parent(file.copy())).toList())) {
+    for (Path folder : new HashSet<>(images.stream().map(ImageFile::folder).toList())) {
       try {
         WholeFile.clearLeftovers(folder);
       } catch (IOException e) {
@@ -840,8 +843,8 @@ final class Memory {
     long units = bytes / UNIT + 1;
     if (units > TOTAL) {
       long heap = (long) (units / USABLE / 0.95 / 64 + 1) * 64; // of -Xmx not all is there to use
-      throw new JpegException(Text.format("it needs %s of memory, more than there is; try jbang -R-Xmx%dm Compress.java",
-          Text.size(bytes), heap));
+      throw new JpegException(Text.format(
+          "it needs %s of memory, more than there is; try jbang -R-Xmx%dm Compress.java", Text.size(bytes), heap));
     }
     FREE.acquireUninterruptibly((int) units);
     return (int) units;
@@ -857,9 +860,11 @@ final class Recompressor {
   private Recompressor() {}
 
   /** How much heap, in bytes, recompressing a JPEG of this header and size takes; an exception if none can do it. */
-  static long memory(JpegHeader header, long size, Compress.Engine engine) throws JpegException {
+  static long memory(JpegHeader header, long size, int quality, Compress.Engine engine) throws JpegException {
     header.check(size);
-    return byCoefficients(header, engine) ? CoefficientEngine.memory(header, size) : PixelEngine.memory(header, size);
+    return byCoefficients(header, engine)
+        ? CoefficientEngine.memory(header, size)
+        : PixelEngine.memory(header, size, quality);
   }
 
   /** The JPEG in another quality, 1 to 100 on libjpeg's scale; throws a JpegException where that cannot be done. */
@@ -881,13 +886,13 @@ final class PixelEngine {
   private PixelEngine() {}
 
   /** The file and its cleaned copy, the pixels (and those of CMYK as read), the file written in chunks and in one. */
-  static long memory(JpegHeader header, long size) throws JpegException {
+  static long memory(JpegHeader header, long size, int quality) throws JpegException {
     long pixels = (long) header.width * header.height;
     int bytes = header.components.size() == 4 ? 7 : header.components.size();
     if (pixels * bytes > Integer.MAX_VALUE) {
       throw new JpegException(Text.format("not supported: %s of pixels", Text.size(pixels * bytes)));
     }
-    return 2 * size + pixels * bytes + pixels / 2 + (1 << 20);
+    return 2 * size + pixels * bytes + (quality <= 50 ? pixels / 2 : pixels * 4) + (1 << 20);
   }
 
   static byte[] recompress(byte[] jpeg, JpegHeader header, int quality) throws IOException {
@@ -896,7 +901,7 @@ final class PixelEngine {
       picture = decode(jpeg, header);
     } catch (JpegException e) {
       throw e;
-    } catch (IOException | RuntimeException e) { // EOFException, NullPointerException: what readers throw at damaged data
+    } catch (IOException | RuntimeException e) { // EOFException, NullPointerException: what damaged data gives
       throw new JpegException("corrupt: the decoder cannot make sense of it");
     }
     return JpegHeader.withMetadata(encode(picture, quality), header);
@@ -967,9 +972,20 @@ final class PixelEngine {
 /** A JPEG that cannot be recompressed; the message says why, in a user's words. */
 final class JpegException extends IOException {
   private static final long serialVersionUID = 1L;
+  private static final String CUT_SHORT = "truncated: the data ends within the header";
 
   JpegException(String message) {
     super(message);
+  }
+
+  /** Of a header that ends before it is complete. */
+  static JpegException cutShort() {
+    return new JpegException(CUT_SHORT);
+  }
+
+  /** Whether more of the file might help. */
+  boolean isCutShort() {
+    return getMessage().equals(CUT_SHORT);
   }
 
   /** Throws unless this part of the JPEG is sound. */
@@ -1043,7 +1059,7 @@ final class Segments {
     int p = end;
     while (true) {
       if (p + 2 > jpeg.length) {
-        throw new JpegException("truncated: the data ends within the header");
+        throw JpegException.cutShort();
       }
       if ((jpeg[p] & 0xFF) != 0xFF || jpeg[p + 1] == 0) {
         garbage = true;
@@ -1057,7 +1073,7 @@ final class Segments {
     end = start;
     if (!Marker.isAlone(marker)) {
       if (start + 2 > jpeg.length) {
-        throw new JpegException("truncated: the data ends within the header");
+        throw JpegException.cutShort();
       }
       int length = u16(start);
       end = start + length;
@@ -1066,7 +1082,7 @@ final class Segments {
         throw new JpegException("corrupt: a header segment of impossible length");
       }
       if (end > jpeg.length) {
-        throw new JpegException("truncated: the data ends within the header");
+        throw JpegException.cutShort();
       }
     }
   }
@@ -1110,6 +1126,7 @@ final class JpegHeader {
   /** What libjpeg, and so nearly every reader, takes at most. */
   static final int MAX_DIMENSION = 65500;
 
+  static final int MAX_SCANS = 100; // ten are usual; each is a pass over the picture
   private static final int NOTHING = 99; // no scan has brought a bit of this coefficient yet
   private static final int ICC_HEADER = 128; // bytes, ICC.1 section 7.2
   private static final int ICC_PART = 65519; // a segment's 65,533 bytes less the 14 of its own header
@@ -1194,7 +1211,7 @@ final class JpegHeader {
       blocks += Math.ceilDiv((long) width * c.h, 8 * h) * Math.ceilDiv((long) height * c.v, 8 * v);
     }
     int bits = process == Marker.SOF2 ? 1 : 2; // that a block takes at least
-    if (size * 8 < blocks * bits) {
+    if ((size - firstScan) * 8 < blocks * bits) {
       throw new JpegException("truncated: far too short for " + width + " x " + height + " pixels");
     }
   }
@@ -1276,7 +1293,7 @@ final class JpegHeader {
    * have brought, without a word.
    */
   void checkScans(byte[] jpeg) throws JpegException {
-    int[][] precision = new int[components.size()][64]; // the lowest bit that the scans have brought, of each coefficient
+    int[][] precision = new int[components.size()][64]; // by coefficient: the lowest bit that scans have brought
     for (int[] p : precision) {
       Arrays.fill(p, NOTHING);
     }
@@ -1332,6 +1349,7 @@ final class JpegHeader {
         p[k] = after;
       }
     }
+    JpegException.check(scanHeaderEnds.size() < MAX_SCANS, "too many scans");
     scanHeaderEnds.add(s.end);
   }
 
@@ -1785,7 +1803,7 @@ final class ScanReader {
     return k < HuffmanCode.END ? k : entry >> 8;
   }
 
-  /** Before each MCU: moves behind the restart marker that is due (F.2.1.3.1); true if one was. */
+  /** Before each MCU: moves behind the restart marker that is due (E.2.4); true if one was. */
   boolean restarted() throws JpegException {
     if (restartInterval == 0 || untilRestart-- > 0) {
       return false;
@@ -1845,10 +1863,10 @@ final class ScanReader {
 /**
  * From the quantization steps of the source to those of the copy: each coefficient becomes the
  * nearest multiple of its new step. Ties go down: they are frequent, steps being small integers,
- * and rounding them up costs bytes and gains nothing.
+ * and rounding them up costs 2 % of the file and gains nothing.
  */
 final class Requantizer {
-  private static final double ONE = 0.5001; // of a new step: more becomes one
+  private static final double HALF = 0.5001; // of a new step, and ties: more becomes one
   private static final int SHIFT = 19; // of fixed-point numbers
   private static final int END_LIMIT = 208; // beyond the indices at which blocks end
 
@@ -1872,8 +1890,8 @@ final class Requantizer {
     this.target = target;
     for (int k = 0; k < 64; k++) {
       double ratio = (double) source[k] / (target[k] * fraction);
-      multiplier[k] = (int) Math.round(ratio * (1 << SHIFT));
-      limit[k] = (int) (ONE / ratio);
+      multiplier[k] = (int) (ratio * (1 << SHIFT) + 0.5); // a cast saturates
+      limit[k] = (int) (HALF / ratio);
     }
     int most = largest(source);
     direct = new int[2 * most + 1];
@@ -1944,7 +1962,7 @@ final class Symbols {
   private int last; // where the block's last symbol is
 
   /**
-   * Adds a block of which n coefficients are given that are not requantized yet: sign in bit 31,
+   * Adds a block of which n coefficients do not become zero: not requantized yet, sign in bit 31,
    * magnitude from bit 16, index in the low bits.
    */
   void block(Plane plane, int direct, int[] kept, int n) {
@@ -2216,6 +2234,7 @@ final class Plane {
   short[] band; // coefficients of the MCU rows in work, by block, in zigzag order
   byte[] ends; // of each block of it: the last coefficient that is not zero
   int stride; // blocks in a row of it
+  int[] gathered; // limits for it: what is small is not needed if nothing is added to it
 
   Requantizer requantizer;
   int prediction; // the direct coefficient before, in the source's steps
@@ -2396,7 +2415,7 @@ final class GatheredScan {
       endRun--;
       return;
     }
-    int at = in.coefficients(code, Requantizer.ALL, Math.max(from - 1, 0), to);
+    int at = in.coefficients(code, plane.gathered, Math.max(from - 1, 0), to);
     if (at > HuffmanCode.END) {
       int category = at - HuffmanCode.END;
       endRun = (1 << category) - 1 + in.take(category);
@@ -2607,7 +2626,6 @@ final class ChromaHalver {
  * not 4:2:0 becomes so. Damaged data is a JpegException, never a wrong picture.
  */
 final class CoefficientEngine {
-  private static final int MAX_SCANS = 100; // ten are usual; bounds the work on hostile files
   private static final int[] UNITS = new int[64];
 
   static {
@@ -2682,22 +2700,8 @@ final class CoefficientEngine {
    */
   static byte[] recompress(byte[] jpeg, JpegHeader header, int quality) throws JpegException {
     CoefficientEngine engine = new CoefficientEngine(jpeg, header, quality);
-    engine.checkSize();
     engine.decode();
     return engine.encode();
-  }
-
-  /** Declared sizes are not believed: a block takes two bits at least, one if progressive. */
-  private void checkSize() throws JpegException {
-    long blocks = 0;
-    for (Plane plane : planes) {
-      blocks += (long) plane.blocksWide * plane.blocksHigh;
-    }
-    long bits = (jpeg.length - header.firstScan) * 8L;
-    if (bits < (progressive ? blocks : 2 * blocks)) {
-      throw new JpegException(
-          "truncated: far too short for " + header.width + " x " + header.height + " pixels");
-    }
   }
 
   /** Goes through the segments; decodes an only scan at once, several side by side. */
@@ -2819,7 +2823,7 @@ final class CoefficientEngine {
       expectEnd(reader.position);
       return true;
     }
-    JpegException.check(scans.size() < MAX_SCANS, "too many scans");
+    JpegException.check(scans.size() < JpegHeader.MAX_SCANS, "too many scans");
     scans.add(new GatheredScan(reader, members, dc, ac, progressive, range));
     s.end = end;
     return false;
@@ -2894,6 +2898,8 @@ final class CoefficientEngine {
       plane.stride = wide * plane.h;
       plane.ends = new byte[plane.stride * plane.v * rows];
       plane.band = new short[plane.ends.length * 64];
+      boolean whole = !progressive && (c == 0 || across * down == 1);
+      plane.gathered = whole ? plane.requantizer.limit : Requantizer.ALL;
       halvers[c] = new ChromaHalver(plane, across, down);
     }
     for (int y = 0; y < high; ) {

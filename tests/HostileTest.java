@@ -103,12 +103,14 @@ class HostileTest {
       case 3: // bytes repeated
         return Jpegs.spliced(jpeg, at, at, Arrays.copyOfRange(jpeg, at, to));
       case 4: // the end cut off, or a part of it overwritten
-        return random.nextBoolean() ? Arrays.copyOf(jpeg, at) : Jpegs.join(Arrays.copyOf(jpeg, at), new byte[length - at]);
+        byte[] start = Arrays.copyOf(jpeg, at);
+        return random.nextBoolean() ? start : Jpegs.join(start, new byte[length - at]);
       case 5: // a marker anywhere
         return Jpegs.spliced(jpeg, at, random.nextBoolean() ? at : Math.min(length, at + 2), (byte) -1, (byte) any);
       case 6: // the end of another image
         byte[] other = SOURCES.get(random.nextInt(SOURCES.size()));
-        return Jpegs.join(Arrays.copyOf(jpeg, at), Arrays.copyOfRange(other, random.nextInt(other.length), other.length));
+        byte[] end = Arrays.copyOfRange(other, random.nextInt(other.length), other.length);
+        return Jpegs.join(Arrays.copyOf(jpeg, at), end);
       default:
         List<Jpegs.Segment> segments = Jpegs.segments(jpeg);
         Jpegs.Segment segment = segments.get(random.nextInt(segments.size()));
@@ -128,10 +130,12 @@ class HostileTest {
         int length = Jpegs.u16(jpeg, segment.from() + 2) + random.nextInt(9) - 4;
         return Jpegs.patched(jpeg, segment.from() + 2, random.nextBoolean() ? extreme : length >> 8, length);
       case 3: // another marker
-        return Jpegs.patched(jpeg, segment.from() + 1, random.nextBoolean() ? place.marker() : 0xC0 + random.nextInt(64));
+        int marker = random.nextBoolean() ? place.marker() : 0xC0 + random.nextInt(64);
+        return Jpegs.patched(jpeg, segment.from() + 1, marker);
       case 4: // another byte in the segment, near its start, where its counts are
         int reach = Math.min(segment.to() - segment.from(), 4 + (1 << random.nextInt(8)));
-        return Jpegs.patched(jpeg, segment.from() + Math.min(4, reach - 1) + random.nextInt(Math.max(1, reach - 4)), extreme);
+        int from = segment.from() + Math.min(4, reach - 1);
+        return Jpegs.patched(jpeg, from + random.nextInt(Math.max(1, reach - 4)), extreme);
       case 5: // another size in pixels
         int[] sizes = {0, 1, 7, 8, 9, 16, 17, 1 + random.nextInt(100), random.nextInt(65_536), 65_500, 65_501, 65_535};
         return Jpegs.resized(jpeg, sizes[random.nextInt(sizes.length)], sizes[random.nextInt(sizes.length)]);
@@ -145,7 +149,7 @@ class HostileTest {
   private static String outcome(byte[] jpeg, Compress.Engine engine) {
     try {
       JpegHeader header = JpegHeader.read(jpeg);
-      if (Recompressor.memory(header, jpeg.length, engine) > MEMORY) {
+      if (Recompressor.memory(header, jpeg.length, 30, engine) > MEMORY) {
         return "large";
       }
       byte[] copy = Recompressor.recompress(jpeg, 30, engine);

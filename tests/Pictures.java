@@ -82,7 +82,8 @@ final class Pictures {
     }
     try (MemoryCacheImageInputStream in = new MemoryCacheImageInputStream(new ByteArrayInputStream(jpeg))) {
       String[] warning = new String[1];
-      reader.addIIOReadWarningListener((source, text) -> warning[0] = text.startsWith("Embedded color") ? warning[0] : text);
+      reader.addIIOReadWarningListener((source, text) ->
+          warning[0] = text.startsWith("Embedded color") ? warning[0] : text);
       reader.setInput(in, true, true);
       BufferedImage picture = reader.read(0);
       if (warning[0] != null) {

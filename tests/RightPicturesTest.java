@@ -152,9 +152,10 @@ class RightPicturesTest {
   }
 
   @Test
-  @DisplayName("CMYK and YCCK, inverted as Adobe's programs write them and all viewers read them, become right-looking sRGB")
+  @DisplayName("CMYK and YCCK, inverted as Adobe's programs write and all viewers read them, become right-looking sRGB")
   void cmyk() throws Exception {
-    Color[] colours = {Color.WHITE, Color.BLACK, Color.GRAY, Color.RED, Color.GREEN, Color.BLUE, new Color(240, 180, 150)};
+    Color skin = new Color(240, 180, 150);
+    Color[] colours = {Color.WHITE, Color.BLACK, Color.GRAY, Color.RED, Color.GREEN, Color.BLUE, skin};
     BufferedImage patches = new BufferedImage(32 * colours.length, 32, BufferedImage.TYPE_INT_RGB);
     Graphics2D graphics = patches.createGraphics();
     for (int i = 0; i < colours.length; i++) {
@@ -173,7 +174,8 @@ class RightPicturesTest {
     jpegs.put("CMYK, inverted, ids C M Y K", Jpegs.encode(patches.getWidth(), stored, form.withIds("CMYK")));
     // Where nothing says so, every viewer takes them for inverted too.
     jpegs.put("CMYK, no marker", Jpegs.encode(patches.getWidth(), stored, form.withHead()));
-    jpegs.put("CMYK, no marker, ids C M Y K", Jpegs.encode(patches.getWidth(), stored, form.withHead().withIds("CMYK")));
+    jpegs.put("CMYK, no marker, ids C M Y K",
+        Jpegs.encode(patches.getWidth(), stored, form.withHead().withIds("CMYK")));
     jpegs.put("CMYK, JFIF", Jpegs.encode(patches.getWidth(), stored, form.withHead(Jpegs.JFIF)));
     for (int transform : new int[] {2, 1, 7}) { // unknown ones are taken for 2
       form = form.withHead(Jpegs.adobe(transform));
@@ -211,7 +213,8 @@ class RightPicturesTest {
     for (ByteOrder order : List.of(ByteOrder.BIG_ENDIAN, ByteOrder.LITTLE_ENDIAN)) {
       for (int orientation = 0; orientation <= 9; orientation++) {
         byte[] exif = Jpegs.exif(order, orientation, plain);
-        for (byte[] jpeg : List.of(Jpegs.with(plain, exif), Jpegs.encode(picture, Jpegs.Form.of("221111").withHead(exif)))) {
+        byte[] alone = Jpegs.encode(picture, Jpegs.Form.of("221111").withHead(exif));
+        for (byte[] jpeg : List.of(Jpegs.with(plain, exif), alone)) {
           byte[] copy = recompress(jpeg);
           int expected = orientation < 1 || orientation > 8 ? 1 : orientation;
           assertEquals(expected, orientation(copy), order + " " + orientation);
@@ -300,9 +303,10 @@ class RightPicturesTest {
   @Test
   @DisplayName("ICC profiles of RGB and grey, in one segment or many, in any order, stay byte for byte")
   void profiles() throws Exception {
-    byte[] colour = Pictures.jpeg(Pictures.smooth(48, 32), 0.95f);
-    byte[] grey = Jpegs.encode(Pictures.smooth(48, 32), Jpegs.Form.of("11"));
-    byte[] named = Jpegs.encode(48, Jpegs.rgb(Pictures.smooth(48, 32)), Jpegs.Form.of("111111").withHead().withIds("RGB"));
+    BufferedImage picture = Pictures.smooth(48, 32);
+    byte[] colour = Pictures.jpeg(picture, 0.95f);
+    byte[] grey = Jpegs.encode(picture, Jpegs.Form.of("11"));
+    byte[] named = Jpegs.encode(48, Jpegs.rgb(picture), Jpegs.Form.of("111111").withHead().withIds("RGB"));
     for (int size : new int[] {0, 65_519, 65_520, 200_000}) {
       byte[] profile = profile(ColorSpace.CS_sRGB, size);
       assertArrayEquals(profile, profile(recompress(Jpegs.with(colour, segments(profile, 65_519)))), "of " + size);
@@ -315,7 +319,7 @@ class RightPicturesTest {
     Collections.reverse(shuffled);
     shuffled.add(3, Jpegs.segment(0xFE, Jpegs.ascii("between")));
     assertArrayEquals(profile, profile(recompress(Jpegs.with(colour, shuffled.toArray(byte[][]::new)))));
-    assertRight(30, Jpegs.rgb(Pictures.smooth(48, 32)), 48, Jpegs.with(colour, segments(profile, 500)), "picture");
+    assertRight(30, Jpegs.rgb(picture), 48, Jpegs.with(colour, segments(profile, 500)), "picture");
   }
 
   private static byte[][] segments(byte[] profile, int size) {
@@ -365,12 +369,12 @@ class RightPicturesTest {
     for (byte[] jpeg : brokenProfiles().values()) {
       Files.write(folder.resolve("IMAGES/broken" + number++ + ".jpg"), jpeg);
     }
-    byte[] turned = Jpegs.with(Pictures.jpeg(Pictures.picture(200, 200, 1, 7), 0.9f),
-        Jpegs.exif(ByteOrder.LITTLE_ENDIAN, 6, new byte[0]));
+    byte[] plain = Pictures.jpeg(Pictures.picture(200, 200, BufferedImage.TYPE_INT_RGB, 7), 0.95f);
+    byte[] turned = Jpegs.with(plain, Jpegs.exif(ByteOrder.LITTLE_ENDIAN, 6, new byte[0]));
     byte[] kept = Program.smallest(turned, QUALITY, engine);
     assertEquals(6, orientation(kept));
     Files.write(folder.resolve("IMAGES/kept.jpg"), kept);
-    byte[] sound = Jpegs.with(Pictures.jpeg(Pictures.picture(200, 200, 1, 7), 1f), segments(profile(ColorSpace.CS_sRGB, 0), 1_000));
+    byte[] sound = Jpegs.with(plain, segments(profile(ColorSpace.CS_sRGB, 0), 1_000));
     Files.write(folder.resolve("IMAGES/sound.jpg"), sound);
     Program.Result run = Program.run(folder, "--engine=" + engine, "-q", "" + QUALITY);
     assertEquals(0, run.status(), run.err());

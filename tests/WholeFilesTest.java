@@ -53,7 +53,8 @@ class WholeFilesTest {
     int times = Integer.parseInt(arguments[arguments.length - 1]);
     for (Compress.Engine engine : Compress.Engine.values()) {
       Path folder = Files.createTempDirectory("killed");
-      System.out.println("engine " + engine + ": " + new Killer(folder, engine, System.nanoTime()).kill(signals, times));
+      Killer killer = new Killer(folder, engine, System.nanoTime());
+      System.out.println("engine " + engine + ": " + killer.kill(signals, times));
       Program.run(folder, "", List.of("rm", "-r", folder.toString()));
     }
   }
@@ -62,8 +63,9 @@ class WholeFilesTest {
   @EnumSource
   @DisplayName("runs killed at random moments leave whole copies only, and one run with --update does the rest")
   void killed(Compress.Engine engine) throws Exception {
-    assertEquals("SIGKILL, SIGINT at 5 random moments of runs over 40 images, then one --update run: 0 partial files, "
-        + "40 right ones, 0 leftovers", new Killer(folder, engine, 20_261_123).kill(List.of("KILL", "INT"), 5));
+    assertEquals("SIGKILL, SIGINT at 5 random moments of runs over 40 images, then one --update run: "
+        + "0 partial files, 40 right ones, 0 leftovers",
+        new Killer(folder, engine, 20_261_123).kill(List.of("KILL", "INT"), 5));
   }
 
   /** Starts runs and kills them. */
@@ -110,9 +112,10 @@ class WholeFilesTest {
       }
       assertEquals(0, Program.run(folder, "--engine=" + engine, "--update").status());
       int others = check(true);
-      return "SIG%s at %d random moments of runs over %d images, then one --update run: %d partial files, %d right ones, "
-          .formatted(String.join(", SIG", signals), times, IMAGES, partial, Program.files(copies).size() - others)
-          + others + " leftovers";
+      String runs = "SIG%s at %d random moments of runs over %d images, then one --update run: "
+          .formatted(String.join(", SIG", signals), times, IMAGES);
+      int right = Program.files(copies).size() - others;
+      return runs + "%d partial files, %d right ones, %d leftovers".formatted(partial, right, others);
     }
 
     /** Counts the copies that are not whole; returns how many other files there are. */
@@ -162,14 +165,13 @@ class WholeFilesTest {
     }
 
     static byte[] bytes(int i) {
-      byte[] bytes = new byte[8_000_000 + i % 100];
+      byte[] bytes = new byte[8_000_000 + i % 256];
       Arrays.fill(bytes, (byte) i);
       return bytes;
     }
 
     static boolean isWhole(byte[] bytes) {
-      return bytes.length >= 8_000_000 && Arrays.equals(bytes(bytes[0] & 0xFF).clone(), 0, 8_000_000, bytes, 0, 8_000_000)
-          && bytes[bytes.length - 1] == bytes[0];
+      return bytes.length > 0 && Arrays.equals(bytes, bytes(bytes[0] & 0xFF));
     }
   }
 
@@ -209,8 +211,8 @@ class WholeFilesTest {
       assertTrue(live.tryLock() != null);
       assertEquals(0, Program.run(folder, "-r").status());
     }
-    assertEquals(List.of(".compress-live.part", ".compress-notes.txt", ".hidden", ".other.part", "a.jpg", "compress-1.part",
-        "sub/b.jpg"), Program.files(copies));
+    assertEquals(List.of(".compress-live.part", ".compress-notes.txt", ".hidden", ".other.part", "a.jpg",
+        "compress-1.part", "sub/b.jpg"), Program.files(copies));
     assertEquals(0, Program.run(folder, "-r", "--update").status());
     assertFalse(Files.exists(copies.resolve(".compress-live.part"))); // its writer is gone now
   }
@@ -271,8 +273,8 @@ class WholeFilesTest {
   void fileTooLarge(Compress.Engine engine) throws Exception {
     smallAndLarge();
     List<String> java = Program.java(List.of("-XX:-UsePerfData"), "--engine=" + engine, "-q", "85");
-    assertLargeFailed(Program.run(folder, "", List.of("sh", "-c", "ulimit -f 64; exec '" + String.join("' '", java) + "'")),
-        "File too large");
+    String command = "ulimit -f 64; exec '" + String.join("' '", java) + "'";
+    assertLargeFailed(Program.run(folder, "", List.of("sh", "-c", command)), "File too large");
   }
 
   @Test
@@ -339,7 +341,7 @@ class WholeFilesTest {
     Files.createSymbolicLink(copies, Path.of("nowhere"));
     Program.Result run = Program.run(folder);
     assertTrue(run.status() != 0);
-    assertTrue(run.err().matches("(?s).*(DESTINATION is not a folder|not a folder|not a directory|no such file).*"), run.err());
+    assertTrue(run.err().contains("DESTINATION is not a folder: COMPRESSED_IMAGES"), run.err());
   }
 
   // Sources that vanish and change.
@@ -449,7 +451,8 @@ class WholeFilesTest {
       originals.put(name, Files.readAllBytes(Pictures.write(folder.resolve(name), 300 + originals.size(), 200)));
     }
     Files.createSymbolicLink(images.resolve("z.jpg"), Path.of("../b.jpg"));
-    Program.Result list = Program.run(folder, "IMAGES/a.jpg\na.jpg\n", Program.command("--files-from=-", "IMAGES", "."));
+    Program.Result list =
+        Program.run(folder, "IMAGES/a.jpg\na.jpg\n", Program.command("--files-from=-", "IMAGES", "."));
     assertTrue(list.status() == 1 && list.out().startsWith("2 images ("), list.err());
     assertArrayEquals(originals.get("a.jpg"), Files.readAllBytes(folder.resolve("a.jpg")));
     Program.Result links = Program.run(folder, "-m", "sequential", "IMAGES", ".");
@@ -480,7 +483,7 @@ class WholeFilesTest {
   }
 
   @Test
-  @DisplayName("a list of anything but images: each line fails by its name, nothing leaves the destination, nothing hangs")
+  @DisplayName("a list of anything but images: each line fails, nothing leaves the destination, nothing hangs")
   void strangeLists() throws Exception {
     Pictures.write(folder.resolve("work/IMAGES/a.jpg"));
     byte[] outside = Files.readAllBytes(Pictures.write(folder.resolve("outside.jpg")));

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.awt.Rectangle;
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import javax.imageio.IIOImage;
+import javax.imageio.ImageIO;
+import javax.imageio.ImageReadParam;
+import javax.imageio.ImageReader;
+import javax.imageio.ImageTypeSpecifier;
+import javax.imageio.ImageWriter;
+import javax.imageio.metadata.IIOMetadata;
+import javax.imageio.metadata.IIOMetadataNode;
+import javax.imageio.plugins.jpeg.JPEGImageWriteParam;
+import javax.imageio.plugins.jpeg.JPEGQTable;
+import javax.imageio.stream.ImageInputStream;
+import javax.imageio.stream.MemoryCacheImageOutputStream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.w3c.dom.NodeList;
+
+@DisplayName("The coefficient engine, against the pixel engine and the JDK's reader")
+class EngineTest {
+  /** How the JDK's writer is to write a JPEG. */
+  private record Form(int quality, int h, int v, boolean progressive, boolean optimized, int restart) {
+    static Form of(int quality, int h, int v) {
+      return new Form(quality, h, v, false, false, 0);
+    }
+  }
+
+  private static final List<BufferedImage> PICTURES = new ArrayList<>();
+
+  /** A part of each of the four photographs, 512 x 384. */
+  @BeforeAll
+  static void readPictures() throws IOException {
+    for (String name : Program.files(Program.project().resolve("IMAGES"))) {
+      ImageReader reader = ImageIO.getImageReadersByFormatName("JPEG").next();
+      try (ImageInputStream in = ImageIO.createImageInputStream(
+          Program.project().resolve("IMAGES").resolve(name).toFile())) {
+        reader.setInput(in, true, true);
+        ImageReadParam param = reader.getDefaultReadParam();
+        param.setSourceRegion(new Rectangle(1000, 1400, 1024, 768));
+        param.setSourceSubsampling(2, 2, 0, 0);
+        PICTURES.add(reader.read(0, param));
+      } finally {
+        reader.dispose();
+      }
+    }
+  }
+
+  private static BufferedImage grey(BufferedImage picture) {
+    BufferedImage grey = new BufferedImage(picture.getWidth(), picture.getHeight(), BufferedImage.TYPE_BYTE_GRAY);
+    grey.getGraphics().drawImage(picture, 0, 0, null);
+    return grey;
+  }
+
+  private static byte[] encode(BufferedImage picture, Form form) throws IOException {
+    ImageWriter writer = ImageIO.getImageWritersByFormatName("JPEG").next();
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    try (MemoryCacheImageOutputStream out = new MemoryCacheImageOutputStream(bytes)) {
+      JPEGImageWriteParam param = (JPEGImageWriteParam) writer.getDefaultWriteParam();
+      if (form.progressive) {
+        param.setProgressiveMode(JPEGImageWriteParam.MODE_DEFAULT);
+      }
+      param.setOptimizeHuffmanTables(form.optimized);
+      IIOMetadata metadata = writer.getDefaultImageMetadata(ImageTypeSpecifier.createFromRenderedImage(picture), param);
+      String format = metadata.getNativeMetadataFormatName();
+      IIOMetadataNode root = (IIOMetadataNode) metadata.getAsTree(format);
+      NodeList tables = root.getElementsByTagName("dqtable");
+      for (int i = 0; i < tables.getLength(); i++) {
+        int[] steps = StandardTables.steps(i == 1, form.quality);
+        int[] natural = new int[64];
+        for (int k = 0; k < 64; k++) {
+          natural[StandardTables.ZIGZAG[k]] = steps[k];
+        }
+        ((IIOMetadataNode) tables.item(i)).setUserObject(new JPEGQTable(natural));
+      }
+      IIOMetadataNode luminance = (IIOMetadataNode) root.getElementsByTagName("componentSpec").item(0);
+      luminance.setAttribute("HsamplingFactor", "" + form.h);
+      luminance.setAttribute("VsamplingFactor", "" + form.v);
+      if (form.restart > 0) {
+        IIOMetadataNode dri = new IIOMetadataNode("dri");
+        dri.setAttribute("interval", "" + form.restart);
+        root.getElementsByTagName("markerSequence").item(0).insertBefore(dri, root.getElementsByTagName("sof").item(0));
+      }
+      metadata.setFromTree(format, root);
+      writer.setOutput(out);
+      writer.write(null, new IIOImage(picture, null, metadata), param);
+    } finally {
+      writer.dispose();
+    }
+    return bytes.toByteArray();
+  }
+
+  private static byte[] recompress(byte[] jpeg, int quality, Compress.Engine engine) throws Exception {
+    return Recompressor.recompress(jpeg, quality, engine);
+  }
+
+  /** Peak signal to noise ratio of a JPEG to a picture, in dB, over all samples of RGB or grey. */
+  private static double psnr(BufferedImage expected, byte[] jpeg) throws IOException {
+    BufferedImage actual = Pictures.decode(jpeg);
+    assertEquals(expected.getWidth(), actual.getWidth());
+    assertEquals(expected.getHeight(), actual.getHeight());
+    double sum = 0;
+    long n = 0;
+    for (int y = 0; y < expected.getHeight(); y++) {
+      for (int x = 0; x < expected.getWidth(); x++) {
+        for (int shift = 0; shift <= 16; shift += 8, n++) {
+          int difference = (expected.getRGB(x, y) >> shift & 255) - (actual.getRGB(x, y) >> shift & 255);
+          sum += difference * difference;
+        }
+      }
+    }
+    return 10 * Math.log10(255.0 * 255.0 * n / Math.max(sum, 1e-9));
+  }
+
+  @ParameterizedTest(name = "luminance sampling {0}")
+  @ValueSource(strings = {"2x2", "2x1", "1x2", "1x1", "grey"})
+  @DisplayName("photographs: no copy larger by 0.5 %, none worse by 0.1 dB; on average smaller, and as good within 0.02 dB")
+  void smallerAndNoWorse(String sampling) throws Exception {
+    boolean grey = sampling.equals("grey");
+    int h = grey ? 1 : sampling.charAt(0) - '0';
+    int v = grey ? 1 : sampling.charAt(2) - '0';
+    int cases = 0;
+    double size = 0;
+    double difference = 0;
+    for (BufferedImage picture : PICTURES) {
+      BufferedImage original = grey ? grey(picture) : picture;
+      for (int source : new int[] {90, 98}) {
+        byte[] jpeg = encode(original, Form.of(source, h, v));
+        BufferedImage decoded = Pictures.decode(jpeg);
+        for (int target : new int[] {10, 30, 50}) {
+          byte[] coefficients = recompress(jpeg, target, Compress.Engine.auto);
+          byte[] pixels = recompress(jpeg, target, Compress.Engine.pixels);
+          double ratio = (double) coefficients.length / pixels.length;
+          double gain = psnr(decoded, coefficients) - psnr(decoded, pixels);
+          String which = PICTURES.indexOf(picture) + ", " + source + " to " + target;
+          assertTrue(ratio <= 1.005 && gain >= -0.1, which + ": size " + ratio + ", " + gain + " dB");
+          cases++;
+          size += ratio;
+          difference += gain;
+        }
+      }
+    }
+    assertEquals(24, cases);
+    assertTrue(size / 24 < 1, "size, on average: " + size / 24);
+    assertTrue(difference / 24 >= -0.02, "PSNR, on average: " + difference / 24);
+  }
+
+  @Test
+  @DisplayName("qualities from 1 to 100, of source and of copy: a sound JPEG, no worse than by pixels within 0.5 dB")
+  void allQualities() throws Exception {
+    BufferedImage picture = PICTURES.getFirst().getSubimage(100, 100, 151, 97);
+    for (int source = 1; source <= 100; source += 6) {
+      byte[] jpeg = encode(picture, Form.of(source, 2, 2));
+      BufferedImage decoded = Pictures.decode(jpeg);
+      for (int target = 1 + source % 9; target <= 100; target += 9) {
+        double coefficients = psnr(decoded, recompress(jpeg, target, Compress.Engine.auto));
+        double pixels = psnr(decoded, recompress(jpeg, target, Compress.Engine.pixels));
+        assertTrue(coefficients >= pixels - 0.5, source + " to " + target + ": " + coefficients + ", " + pixels);
+      }
+    }
+  }
+
+  @Test
+  @DisplayName("however the same coefficients are encoded, the copy is the same, byte for byte")
+  void encodingsOfTheSameCoefficients() throws Exception {
+    for (int[] sampling : new int[][] {{2, 2}, {2, 1}, {1, 2}, {1, 1}}) {
+      BufferedImage picture = PICTURES.get(1).getSubimage(0, 0, 301, 203);
+      Form form = Form.of(91, sampling[0], sampling[1]);
+      byte[] expected = recompress(encode(picture, form), 30, Compress.Engine.auto);
+      for (boolean progressive : new boolean[] {false, true}) {
+        for (boolean optimized : new boolean[] {false, true}) {
+          for (int restart : new int[] {0, 1, 7}) {
+            Form other = new Form(91, sampling[0], sampling[1], progressive, optimized, restart);
+            byte[] jpeg = encode(picture, other);
+            assertEquals(restart > 0, Jpegs.segments(jpeg).stream().anyMatch(s -> s.marker() == 0xDD), "DRI");
+            assertArrayEquals(expected, recompress(jpeg, 30, Compress.Engine.auto), other.toString());
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  @DisplayName("quantization tables of 16 bits are read as those of 8 bits are")
+  void wideTables() throws Exception {
+    byte[] jpeg = encode(PICTURES.get(2), Form.of(90, 2, 2));
+    byte[] wide = jpeg;
+    // From the last table to the first, so that the places of the others stay.
+    List<Jpegs.Segment> segments = new ArrayList<>(Jpegs.segments(jpeg));
+    for (Jpegs.Segment segment : segments.reversed()) {
+      if (segment.marker() == 0xDB) {
+        ByteArrayOutputStream table = new ByteArrayOutputStream();
+        for (int at = segment.from() + 4; at < segment.to(); at += 65) {
+          table.write(0x10 | jpeg[at]);
+          for (int k = 1; k <= 64; k++) {
+            table.write(0);
+            table.write(jpeg[at + k]);
+          }
+        }
+        wide = Jpegs.spliced(wide, segment.from(), segment.to(), Jpegs.segment(0xDB, table.toByteArray()));
+      }
+    }
+    wide = Jpegs.patched(wide, Jpegs.frame(wide).from() + 1, 0xC1); // baseline knows no such tables, extended does
+    assertTrue(wide.length >= jpeg.length + 128);
+    assertArrayEquals(recompress(jpeg, 30, Compress.Engine.auto), recompress(wide, 30, Compress.Engine.auto));
+  }
+
+  @Test
+  @DisplayName("it does the work: what it makes is not what the pixel engine makes")
+  void isUsed() throws Exception {
+    byte[] jpeg = encode(PICTURES.getFirst(), Form.of(92, 2, 2));
+    byte[] coefficients = recompress(jpeg, 30, Compress.Engine.auto);
+    byte[] pixels = recompress(jpeg, 30, Compress.Engine.pixels);
+    assertFalse(Arrays.equals(coefficients, pixels));
+    assertTrue(coefficients.length < pixels.length, coefficients.length + " and " + pixels.length);
+  }
+}
