@@ -999,7 +999,6 @@ final class JpegException extends IOException {
 /** The marker codes of T.81 table B.1 that are used here: the byte that follows 0xFF. */
 final class Marker {
   static final int SOF0 = 0xC0; // start of frame: baseline
-  static final int SOF1 = 0xC1; // extended sequential
   static final int SOF2 = 0xC2; // progressive
   static final int DHT = 0xC4; // Huffman tables
   static final int JPG = 0xC8; // reserved
@@ -1009,10 +1008,7 @@ final class Marker {
   static final int EOI = 0xD9; // end of image
   static final int SOS = 0xDA; // start of scan
   static final int DQT = 0xDB; // quantization tables
-  static final int DNL = 0xDC; // number of lines
   static final int DRI = 0xDD; // restart interval
-  static final int DHP = 0xDE; // hierarchical progression
-  static final int EXP = 0xDF; // expand reference components
   static final int APP0 = 0xE0; // application data, to 0xEF
   static final int COM = 0xFE; // comment
   static final int TEM = 0x01; // for temporary use in arithmetic coding
@@ -1100,8 +1096,21 @@ final class Segments {
     return name.equals(new String(jpeg, start, n, StandardCharsets.ISO_8859_1));
   }
 
-  private int u16(int at) {
+  int u16(int at) {
     return (jpeg[at] & 0xFF) << 8 | jpeg[at + 1] & 0xFF;
+  }
+
+  /** Where entropy-coded data that starts here ends: at the next marker that is not a restart marker. */
+  static int endOfScan(byte[] jpeg, int from) {
+    for (int p = from; p + 1 < jpeg.length; p++) {
+      if (jpeg[p] == -1) {
+        int next = jpeg[p + 1] & 0xFF;
+        if (next != 0 && next != 0xFF && (next & 0xF8) != Marker.RST0) {
+          return p;
+        }
+      }
+    }
+    return jpeg.length;
   }
 }
 
@@ -1304,7 +1313,7 @@ final class JpegHeader {
       ended = s.marker == Marker.EOI;
       if (s.marker == Marker.SOS) {
         readScan(s, precision);
-        s.end = endOfScan(jpeg, s.end);
+        s.end = Segments.endOfScan(jpeg, s.end);
       } else {
         JpegException.check(ended || Marker.isTable(s.marker) || Marker.isRemark(s.marker), "an unexpected marker");
       }
@@ -1351,18 +1360,6 @@ final class JpegHeader {
     }
     JpegException.check(scanHeaderEnds.size() < MAX_SCANS, "too many scans");
     scanHeaderEnds.add(s.end);
-  }
-
-  private static int endOfScan(byte[] jpeg, int from) {
-    for (int p = from; p + 1 < jpeg.length; p++) {
-      if (jpeg[p] == -1) {
-        int next = jpeg[p + 1] & 0xFF;
-        if (next != 0 && next != 0xFF && (next & 0xF8) != Marker.RST0) {
-          return p;
-        }
-      }
-    }
-    return jpeg.length;
   }
 
   /** The orientation in a TIFF structure of either byte order, or 1 where there is no sound one. */
@@ -2717,7 +2714,7 @@ final class CoefficientEngine {
         case Marker.DHT -> readHuffman(segments);
         case Marker.DRI -> {
           JpegException.check(segments.size() == 2, "the restart interval");
-          restartInterval = u16(segments.start);
+          restartInterval = segments.u16(segments.start);
         }
         case Marker.SOS -> {
           if (readScan(segments, scans)) {
@@ -2742,10 +2739,6 @@ final class CoefficientEngine {
     gather(scans);
   }
 
-  private int u16(int at) {
-    return (jpeg[at] & 0xFF) << 8 | jpeg[at + 1] & 0xFF;
-  }
-
   /** B.2.4.1. */
   private void readQuantization(Segments s) throws JpegException {
     for (int at = s.start; at < s.end; ) {
@@ -2755,7 +2748,7 @@ final class CoefficientEngine {
           bytes <= 2 && id <= 3 && s.end - at >= 64 * bytes, "a quantization table");
       int[] steps = new int[64];
       for (int k = 0; k < 64; k++, at += bytes) {
-        steps[k] = bytes == 1 ? jpeg[at] & 0xFF : u16(at);
+        steps[k] = bytes == 1 ? jpeg[at] & 0xFF : s.u16(at);
         JpegException.check(steps[k] > 0, "a quantization table");
       }
       quantization[id] = steps;
@@ -2814,7 +2807,7 @@ final class CoefficientEngine {
       join(members[i], range);
     }
     boolean straight = n == planes.length && !progressive && across * down == 1;
-    int end = straight ? jpeg.length : endOfScan(s.end);
+    int end = straight ? jpeg.length : Segments.endOfScan(jpeg, s.end);
     ScanReader reader = new ScanReader(jpeg, s.end, end, restartInterval);
     if (straight) {
       setTargets();
@@ -2841,19 +2834,6 @@ final class CoefficientEngine {
       JpegException.check(plane.low[k] == due, "scans that contradict each other");
       plane.low[k] = range[3];
     }
-  }
-
-  /** The next marker that is not a restart marker. */
-  private int endOfScan(int from) {
-    for (int p = from; p + 1 < jpeg.length; p++) {
-      if (jpeg[p] == -1) {
-        int next = jpeg[p + 1] & 0xFF;
-        if (next != 0 && next != 0xFF && (next & 0xF8) != Marker.RST0) {
-          return p;
-        }
-      }
-    }
-    return jpeg.length;
   }
 
   /** Behind the picture stands EOI, or nothing: then every pixel was there. */
