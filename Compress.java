@@ -958,14 +958,19 @@ final class PixelEngine {
     IIOMetadataNode root = (IIOMetadataNode) metadata.getAsTree(format);
     NodeList tables = root.getElementsByTagName("dqtable");
     for (int i = 0; i < tables.getLength(); i++) {
-      int[] steps = StandardTables.steps(i == 1, quality);
-      int[] natural = new int[64];
-      for (int k = 0; k < 64; k++) {
-        natural[StandardTables.ZIGZAG[k]] = steps[k];
-      }
-      ((IIOMetadataNode) tables.item(i)).setUserObject(new JPEGQTable(natural));
+      ((IIOMetadataNode) tables.item(i)).setUserObject(table(i == 1, quality));
     }
     metadata.setFromTree(format, root);
+  }
+
+  /** The standard table as ImageIO takes it: row by row, not in zigzag order. */
+  static JPEGQTable table(boolean chrominance, int quality) {
+    int[] steps = StandardTables.steps(chrominance, quality);
+    int[] natural = new int[64];
+    for (int k = 0; k < 64; k++) {
+      natural[StandardTables.ZIGZAG[k]] = steps[k];
+    }
+    return new JPEGQTable(natural);
   }
 }
 
@@ -1115,8 +1120,8 @@ final class Segments {
 }
 
 /**
- * What the marker segments of a JPEG say (T.81 annex B), up to its first scan. Read once, for both
- * engines; the fields are not changed afterwards. No length in the file is believed unchecked, and
+ * What the marker segments of a JPEG say (T.81 annex B), up to its first scan, for both engines;
+ * {@link #checkScans} adds where scan headers end, which {@link #cleaned} needs. No length in the file is believed unchecked, and
  * nothing is allocated for what is merely declared.
  */
 final class JpegHeader {

@@ -21,7 +21,6 @@ import javax.imageio.ImageWriter;
 import javax.imageio.metadata.IIOMetadata;
 import javax.imageio.metadata.IIOMetadataNode;
 import javax.imageio.plugins.jpeg.JPEGImageWriteParam;
-import javax.imageio.plugins.jpeg.JPEGQTable;
 import javax.imageio.stream.ImageInputStream;
 import javax.imageio.stream.MemoryCacheImageOutputStream;
 import org.junit.jupiter.api.BeforeAll;
@@ -80,12 +79,7 @@ class EngineTest {
       IIOMetadataNode root = (IIOMetadataNode) metadata.getAsTree(format);
       NodeList tables = root.getElementsByTagName("dqtable");
       for (int i = 0; i < tables.getLength(); i++) {
-        int[] steps = StandardTables.steps(i == 1, form.quality);
-        int[] natural = new int[64];
-        for (int k = 0; k < 64; k++) {
-          natural[StandardTables.ZIGZAG[k]] = steps[k];
-        }
-        ((IIOMetadataNode) tables.item(i)).setUserObject(new JPEGQTable(natural));
+        ((IIOMetadataNode) tables.item(i)).setUserObject(PixelEngine.table(i == 1, form.quality));
       }
       IIOMetadataNode luminance = (IIOMetadataNode) root.getElementsByTagName("componentSpec").item(0);
       luminance.setAttribute("HsamplingFactor", "" + form.h);
