@@ -110,7 +110,11 @@ public class Compress implements Callable<Integer> {
     CommandLine commandLine = new CommandLine(new Compress());
     commandLine.setParameterExceptionHandler((problem, all) -> complain(problem.getMessage() + "; see --help", 2));
     commandLine.setExecutionExceptionHandler((problem, line, all) -> complain(Text.reason(problem), 1));
-    System.exit(commandLine.execute(arguments));
+    try {
+      System.exit(commandLine.execute(arguments));
+    } catch (OutOfMemoryError e) { // of this thread; an image's thread takes its own for that image's failure
+      System.exit(complain(Text.reason(e), 1));
+    }
   }
 
   /** The log's columns are the exercise's: the time here, the others in {@link Log}. */
@@ -150,6 +154,7 @@ public class Compress implements Callable<Integer> {
 /** Starts one thread per image, waits until the last has ended, and reports. */
 final class ProcessImages {
   private static final Log LOG = new Log(ProcessImages.class);
+  private static final int MAX_THREADS = 1_000; // at once: one that waits takes little memory, 100,000 take much
 
   final Compress options;
   final CompressionStats stats;
@@ -189,8 +194,11 @@ final class ProcessImages {
   }
 
   private void runInThreads(Thread.Builder builder) throws InterruptedException {
-    List<Thread> threads = new ArrayList<>();
+    Queue<Thread> threads = new ArrayDeque<>();
     for (CompressOneImage image : images) {
+      if (threads.size() == MAX_THREADS) {
+        threads.remove().join(); // the one that started first is the first to get a permit
+      }
       Thread thread = builder.unstarted(image); // image-1, image-2, ...
       thread.start(); // not run(): that would do the work in this thread or, of a virtual thread, none at all
       threads.add(thread);
@@ -221,8 +229,8 @@ final class CompressOneImage implements Runnable {
   }
 
   /**
-   * Waits for a permit, compresses, gives the permit back. Virtual threads cost next to nothing, so there is one for
-   * every image at once; what they need while they work (memory, cores) is scarce, and the semaphore rations that.
+   * Waits for a permit, compresses, gives the permit back. Virtual threads cost next to nothing, so every image has its
+   * own; what they need while they work (memory, cores) is scarce, and the semaphore rations that.
    */
   @Override
   public void run() {
@@ -509,6 +517,8 @@ final class Text {
       case AccessDeniedException e -> "permission denied: " + e.getFile();
       case FileSystemException e when e.getReason() != null -> e.getReason() + ": " + e.getFile();
       case IOException e when e.getMessage() != null -> e.getMessage();
+      case OutOfMemoryError e when String.valueOf(e.getMessage()).contains("native thread") ->
+          "the system refuses so many threads: try --mode=virtual";
       case OutOfMemoryError e -> "not enough memory: give Java more, as in jbang -R-Xmx2g Compress.java";
       default -> problem.toString();
     };
@@ -516,26 +526,37 @@ final class Text {
 }
 
 /**
- * An image and its compressed copy.
+ * An image and its compressed copy. There is one for each image of a run, so it holds no more than it must.
  *
  * @param image the original
- * @param copy where the compressed copy goes
- * @param name what the log calls it
+ * @param folders where it and its copy belong
  * @param problem why it cannot be compressed, or null
  */
-record ImageFile(Path image, Path copy, String name, String problem) {
+record ImageFile(Path image, ImageFiles folders, String problem) {
   private static final int CLOCK_TICK = 50; // milliseconds; file systems note times that are up to a few old
 
-  /** Whether the copy is newer than the image. */
-  boolean isUpToDate() throws IOException {
-    return problem == null
-        && Files.isRegularFile(copy)
-        && Files.getLastModifiedTime(copy).compareTo(Files.getLastModifiedTime(image)) > 0;
+  /** What the log calls it. */
+  String name() {
+    Path place = folders.place(image);
+    return (ImageFiles.isEmpty(place) ? image : place).toString();
+  }
+
+  /** Where the compressed copy goes. */
+  Path copy() {
+    return folders.destination.resolve(folders.place(image));
   }
 
   /** The folder of the copy. */
   Path folder() {
-    return copy.toAbsolutePath().getParent();
+    return copy().toAbsolutePath().getParent();
+  }
+
+  /** Whether the copy is newer than the image. */
+  boolean isUpToDate() throws IOException {
+    Path copy = copy();
+    return problem == null
+        && Files.isRegularFile(copy)
+        && Files.getLastModifiedTime(copy).compareTo(Files.getLastModifiedTime(image)) > 0;
   }
 
   /** How much heap the image needs while it is in work, in bytes, as its header tells. */
@@ -562,18 +583,21 @@ record ImageFile(Path image, Path copy, String name, String problem) {
     }
   }
 
-  /** The bytes of the image, all of one state of it. */
+  /** The bytes of the image, all of one state of it; a JpegException if it goes on changing for a second. */
   byte[] read() throws IOException, InterruptedException {
-    long age = System.currentTimeMillis() - Files.getLastModifiedTime(image).toMillis();
-    if (age >= 0 && age < CLOCK_TICK) {
-      Thread.sleep(CLOCK_TICK - age); // two changes within one tick have the same time
+    for (int attempt = 0; attempt < 1_000 / CLOCK_TICK; attempt++) {
+      FileTime modified = Files.getLastModifiedTime(image);
+      long age = System.currentTimeMillis() - modified.toMillis();
+      if (age >= 0 && age < CLOCK_TICK) {
+        Thread.sleep(CLOCK_TICK - age); // two changes within one tick have the same time
+        continue;
+      }
+      byte[] bytes = Files.readAllBytes(image);
+      if (Files.size(image) == bytes.length && Files.getLastModifiedTime(image).equals(modified)) {
+        return bytes;
+      }
     }
-    FileTime modified = Files.getLastModifiedTime(image);
-    byte[] bytes = Files.readAllBytes(image);
-    if (Files.size(image) != bytes.length || !Files.getLastModifiedTime(image).equals(modified)) {
-      throw new JpegException("it changed while it was read");
-    }
-    return bytes;
+    throw new JpegException("it changes while it is read");
   }
 }
 
@@ -582,9 +606,8 @@ final class ImageFiles {
   private static final Log LOG = new Log(ProcessImages.class);
 
   private final Path source;
-  private final Path destination;
+  final Path destination;
   private final List<ImageFile> images = new ArrayList<>();
-  private final Map<Path, ImageFile> byCopy = new HashMap<>(); // so that no two images share one copy
   private boolean complete = true;
 
   private ImageFiles(Path source, Path destination) {
@@ -638,7 +661,7 @@ final class ImageFiles {
         boolean isJpeg = name.endsWith(".jpg") || name.endsWith(".jpeg");
         // A link that leads nowhere counts: it is an image that the user has lost.
         if (isJpeg && !isHidden(file) && (attributes.isRegularFile() || attributes.isSymbolicLink())) {
-          add(file, source.relativize(file));
+          images.add(new ImageFile(file, ImageFiles.this, null));
         }
         return FileVisitResult.CONTINUE;
       }
@@ -666,54 +689,56 @@ final class ImageFiles {
 
   /** The images that a list names, one path a line; "-" is standard input. Blank lines are passed over. */
   private void readList(String list) throws IOException {
+    Map<Path, Path> byCopy = new HashMap<>(); // so that no two images share one copy
     InputStream in = list.equals("-") ? System.in : Files.newInputStream(Path.of(list));
     try (BufferedReader reader = new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8))) {
       for (String line = reader.readLine(); line != null; line = reader.readLine()) {
         if (!line.isBlank()) {
-          addListed(line);
+          addListed(line, byCopy);
         }
       }
     }
   }
 
-  /**
-   * What lies in the source folder keeps its place there; of any other path the root and every ".." are left out, as
-   * tar does it: whatever a list names, its copy stays within the destination.
-   */
-  private void addListed(String line) {
+  private void addListed(String line, Map<Path, Path> byCopy) {
     Path image;
     try {
       image = Path.of(line);
     } catch (InvalidPathException e) {
-      images.add(new ImageFile(source, destination, line, "not a file name on this system"));
+      images.add(new ImageFile(Path.of(line.replaceAll("[^ -~]", "?")), this, "not a file name on this system"));
       return;
     }
+    Path place = place(image);
+    Path before = byCopy.putIfAbsent(place, image);
+    if (isEmpty(place)) {
+      images.add(new ImageFile(image, this, "a folder"));
+    } else if (before == null) {
+      images.add(new ImageFile(image, this, null));
+    } else if (!before.toAbsolutePath().normalize().equals(image.toAbsolutePath().normalize())) {
+      images.add(new ImageFile(image, this, "its copy would replace that of " + before));
+    }
+  }
+
+  /**
+   * Where the copy of an image belongs below the destination. What lies in the source folder keeps its place there; of
+   * any other path the root and every ".." are left out, as tar does it: whatever a list names, its copy stays within
+   * the destination.
+   */
+  Path place(Path image) {
     Path full = image.toAbsolutePath().normalize();
     Path folder = source.toAbsolutePath().normalize();
     Path place = full.startsWith(folder) ? folder.relativize(full) : Path.of("");
-    if (place.toString().isEmpty()) {
+    if (isEmpty(place)) {
       for (Path part : image.normalize()) {
         place = part.toString().equals("..") ? place : place.resolve(part);
       }
     }
-    if (place.toString().isEmpty()) {
-      images.add(new ImageFile(image, destination, line, "a folder"));
-    } else {
-      add(image, place);
-    }
+    return place;
   }
 
-  private void add(Path image, Path place) {
-    String name = place.toString();
-    Path copy = destination.resolve(place);
-    ImageFile before = byCopy.get(copy);
-    if (before == null) {
-      ImageFile file = new ImageFile(image, copy, name, null);
-      byCopy.put(copy, file);
-      images.add(file);
-    } else if (!before.image().toAbsolutePath().normalize().equals(image.toAbsolutePath().normalize())) {
-      images.add(new ImageFile(image, copy, name, "its copy would replace that of " + before.name()));
-    }
+  /** Whether a path has no name in it: it is then the folder that it is resolved against. */
+  static boolean isEmpty(Path path) {
+    return path.toString().isEmpty();
   }
 
   /** The path without links and "..", as far as it exists: two such paths are equal where the folders are the same. */
@@ -742,7 +767,7 @@ final class ImageFiles {
     for (int i = 0; i < images.size() && !originals.isEmpty(); i++) {
       ImageFile file = images.get(i);
       if (originals.contains(real(file.folder()).resolve(file.copy().getFileName()))) {
-        images.set(i, new ImageFile(file.image(), file.copy(), file.name(), "its copy would replace an original"));
+        images.set(i, new ImageFile(file.image(), this, "its copy would replace an original"));
       }
     }
   }

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.List;
 import java.util.Random;
 import java.util.regex.Matcher;
@@ -138,5 +139,40 @@ class BoundsTest {
     assertEquals(0, run.status(), run.err());
     assertTrue(run.out().startsWith("1000 images, "), run.out());
     assertTrue(peak(run) < 180, peak(run) + " MB");
+  }
+
+  @Test
+  @DisplayName("20,000 images pass in 20 MB of heap: what a run keeps of each is little, and no thread")
+  void memoryStaysFlat() throws Exception {
+    byte[] jpeg = Pictures.jpeg(Pictures.smooth(16, 16), 0.9f);
+    Path image = Files.write(folder.resolve("image"), jpeg);
+    Path copy = Files.write(folder.resolve("copy"), jpeg);
+    Files.setLastModifiedTime(image, FileTime.fromMillis(0)); // all up to date: what is left to do is to run threads
+    Files.createDirectories(folder.resolve("IMAGES"));
+    Files.createDirectories(folder.resolve("COMPRESSED_IMAGES"));
+    for (int i = 0; i < 20_000; i++) {
+      Files.createLink(folder.resolve("IMAGES/image" + i + ".jpg"), image);
+      Files.createLink(folder.resolve("COMPRESSED_IMAGES/image" + i + ".jpg"), copy);
+    }
+    Program.Result run = run(List.of("-Xmx20m"), "--update");
+    assertEquals(0, run.status(), run.out());
+    assertTrue(run.out().startsWith("20000 images (0 compressed, 0 kept, 20000 skipped, 0 failed), "), run.out());
+  }
+
+  @Test
+  @DisplayName("a system that refuses so many threads: the run stops and says so; what it wrote is whole")
+  void threadsRefused() throws Exception {
+    images(200, Pictures.jpeg(Pictures.smooth(100, 100), 0.9f));
+    List<String> java = Program.java(List.of("-Xmx64m", "-Xss100m", "-XX:ReservedCodeCacheSize=32m"), "-t", "1");
+    String command = "ulimit -v 6000000; exec '" + String.join("' '", java) + "' --engine=" + engine + " -m ";
+    assumeTrue(Program.run(folder, "", List.of("sh", "-c", command + "sequential")).status() == 0, "no such limit here");
+    Program.Result run = Program.run(folder, "", List.of("sh", "-c", command + "platform"));
+    assertEquals(1, run.status(), run.err());
+    assertTrue(run.err().contains("Compress: the system refuses so many threads: try --mode=virtual"), run.err());
+    for (String file : Program.files(folder.resolve("COMPRESSED_IMAGES"))) {
+      if (!file.startsWith(".")) {
+        Pictures.decode(Files.readAllBytes(folder.resolve("COMPRESSED_IMAGES").resolve(file)));
+      }
+    }
   }
 }
