@@ -910,14 +910,17 @@ final class Recompressor {
 final class PixelEngine {
   private PixelEngine() {}
 
-  /** The file and its cleaned copy, the pixels (and those of CMYK as read), the file written in chunks and in one. */
+  /**
+   * The file and its cleaned copy, the pixels (and those of CMYK as read), the file written in chunks and in one; before
+   * them, a row of MCUs of up to 32 lines as coefficients of 4 components.
+   */
   static long memory(JpegHeader header, long size, int quality) throws JpegException {
     long pixels = (long) header.width * header.height;
     int bytes = header.components.size() == 4 ? 7 : header.components.size();
     if (pixels * bytes > Integer.MAX_VALUE) {
       throw new JpegException(Text.format("not supported: %s of pixels", Text.size(pixels * bytes)));
     }
-    return 2 * size + pixels * bytes + (quality <= 50 ? pixels / 2 : pixels * 4) + (1 << 20);
+    return 2 * size + pixels * bytes + (quality <= 50 ? pixels / 2 : pixels * 4) + header.width * 256L + (1 << 20);
   }
 
   static byte[] recompress(byte[] jpeg, JpegHeader header, int quality) throws IOException {
@@ -934,31 +937,16 @@ final class PixelEngine {
 
   private static BufferedImage decode(byte[] jpeg, JpegHeader header) throws IOException {
     boolean cmyk = header.kind == JpegHeader.Kind.CMYK || header.kind == JpegHeader.Kind.YCCK;
-    header.checkScans(jpeg);
+    CoefficientEngine.check(jpeg, header); // libjpeg, which the JDK reads with, makes up what is missing or damaged
     // Without its profile an RGB or grey image is read as its numbers are; the copy gets the profile, unchanged.
     byte[] cleaned = header.cleaned(jpeg, cmyk);
     ImageReader reader = ImageIO.getImageReadersByFormatName("JPEG").next(); // TwelveMonkeys' comes first
     try (ByteArrayImageInputStream in = new ByteArrayImageInputStream(cleaned)) {
-      String[] lost = new String[1];
-      reader.addIIOReadWarningListener((source, warning) -> lost[0] = losesPixels(warning) ? warning : lost[0]);
       reader.setInput(in, true, true);
-      BufferedImage picture = reader.read(0);
-      if (lost[0] != null) {
-        boolean early = lost[0].toLowerCase(Locale.ROOT).contains("premature end");
-        throw new JpegException(early ? "truncated: the data ends before the picture does"
-            : "corrupt: " + lost[0].replace("Corrupt JPEG data: ", ""));
-      }
-      return picture;
+      return reader.read(0);
     } finally {
       reader.dispose();
     }
-  }
-
-  /** Whether a warning of libjpeg's, which the JDK's reader passes on, means that it made pixels up. */
-  private static boolean losesPixels(String warning) {
-    return warning.startsWith("Corrupt JPEG data")
-        || warning.startsWith("Premature end")
-        || warning.startsWith("Inconsistent progression");
   }
 
   private static byte[] encode(BufferedImage picture, int quality) throws IOException {
@@ -1145,9 +1133,8 @@ final class Segments {
 }
 
 /**
- * What the marker segments of a JPEG say (T.81 annex B), up to its first scan, for both engines;
- * {@link #checkScans} adds where scan headers end, which {@link #cleaned} needs. No length in the file is believed unchecked, and
- * nothing is allocated for what is merely declared.
+ * What the marker segments of a JPEG say (T.81 annex B), up to its first scan, for both engines. No length in the file
+ * is believed unchecked, and nothing is allocated for what is merely declared.
  */
 final class JpegHeader {
   /** How the components make a colour, by the rules of libjpeg's {@code default_decompress_parms}. */
@@ -1165,8 +1152,6 @@ final class JpegHeader {
   /** What libjpeg, and so nearly every reader, takes at most. */
   static final int MAX_DIMENSION = 65500;
 
-  static final int MAX_SCANS = 100; // ten are usual; each is a pass over the picture
-  private static final int NOTHING = 99; // no scan has brought a bit of this coefficient yet
   private static final int ICC_HEADER = 128; // bytes, ICC.1 section 7.2
   private static final int ICC_PART = 65519; // a segment's 65,533 bytes less the 14 of its own header
 
@@ -1183,7 +1168,6 @@ final class JpegHeader {
   int adobeTransform = -1; // of the Adobe APP14 segment: 0 none, 1 YCbCr, 2 YCCK; -1: no segment
   boolean garbage; // bytes between the segments that belong to none; readers skip them
   int firstScan; // offset of the first SOS marker
-  private final List<Integer> scanHeaderEnds = new ArrayList<>(); // offsets, known once checkScans() was called
 
   private JpegHeader() {}
 
@@ -1243,16 +1227,24 @@ final class JpegHeader {
     if (unsupported() != null) {
       throw new JpegException(unsupported());
     }
-    int h = components.stream().mapToInt(Component::h).max().orElse(1);
-    int v = components.stream().mapToInt(Component::v).max().orElse(1);
     long blocks = 0; // A.2.4, of the components as they are, without what fills their last MCUs up
     for (Component c : components) {
-      blocks += Math.ceilDiv((long) width * c.h, 8 * h) * Math.ceilDiv((long) height * c.v, 8 * v);
+      blocks += Math.ceilDiv((long) width * c.h, 8 * maxH()) * Math.ceilDiv((long) height * c.v, 8 * maxV());
     }
     int bits = process == Marker.SOF2 ? 1 : 2; // that a block takes at least
     if ((size - firstScan) * 8 < blocks * bits) {
       throw new JpegException("truncated: far too short for " + width + " x " + height + " pixels");
     }
+  }
+
+  /** The horizontal sampling factor of the component that is sampled most (T.81 A.1.1). */
+  int maxH() {
+    return components.stream().mapToInt(Component::h).max().orElse(1);
+  }
+
+  /** The vertical one. */
+  int maxV() {
+    return components.stream().mapToInt(Component::v).max().orElse(1);
   }
 
   String unsupported() {
@@ -1325,71 +1317,6 @@ final class JpegHeader {
       default:
         return null;
     }
-  }
-
-  /**
-   * Walks over the scans without decoding them. Where one is missing or comes twice, readers make up what it should
-   * have brought, without a word.
-   */
-  void checkScans(byte[] jpeg) throws JpegException {
-    int[][] precision = new int[components.size()][64]; // by coefficient: the lowest bit that scans have brought
-    for (int[] p : precision) {
-      Arrays.fill(p, NOTHING);
-    }
-    boolean ended = false;
-    Segments s = new Segments(jpeg, firstScan);
-    while (!ended && s.end + 2 <= jpeg.length) {
-      s.next();
-      ended = s.marker == Marker.EOI;
-      if (s.marker == Marker.SOS) {
-        readScan(s, precision);
-        s.end = Segments.endOfScan(jpeg, s.end);
-      } else {
-        JpegException.check(ended || Marker.isTable(s.marker) || Marker.isRemark(s.marker), "an unexpected marker");
-      }
-    }
-    for (int[] p : precision) {
-      if (p[0] == NOTHING) {
-        throw new JpegException((ended ? "corrupt" : "truncated") + ": a colour component is missing");
-      }
-      for (int k = 0; k < 64 && !ended; k++) {
-        if (p[k] != 0) {
-          throw new JpegException("truncated: the last scans are missing");
-        }
-      }
-    }
-  }
-
-  /** T.81 B.2.3. */
-  private void readScan(Segments s, int[][] precision) throws JpegException {
-    byte[] d = s.jpeg;
-    int n = s.size() < 1 ? 0 : d[s.start];
-    if (n < 1 || n > 4 || s.size() != 4 + 2 * n) {
-      throw new JpegException("corrupt: a scan header");
-    }
-    int tail = s.end - 3;
-    boolean progressive = process == Marker.SOF2;
-    int first = progressive ? d[tail] : 0;
-    int last = progressive ? d[tail + 1] : 63;
-    int before = progressive ? d[tail + 2] >> 4 & 15 : 0;
-    int after = progressive ? d[tail + 2] & 15 : 0;
-    for (int i = 0; i < n; i++) {
-      int[] p = null;
-      for (int c = 0; c < components.size() && p == null; c++) {
-        p = components.get(c).id == (d[s.start + 1 + 2 * i] & 0xFF) ? precision[c] : null;
-      }
-      if (p == null || first < 0 || first > last || last > 63) {
-        throw new JpegException("corrupt: a scan header");
-      }
-      for (int k = first; k <= last; k++) {
-        if (p[k] != (before == 0 ? NOTHING : before)) {
-          throw new JpegException("corrupt: scans that contradict each other");
-        }
-        p[k] = after;
-      }
-    }
-    JpegException.check(scanHeaderEnds.size() < MAX_SCANS, "too many scans");
-    scanHeaderEnds.add(s.end);
   }
 
   /** The orientation in a TIFF structure of either byte order, or 1 where there is no sound one. */
@@ -1474,9 +1401,9 @@ final class JpegHeader {
   }
 
   /**
-   * A copy of the JPEG with nothing in its head that decoding does not need: a plain JFIF segment
-   * in the first place if it had one, an Adobe segment, on request the ICC profile (if it is
-   * sound), tables and frame. Its scans are as they were.
+   * A copy of the JPEG with nothing in its head that decoding does not need: a plain JFIF segment in the first place if
+   * it had one, an Adobe segment, on request the ICC profile (if it is sound), tables and frame. Its scans are as they
+   * were.
    */
   byte[] cleaned(byte[] jpeg, boolean withIcc) throws JpegException {
     ByteArrayOutputStream out = new ByteArrayOutputStream(jpeg.length + 64);
@@ -1499,17 +1426,8 @@ final class JpegHeader {
         out.write(jpeg, s.start - 4, s.end - s.start + 4);
       }
     }
-    int moved = out.size() - firstScan;
     out.write(jpeg, firstScan, jpeg.length - firstScan);
-    byte[] cleaned = out.toByteArray();
-    if (process != Marker.SOF2) { // some writers put zeros here: libjpeg warns of them, and then of nothing else
-      for (int end : scanHeaderEnds) {
-        cleaned[moved + end - 3] = 0;
-        cleaned[moved + end - 2] = 63;
-        cleaned[moved + end - 1] = 0;
-      }
-    }
-    return cleaned;
+    return out.toByteArray();
   }
 
   /** A whole JFIF APP0 segment: version 1.01, square pixels, no thumbnail. */
@@ -1774,7 +1692,7 @@ final class ScanReader {
     return entry;
   }
 
-  /** Takes the difference of a direct coefficient to the one before (F.2.2.1). */
+  /** Takes the difference of a DC coefficient to the one before (F.2.2.1). */
   int difference(HuffmanCode code) throws JpegException {
     int entry = next(code);
     if (entry >> 8 == HuffmanCode.INVALID) {
@@ -1910,9 +1828,9 @@ final class Requantizer {
   final int[] target; // steps, in zigzag order
   final int[] limit = new int[END_LIMIT]; // by index: the largest magnitude that becomes 0
   private final int[] multiplier = new int[64];
-  private final int[] direct; // by direct coefficient, 0 being in the middle: its new value
+  private final int[] dc; // by DC coefficient, 0 being in the middle: its new value
 
-  /** For alternating coefficients in fractions of the source's steps: 1 for whole ones. */
+  /** For AC coefficients in fractions of the source's steps: 1 for whole ones. */
   Requantizer(int[] source, int fraction, int[] target) {
     this.target = target;
     for (int k = 0; k < 64; k++) {
@@ -1921,31 +1839,31 @@ final class Requantizer {
       limit[k] = (int) (HALF / ratio);
     }
     int most = largest(source);
-    direct = new int[2 * most + 1];
-    for (int i = 0; i < direct.length; i++) {
-      direct[i] = nearest((i - most) * source[0]);
+    dc = new int[2 * most + 1];
+    for (int i = 0; i < dc.length; i++) {
+      dc[i] = nearest((i - most) * source[0]);
     }
   }
 
-  /** No direct coefficient of 8-bit samples is beyond this; there is some room for overshoot. */
+  /** No DC coefficient of 8-bit samples is beyond this; there is some room for overshoot. */
   static int largest(int[] source) {
     return 2048 / source[0] + 1;
   }
 
-  /** The new value of the magnitude of an alternating coefficient that passed: 1 to 1023. */
+  /** The new value of the magnitude of an AC coefficient that passed: 1 to 1023. */
   int level(int magnitude, int k) {
     long product = (long) magnitude * multiplier[k] + (1 << SHIFT - 1) - (1 << SHIFT - 7);
     return (int) Math.min(Math.max(product >> SHIFT, 1), 1023);
   }
 
-  /** The new value of a direct coefficient. */
-  int direct(int value) {
-    int most = direct.length >> 1;
-    return direct[Math.clamp(value, -most, most) + most];
+  /** The new value of a DC coefficient. */
+  int dc(int value) {
+    int most = dc.length >> 1;
+    return dc[Math.clamp(value, -most, most) + most];
   }
 
   /**
-   * The new value, -1024 to 1023 so that differences fit (F.1.2.1), of a direct coefficient that is
+   * The new value, -1024 to 1023 so that differences fit (F.1.2.1), of a DC coefficient that is
    * not quantized. In smooth areas it alone makes the samples, an eighth of it, rounded: besides
    * its own error, the one after that rounding counts.
    */
@@ -1970,7 +1888,7 @@ final class Requantizer {
 final class Symbols {
   static final int LAST = 0x8000;
   static final int FULL = LAST | 0x10; // ends a block without end of block code: 63 is not zero
-  static final int END_OF_CHUNK = 0xFF; // no symbol of a direct coefficient
+  static final int END_OF_CHUNK = 0xFF; // no symbol of a DC coefficient
   private static final int CHUNK = 1 << 15; // chars: memory grows evenly and is never copied
   private static final int BLOCK = 130; // chars at most
   private static final char[] SMALL = new char[256]; // for -127 to 127, as sign and magnitude
@@ -1992,15 +1910,15 @@ final class Symbols {
    * Adds a block of which n coefficients do not become zero: not requantized yet, sign in bit 31,
    * magnitude from bit 16, index in the low bits.
    */
-  void block(Plane plane, int direct, int[] kept, int n) {
+  void block(Plane plane, int dc, int[] kept, int n) {
     if (size >= chunk.length - BLOCK) {
       endChunk();
       chunk = new char[CHUNK];
       chunks.add(chunk);
       size = 0;
     }
-    int difference = direct - plane.written;
-    plane.written = direct;
+    int difference = dc - plane.written;
+    plane.written = dc;
     int sign = difference >> 31;
     put(0, (difference ^ sign) - sign, sign, plane.dcCounts);
     int[] counts = plane.acCounts;
@@ -2255,7 +2173,7 @@ final class Plane {
   final int blocksHigh;
 
   int[] steps; // of the source's quantization table
-  int limit; // of the magnitude of direct coefficients, in these steps
+  int limit; // of the magnitude of DC coefficients, in these steps
   final int[] low = new int[64]; // lowest bit known of each coefficient (successive approximation)
 
   short[] band; // coefficients of the MCU rows in work, by block, in zigzag order
@@ -2264,7 +2182,7 @@ final class Plane {
   int[] gathered; // limits for it: what is small is not needed if nothing is added to it
 
   Requantizer requantizer;
-  int prediction; // the direct coefficient before, in the source's steps
+  int prediction; // the DC coefficient before, in the source's steps
   int written; // and in the copy's
   final int[] dcCounts; // of symbols; shared by components that share a table
   final int[] acCounts;
@@ -2340,8 +2258,7 @@ final class StraightScan {
     }
     Requantizer requantizer = plane.requantizer;
     in.coefficients(ac, visible ? requantizer.limit : Requantizer.NOTHING, 0, 63);
-    int direct = visible ? requantizer.direct(value) : plane.written;
-    symbols.block(plane, direct, in.kept, in.n);
+    symbols.block(plane, visible ? requantizer.dc(value) : plane.written, in.kept, in.n);
   }
 }
 
@@ -2361,7 +2278,7 @@ final class GatheredScan {
   private final boolean refining; // Ah > 0
   private final int low; // Al: the position of the lowest bit given
   private int endRun; // EOBRUN: blocks that end here without a code
-  private final int[] predictions = new int[3];
+  private final int[] predictions;
 
   /** A scan of these components with the Ss, Se, Ah and Al of its header, checked. */
   GatheredScan(
@@ -2376,6 +2293,7 @@ final class GatheredScan {
     this.dc = dc;
     this.ac = ac;
     this.progressive = progressive;
+    predictions = new int[planes.length];
     from = range[0];
     to = range[1];
     refining = range[2] > 0;
@@ -2421,7 +2339,7 @@ final class GatheredScan {
     if (from > 0 && refining) {
       refine(plane, block);
     } else if (from > 0) {
-      alternating(plane, ac[0], block);
+      decodeAc(plane, ac[0], block);
     } else if (refining) { // G.1.2.1
       plane.band[block * 64] |= (short) (in.take(1) << low);
     } else {
@@ -2431,13 +2349,13 @@ final class GatheredScan {
       }
       plane.band[block * 64] = (short) (predictions[c] << low);
       if (!progressive) {
-        alternating(plane, ac[c], block);
+        decodeAc(plane, ac[c], block);
       }
     }
   }
 
   /** A block's coefficients: F.2.2.2 and, where blocks in a row end without code, G.1.2.2. */
-  private void alternating(Plane plane, HuffmanCode code, int block) throws JpegException {
+  private void decodeAc(Plane plane, HuffmanCode code, int block) throws JpegException {
     if (endRun > 0) {
       endRun--;
       return;
@@ -2653,6 +2571,7 @@ final class ChromaHalver {
  * not 4:2:0 becomes so. Damaged data is a JpegException, never a wrong picture.
  */
 final class CoefficientEngine {
+  private static final int MAX_SCANS = 100; // ten are usual; each is a pass over the picture
   private static final int[] UNITS = new int[64];
 
   static {
@@ -2662,11 +2581,10 @@ final class CoefficientEngine {
   private final byte[] jpeg;
   private final JpegHeader header;
   private final boolean progressive;
-  private final int quality;
+  private final int quality; // of the copy; 0: none is made
   private final Plane[] planes;
-  private final int rows; // MCU rows of the source in one of the copy
   private final int across; // by how much chroma becomes narrower
-  private final int down; // and lower
+  private final int down; // and lower: MCU rows of the source in one of the copy
   private final Symbols symbols = new Symbols();
 
   private final int[][] quantization = new int[4][]; // what was defined last, by identifier
@@ -2680,17 +2598,16 @@ final class CoefficientEngine {
     this.quality = quality;
     progressive = header.process == Marker.SOF2;
     int n = header.components.size();
-    int h = n == 1 ? 1 : header.components.get(0).h();
-    int v = n == 1 ? 1 : header.components.get(0).v();
+    int h = n == 1 ? 1 : header.maxH();
+    int v = n == 1 ? 1 : header.maxV();
     int[][] counts = new int[4][256];
     planes = new Plane[n];
     for (int i = 0; i < n; i++) {
       int table = Math.min(i, 1);
       planes[i] = new Plane(header, i, h, v, counts[table], counts[2 + table]);
     }
-    rows = n == 1 ? 1 : 2 / v;
-    across = n == 1 ? 1 : 2 / h;
-    down = n == 1 ? 1 : 2 / v;
+    across = n == 1 || quality == 0 ? 1 : 2 / h;
+    down = n == 1 || quality == 0 ? 1 : 2 / v;
   }
 
   /** Whether this engine takes such a JPEG: grey, or YCbCr with up to 2x2 luminance blocks. */
@@ -2731,6 +2648,15 @@ final class CoefficientEngine {
     return engine.encode();
   }
 
+  /**
+   * Decodes a JPEG of Huffman codes and 8 bits, of any components, and makes nothing of it.
+   *
+   * @throws JpegException if a part of the picture is missing or damaged
+   */
+  static void check(byte[] jpeg, JpegHeader header) throws JpegException {
+    new CoefficientEngine(jpeg, header, 0).decode();
+  }
+
   /** Goes through the segments; decodes an only scan at once, several side by side. */
   private void decode() throws JpegException {
     Segments segments = new Segments(jpeg, 2);
@@ -2738,6 +2664,8 @@ final class CoefficientEngine {
     boolean ended = false;
     while (!ended && (scans.isEmpty() || segments.end + 2 <= jpeg.length)) {
       segments.next();
+      boolean early = segments.start <= header.firstScan + 4; // and so seen by JpegHeader
+      segments.garbage &= !early;
       JpegException.check(!segments.garbage, "stray data between its parts");
       switch (segments.marker) {
         case Marker.DQT -> readQuantization(segments);
@@ -2753,7 +2681,6 @@ final class CoefficientEngine {
         }
         case Marker.EOI -> ended = true;
         default -> {
-          boolean early = segments.start < header.firstScan; // and so seen by JpegHeader
           JpegException.check(early || Marker.isRemark(segments.marker), "a misplaced part");
         }
       }
@@ -2836,7 +2763,7 @@ final class CoefficientEngine {
           "a Huffman table is missing");
       join(members[i], range);
     }
-    boolean straight = n == planes.length && !progressive && across * down == 1;
+    boolean straight = n == planes.length && !progressive && across * down == 1 && quality > 0;
     int end = straight ? jpeg.length : Segments.endOfScan(jpeg, s.end);
     ScanReader reader = new ScanReader(jpeg, s.end, end, restartInterval);
     if (straight) {
@@ -2846,7 +2773,7 @@ final class CoefficientEngine {
       expectEnd(reader.position);
       return true;
     }
-    JpegException.check(scans.size() < JpegHeader.MAX_SCANS, "too many scans");
+    JpegException.check(scans.size() < MAX_SCANS, "too many scans");
     scans.add(new GatheredScan(reader, members, dc, ac, progressive, range));
     s.end = end;
     return false;
@@ -2899,17 +2826,19 @@ final class CoefficientEngine {
 
   /** Decodes all scans side by side and makes symbols, one MCU row of the copy after the other. */
   private void gather(List<GatheredScan> scans) throws JpegException {
-    setTargets();
+    if (quality > 0) {
+      setTargets();
+    }
     int wide = planes[0].mcusWide();
     int high = planes[0].mcusHigh();
     ChromaHalver[] halvers = new ChromaHalver[planes.length];
     for (int c = 0; c < planes.length; c++) {
       Plane plane = planes[c];
       plane.stride = wide * plane.h;
-      plane.ends = new byte[plane.stride * plane.v * rows];
+      plane.ends = new byte[plane.stride * plane.v * down];
       plane.band = new short[plane.ends.length * 64];
       boolean whole = !progressive && (c == 0 || across * down == 1);
-      plane.gathered = whole ? plane.requantizer.limit : Requantizer.ALL;
+      plane.gathered = !whole ? Requantizer.ALL : quality > 0 ? plane.requantizer.limit : Requantizer.NOTHING;
       halvers[c] = new ChromaHalver(plane, across, down);
     }
     for (int y = 0; y < high; ) {
@@ -2917,13 +2846,15 @@ final class CoefficientEngine {
         Arrays.fill(plane.band, (short) 0);
         Arrays.fill(plane.ends, (byte) 0);
       }
-      int row = y / rows;
-      for (int stop = Math.min(y + rows, high); y < stop; y++) {
+      int row = y / down;
+      for (int stop = Math.min(y + down, high); y < stop; y++) {
         for (GatheredScan scan : scans) {
-          scan.decodeRow(y, rows, high);
+          scan.decodeRow(y, down, high);
         }
       }
-      encodeRow(row, halvers);
+      if (quality > 0) {
+        encodeRow(row, halvers);
+      }
     }
     for (GatheredScan scan : scans) {
       scan.checkEnd();
@@ -2968,7 +2899,7 @@ final class CoefficientEngine {
       kept[n] = sign << 31 | magnitude << 16 | k;
       n += limit[k] - magnitude >>> 31;
     }
-    symbols.block(plane, plane.requantizer.direct(band[at]), kept, n);
+    symbols.block(plane, plane.requantizer.dc(band[at]), kept, n);
   }
 
   private void block(Plane plane, int[] kept, float[] values) {
@@ -2981,7 +2912,7 @@ final class CoefficientEngine {
         kept[n++] = (value < 0 ? 1 << 31 : 0) | Math.min(magnitude, 0x7FFF) << 16 | k;
       }
     }
-    symbols.block(plane, plane.requantizer.direct(Math.round(values[0])), kept, n);
+    symbols.block(plane, plane.requantizer.dc(Math.round(values[0])), kept, n);
   }
 
   /** Writes the copy: SOI, JFIF, metadata, tables, frame, the scan, EOI (figure B.2). */

@@ -122,7 +122,7 @@ class EngineTest {
 
   @ParameterizedTest(name = "luminance sampling {0}")
   @ValueSource(strings = {"2x2", "2x1", "1x2", "1x1", "grey"})
-  @DisplayName("photographs: no copy larger by 0.5 %, none worse by 0.1 dB; on average smaller, and as good within 0.02 dB")
+  @DisplayName("photographs: no copy larger by 0.5 %, none worse by 0.1 dB; on average smaller, as good within 0.02 dB")
   void smallerAndNoWorse(String sampling) throws Exception {
     boolean grey = sampling.equals("grey");
     int h = grey ? 1 : sampling.charAt(0) - '0';

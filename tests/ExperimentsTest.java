@@ -20,7 +20,7 @@ import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Takes the changes from README.md's diffs, makes them on a copy of Compress.java, and looks for what README.md says. */
+/** Takes the changes from README.md's diffs, makes them on copies of Compress.java, looks for what README.md says. */
 @DisplayName("The experiments of README.md")
 class ExperimentsTest {
   @TempDir static Path folder;

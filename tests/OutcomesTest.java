@@ -202,6 +202,7 @@ class OutcomesTest {
   void truncated() throws Exception {
     for (Map.Entry<String, byte[]> kind : kinds().entrySet()) {
       byte[] jpeg = kind.getValue();
+      Pictures.decode(recompress(jpeg)); // whole, it does not fail
       int last = jpeg.length - 3; // all but the end marker, and a byte of the picture
       for (int length = last; length > 0; length -= length > last - 4 ? 1 : 1 + last / 40) {
         assertFails(Arrays.copyOf(jpeg, length), "(truncated: |corrupt: |not a JPEG)", kind.getKey() + " of " + length);
@@ -277,6 +278,7 @@ class OutcomesTest {
       assertFails(overfull, "corrupt: ", kind.getKey() + " with three codes of one bit");
       Jpegs.Segment steps = Jpegs.find(jpeg, 0xDB);
       assertFails(Jpegs.patched(jpeg, steps.from() + 4, 9), "corrupt: ", kind.getKey() + " with a table 9");
+      assertFails(Jpegs.patched(jpeg, steps.from() + 9, 0), "corrupt: ", kind.getKey() + " with a step of 0");
     }
     byte[] scans = kinds().get("221111 in scans");
     List<Integer> starts = new ArrayList<>();
