@@ -556,6 +556,7 @@ record ImageFile(Path image, ImageFiles folders, String problem) {
     Path copy = copy();
     return problem == null
         && Files.isRegularFile(copy)
+        && Files.size(copy) > 0 // a power cut can leave files with nothing in them
         && Files.getLastModifiedTime(copy).compareTo(Files.getLastModifiedTime(image)) > 0;
   }
 
@@ -1852,6 +1853,7 @@ final class Requantizer {
 
   /** The new value of the magnitude of an AC coefficient that passed: 1 to 1023. */
   int level(int magnitude, int k) {
+    // Rounded at a little less than a half, so that ties go down although the multiplier is rounded itself.
     long product = (long) magnitude * multiplier[k] + (1 << SHIFT - 1) - (1 << SHIFT - 7);
     return (int) Math.min(Math.max(product >> SHIFT, 1), 1023);
   }
@@ -1865,7 +1867,7 @@ final class Requantizer {
   /**
    * The new value, -1024 to 1023 so that differences fit (F.1.2.1), of a DC coefficient that is
    * not quantized. In smooth areas it alone makes the samples, an eighth of it, rounded: besides
-   * its own error, the one after that rounding counts.
+   * its own error, the one after that rounding counts. Their weights, 5 and 12, are found by trial.
    */
   private int nearest(int value) {
     int step = target[0];

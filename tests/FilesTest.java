@@ -58,22 +58,24 @@ class FilesTest {
   }
 
   @Test
-  @DisplayName("--update does what is missing or older, and leaves the rest alone")
+  @DisplayName("--update does what is missing, older or empty, as a power cut leaves files, and leaves the rest alone")
   void update() throws Exception {
-    images("IMAGES/done.jpg", "IMAGES/edited.jpg", "IMAGES/new.jpg");
+    images("IMAGES/done.jpg", "IMAGES/edited.jpg", "IMAGES/empty.jpg", "IMAGES/new.jpg");
     assertEquals(0, Program.run(folder).status());
     FileTime past = FileTime.from(Instant.parse("2001-02-03T04:05:06Z"));
     Path copies = folder.resolve("COMPRESSED_IMAGES");
     Files.setLastModifiedTime(folder.resolve("IMAGES/done.jpg"), FileTime.from(past.toInstant().minusSeconds(60)));
     Files.setLastModifiedTime(copies.resolve("done.jpg"), past);
     Files.setLastModifiedTime(copies.resolve("edited.jpg"), past);
+    Files.write(copies.resolve("empty.jpg"), new byte[0]);
     Files.delete(copies.resolve("new.jpg"));
     Program.Result result = Program.run(folder, "--update");
     assertEquals(0, result.status(), result.err());
-    assertTrue(result.out().startsWith("3 images (2 compressed, 0 kept, 1 skipped, 0 failed), "), result.out());
+    assertTrue(result.out().startsWith("4 images (3 compressed, 0 kept, 1 skipped, 0 failed), "), result.out());
     assertEquals(past, Files.getLastModifiedTime(copies.resolve("done.jpg")));
     assertTrue(Files.getLastModifiedTime(copies.resolve("edited.jpg")).compareTo(past) > 0);
-    assertEquals(List.of("done.jpg", "edited.jpg", "new.jpg"), files("COMPRESSED_IMAGES"));
+    assertTrue(Files.size(copies.resolve("empty.jpg")) > 0);
+    assertEquals(List.of("done.jpg", "edited.jpg", "empty.jpg", "new.jpg"), files("COMPRESSED_IMAGES"));
   }
 
   @Test
