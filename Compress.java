@@ -41,7 +41,7 @@ import picocli.CommandLine.*;
     exitCodeListHeading = "%nExit status:%n",
     exitCodeList = {
       "0:all images are done",
-      "1:at least one image failed; all others are done",
+      "1:at least one image failed (all others are done), or the run could not go on",
       "2:wrong usage; nothing was done"
     },
     footer = {
@@ -135,12 +135,12 @@ public class Compress implements Callable<Integer> {
     require(threads >= 1, "--threads must be at least 1, not " + threads);
     require(!compare || !update, "--compare compresses all images again and again: not with --update");
     ImageFiles files = ImageFiles.find(this);
-    ProcessImages process = new ProcessImages(this, files.images());
-    boolean done = compare ? Comparison.run(this, files.images()) : process.run();
+    ProcessImages process = new ProcessImages(this, files.images);
+    boolean done = compare ? Comparison.run(this, files.images) : process.run();
     if (timeline && !compare) {
       Timeline.print(process, process.seconds);
     }
-    return done && files.isComplete() ? 0 : 1;
+    return done && files.complete ? 0 : 1;
   }
 
   /** Wrong usage, unless the condition holds. */
@@ -154,7 +154,7 @@ public class Compress implements Callable<Integer> {
 /** Starts one thread per image, waits until the last has ended, and reports. */
 final class ProcessImages {
   private static final Log LOG = new Log(ProcessImages.class);
-  private static final int MAX_THREADS = 1_000; // at once: one that waits takes little memory, 100,000 take much
+  private static final int MAX_THREADS = 1_000; // at once: even one that only waits takes 1 kB of memory
 
   final Compress options;
   final CompressionStats stats;
@@ -197,7 +197,7 @@ final class ProcessImages {
     Queue<Thread> threads = new ArrayDeque<>();
     for (CompressOneImage image : images) {
       if (threads.size() == MAX_THREADS) {
-        threads.remove().join(); // the one that started first is the first to get a permit
+        threads.remove().join(); // the oldest: the semaphore is fair, so it is among the next to be served
       }
       Thread thread = builder.unstarted(image); // image-1, image-2, ...
       thread.start(); // not run(): that would do the work in this thread or, of a virtual thread, none at all
@@ -217,7 +217,7 @@ final class CompressOneImage implements Runnable {
   private final Compress options;
   private final Semaphore permits;
   private final CompressionStats stats;
-  String thread; // these three are for the timeline
+  String thread; // these three are for the timeline, which reads them after join(): then it sees what this thread wrote
   long started; // nanoseconds, as System.nanoTime has it
   long ended;
 
@@ -249,7 +249,8 @@ final class CompressOneImage implements Runnable {
   private void compress() {
     try {
       if (options.update && file.isUpToDate()) {
-        LOG.info("%s %s is up to date", stats.add(Outcome.SKIPPED, 0, 0), file.name());
+        String progress = stats.add(Outcome.SKIPPED, 0, 0);
+        LOG.info("%s %s is up to date", progress, file.name());
         return;
       }
       int share = Memory.reserve(file.memory(options)); // a second semaphore: large images wait for each other
@@ -260,21 +261,23 @@ final class CompressOneImage implements Runnable {
         Memory.release(share);
       }
     } catch (Exception | Error problem) {
-      LOG.error("%s %s failed: %s", stats.add(Outcome.FAILED, 0, 0), file.name(), Text.reason(problem));
+      String progress = stats.add(Outcome.FAILED, 0, 0);
+      LOG.error("%s %s failed: %s", progress, file.name(), Text.reason(problem));
     }
   }
 
   private void recompress() throws IOException, InterruptedException {
-    byte[] original = file.read();
+    ImageFile.State state = file.read();
+    byte[] original = state.bytes();
     byte[] compressed = Recompressor.recompress(original, options.quality, options.engine);
     boolean smaller = compressed.length < original.length;
     byte[] copy = smaller ? compressed : original; // never larger than the original
     if (createFolder(file.folder())) {
       LOG.info("created %s", file.folder().getFileName());
     }
-    WholeFile.write(file.copy(), copy);
+    WholeFile.write(file.copy(), copy, state);
     if (smaller && JpegHeader.read(original).brokenIcc) {
-      LOG.warn("%s has a damaged colour profile: left out of the copy", file.name());
+      LOG.warn("%s has a colour profile that is damaged or not for it: left out of the copy", file.name());
     }
     String progress = stats.add(smaller ? Outcome.COMPRESSED : Outcome.KEPT, original.length, copy.length);
     LOG.info("%s %s %s -> %s (%.3f)%s in %d ms", progress, file.name(), Text.size(original.length),
@@ -372,7 +375,8 @@ record Log(Class<?> owner) {
 
   private String line(String level, String text, Object... values) {
     String thread = Thread.currentThread().getName();
-    return Text.format("%16s %12s %-6s %s", owner.getSimpleName(), thread, level, Text.format(text, values));
+    return Text.printable(
+        Text.format("%16s %12s %-6s %s", owner.getSimpleName(), thread, level, Text.format(text, values)));
   }
 }
 
@@ -464,7 +468,7 @@ final class Timeline {
   }
 
   private static String name(CompressOneImage image) {
-    return Text.format("%-8s %s", image.thread, image.file.name());
+    return Text.printable(Text.format("%-8s %s", image.thread, image.file.name()));
   }
 
   /** A round number of seconds, 1, 2 or 5 times a power of ten, that divides the axis into at most six parts. */
@@ -485,6 +489,11 @@ final class Text {
 
   static String format(String text, Object... values) {
     return String.format(Locale.ROOT, text, values);
+  }
+
+  /** A text in which file names cannot begin new lines or command the terminal. */
+  static String printable(String text) {
+    return text.replaceAll("\\p{Cntrl}", "?");
   }
 
   /** A number of things: 1 image, 4 images. */
@@ -518,7 +527,7 @@ final class Text {
       case FileSystemException e when e.getReason() != null -> e.getReason() + ": " + e.getFile();
       case IOException e when e.getMessage() != null -> e.getMessage();
       case OutOfMemoryError e when String.valueOf(e.getMessage()).contains("native thread") ->
-          "the system refuses so many threads: try --mode=virtual";
+          "the system refuses so many threads; --mode=virtual needs the fewest";
       case OutOfMemoryError e -> "not enough memory: give Java more, as in jbang -R-Xmx2g Compress.java";
       default -> problem.toString();
     };
@@ -529,21 +538,31 @@ final class Text {
  * An image and its compressed copy. There is one for each image of a run, so it holds no more than it must.
  *
  * @param image the original
- * @param folders where it and its copy belong
+ * @param files the source and the destination of the run
  * @param problem why it cannot be compressed, or null
  */
-record ImageFile(Path image, ImageFiles folders, String problem) {
-  private static final int CLOCK_TICK = 50; // milliseconds; file systems note times that are up to a few old
+record ImageFile(Path image, ImageFiles files, String problem) {
+  private static final int CLOCK_TICK = 50; // milliseconds; file systems note times that are up to a few old,
+  private static final int LONG_TICK = 2_100; // or whole seconds (ext3, HFS+), even ones alone (FAT)
+
+  /**
+   * An image as it was read.
+   *
+   * @param bytes all of one state of it
+   * @param time of the copy: newer than the image was, older than it will be if it changes from now on
+   * @param access who may read and write it
+   */
+  record State(byte[] bytes, FileTime time, Set<PosixFilePermission> access) {}
 
   /** What the log calls it. */
   String name() {
-    Path place = folders.place(image);
+    Path place = files.place(image);
     return (ImageFiles.isEmpty(place) ? image : place).toString();
   }
 
   /** Where the compressed copy goes. */
   Path copy() {
-    return folders.destination.resolve(folders.place(image));
+    return files.destination.resolve(files.place(image));
   }
 
   /** The folder of the copy. */
@@ -570,32 +589,34 @@ record ImageFile(Path image, ImageFiles folders, String problem) {
     }
     // The header is at the start; but it may hold a preview and a maker's notes, each of megabytes.
     for (int length = 1 << 16; ; length *= 8) {
-      byte[] start;
+      long size = Files.size(image);
+      int share = Memory.reserve(3 * Math.min(length, size)); // it is read in chunks, and a profile in it is copied
       try (InputStream in = Files.newInputStream(image)) {
-        start = in.readNBytes(length);
-      }
-      try {
-        return Recompressor.memory(JpegHeader.read(start), Files.size(image), options.quality, options.engine);
+        return Recompressor.memory(JpegHeader.read(in.readNBytes(length)), size, options.quality, options.engine);
       } catch (JpegException e) {
-        if (!e.isCutShort() || start.length < length || length >= 1 << 25) {
+        if (!e.isCutShort() || size <= length || length >= 1 << 28) {
           throw e;
         }
+      } finally {
+        Memory.release(share);
       }
     }
   }
 
-  /** The bytes of the image, all of one state of it; a JpegException if it goes on changing for a second. */
-  byte[] read() throws IOException, InterruptedException {
-    for (int attempt = 0; attempt < 1_000 / CLOCK_TICK; attempt++) {
+  /** Reads the image; a JpegException if 20 attempts find it changing. */
+  State read() throws IOException, InterruptedException {
+    for (int attempt = 0; attempt < 20; attempt++) {
+      long now = System.currentTimeMillis();
       FileTime modified = Files.getLastModifiedTime(image);
-      long age = System.currentTimeMillis() - modified.toMillis();
-      if (age >= 0 && age < CLOCK_TICK) {
-        Thread.sleep(CLOCK_TICK - age); // two changes within one tick have the same time
+      int tick = modified.toMillis() % 1_000 == 0 ? LONG_TICK : CLOCK_TICK;
+      long age = now - modified.toMillis();
+      if (age >= 0 && age < tick) {
+        Thread.sleep(tick - age); // two changes within one tick have the same time
         continue;
       }
       byte[] bytes = Files.readAllBytes(image);
       if (Files.size(image) == bytes.length && Files.getLastModifiedTime(image).equals(modified)) {
-        return bytes;
+        return new State(bytes, FileTime.fromMillis(now - tick + 1), Files.getPosixFilePermissions(image));
       }
     }
     throw new JpegException("it changes while it is read");
@@ -608,8 +629,8 @@ final class ImageFiles {
 
   private final Path source;
   final Path destination;
-  private final List<ImageFile> images = new ArrayList<>();
-  private boolean complete = true;
+  final List<ImageFile> images = new ArrayList<>(); // by name; a list's in its own order
+  boolean complete = true; // every folder could be read
 
   private ImageFiles(Path source, Path destination) {
     this.source = source;
@@ -621,15 +642,17 @@ final class ImageFiles {
     Path source = options.source;
     Path destination = options.destination;
     String list = options.filesFrom;
+    options.require(!isEmpty(source) && !isEmpty(destination), "SOURCE or DESTINATION is empty; . is this folder");
     options.require(list != null || Files.isDirectory(source), "SOURCE is not a folder: " + source);
     options.require(Files.isDirectory(destination) || !Files.exists(destination, LinkOption.NOFOLLOW_LINKS),
         "DESTINATION is not a folder: " + destination);
     Path from = real(source);
     Path to = real(destination);
-    options.require(!from.equals(to), "DESTINATION is SOURCE: the originals would be replaced");
+    options.require(!key(from).equals(key(to)), "DESTINATION is SOURCE: the originals would be replaced");
     options.require(!options.recursive || !from.startsWith(to) && !to.startsWith(from),
         "with --recursive neither of SOURCE and DESTINATION may be inside the other");
-    options.require(list == null || list.equals("-") || Files.isReadable(Path.of(list)),
+    options.require(list == null || list.equals("-")
+        || !Files.isDirectory(Path.of(list)) && Files.isReadable(Path.of(list)),
         "--files-from: cannot read " + list);
     ImageFiles files = new ImageFiles(source, destination);
     if (list == null) {
@@ -694,6 +717,7 @@ final class ImageFiles {
     InputStream in = list.equals("-") ? System.in : Files.newInputStream(Path.of(list));
     try (BufferedReader reader = new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8))) {
       for (String line = reader.readLine(); line != null; line = reader.readLine()) {
+        line = line.startsWith("\uFEFF") ? line.substring(1) : line; // a byte order mark, as some editors write it
         if (!line.isBlank()) {
           addListed(line, byCopy);
         }
@@ -701,7 +725,7 @@ final class ImageFiles {
     }
   }
 
-  private void addListed(String line, Map<Path, Path> byCopy) {
+  private void addListed(String line, Map<Path, Path> byCopy) throws IOException {
     Path image;
     try {
       image = Path.of(line);
@@ -715,7 +739,7 @@ final class ImageFiles {
       images.add(new ImageFile(image, this, "a folder"));
     } else if (before == null) {
       images.add(new ImageFile(image, this, null));
-    } else if (!before.toAbsolutePath().normalize().equals(image.toAbsolutePath().normalize())) {
+    } else if (!real(before).equals(real(image))) {
       images.add(new ImageFile(image, this, "its copy would replace that of " + before));
     }
   }
@@ -755,19 +779,41 @@ final class ImageFiles {
     return path.getFileName() != null && path.getFileName().toString().startsWith(".");
   }
 
-  /** An image whose copy would replace an image of this run, itself or another, fails instead. */
+  /** What the system calls a folder, whatever links and mounts lead to it; its path where it is not there yet. */
+  private static Object key(Path folder) throws IOException {
+    Object key = Files.exists(folder) ? Files.readAttributes(folder, BasicFileAttributes.class).fileKey() : null;
+    return key == null ? real(folder) : key;
+  }
+
+  /** A place for a file: the key of a folder, and a name in it. */
+  private record Place(Object folder, Path name) {}
+
+  /** An image whose copy would replace an image of this run, itself or another, or leave the destination, fails. */
   private void protectOriginals() throws IOException {
     Path target = real(destination);
-    Set<Path> originals = new HashSet<>(); // those that lie where copies go
-    for (ImageFile file : images) {
-      Path original = real(file.image());
-      if (original.startsWith(target)) {
-        originals.add(original);
+    Map<Path, Object> folders = new HashMap<>(); // of copies: their keys
+    Set<Path> outside = new HashSet<>();
+    for (Path folder : images.stream().map(ImageFile::folder).distinct().toList()) {
+      folders.put(folder, key(folder));
+      if (!real(folder).startsWith(target)) {
+        outside.add(folder);
       }
     }
-    for (int i = 0; i < images.size() && !originals.isEmpty(); i++) {
+    Set<Object> keys = new HashSet<>(folders.values());
+    Set<Place> originals = new HashSet<>(); // those that lie where copies go
+    for (ImageFile file : images) {
+      for (Path original : List.of(file.image().toAbsolutePath(), real(file.image()))) { // a link is to stay, too
+        Object key = original.getParent() == null ? null : key(original.getParent());
+        if (keys.contains(key)) {
+          originals.add(new Place(key, original.getFileName()));
+        }
+      }
+    }
+    for (int i = 0; i < images.size() && outside.size() + originals.size() > 0; i++) {
       ImageFile file = images.get(i);
-      if (originals.contains(real(file.folder()).resolve(file.copy().getFileName()))) {
+      if (outside.contains(file.folder())) {
+        images.set(i, new ImageFile(file.image(), this, "its copy would leave the destination by a link"));
+      } else if (originals.contains(new Place(folders.get(file.folder()), file.copy().getFileName()))) {
         images.set(i, new ImageFile(file.image(), this, "its copy would replace an original"));
       }
     }
@@ -775,23 +821,13 @@ final class ImageFiles {
 
   /** Deletes what runs that were killed left in the folders of the copies. */
   private void clearLeftovers() {
-    for (Path folder : new HashSet<>(images.stream().map(ImageFile::folder).toList())) {
+    for (Path folder : images.stream().map(ImageFile::folder).distinct().toList()) {
       try {
         WholeFile.clearLeftovers(folder);
-      } catch (IOException e) {
+      } catch (IOException | DirectoryIteratorException e) {
         LOG.warn("%s may hold leftovers of a run that was killed: %s", folder, Text.reason(e));
       }
     }
-  }
-
-  /** The images, by name; a list's in its own order. */
-  List<ImageFile> images() {
-    return images;
-  }
-
-  /** Whether every folder could be read. */
-  boolean isComplete() {
-    return complete;
   }
 }
 
@@ -803,20 +839,29 @@ final class WholeFile {
 
   private WholeFile() {}
 
-  /** Writes the file, in place of an older one if there is one. */
-  static void write(Path file, byte[] bytes) throws IOException {
+  /** Writes the file, in place of an older one if there is one; it gets the time and the access of the original. */
+  static void write(Path file, byte[] bytes, ImageFile.State original) throws IOException {
     if (Files.isDirectory(file)) {
       throw new JpegException("there is a folder where its copy should be: " + file);
     }
-    while (!tryToWrite(file, bytes)) {
+    while (!tryToWrite(file, bytes, original.access())) {
       continue; // another run took the part for a leftover before it was locked
+    }
+    try {
+      Files.setLastModifiedTime(file, original.time()); // only now: that opens and closes it, which gives a lock back
+    } catch (IOException e) {
+      // A file system that gives its own times: a change that comes while the image is compressed may stay unseen.
     }
   }
 
-  private static boolean tryToWrite(Path file, byte[] bytes) throws IOException {
+  private static boolean tryToWrite(Path file, byte[] bytes, Set<PosixFilePermission> access) throws IOException {
     String unique = Long.toHexString(ThreadLocalRandom.current().nextLong());
     Path part = file.resolveSibling(PREFIX + unique + SUFFIX);
-    try (FileChannel channel = FileChannel.open(part, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+    Set<PosixFilePermission> mode = EnumSet.of(PosixFilePermission.OWNER_READ, PosixFilePermission.OWNER_WRITE);
+    mode.addAll(access);
+    mode.removeIf(permission -> permission.name().endsWith("EXECUTE"));
+    try (FileChannel channel = FileChannel.open(part, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
+        PosixFilePermissions.asFileAttribute(mode))) { // less what the umask takes away
       try {
         channel.lock(); // until it has its final name; the lock ends with the process, however that ends
       } catch (IOException e) {
@@ -854,7 +899,10 @@ final class WholeFile {
   }
 }
 
-/** Shares the heap out, so that however many and however large the images are, those in work at once fit in it. */
+/**
+ * Shares the heap out, so that however many and however large the images are, those in work at once fit in it. An image
+ * keeps its permit while it waits here; no deadlock comes of it, for whoever has memory waits for nothing more.
+ */
 final class Memory {
   private static final int UNIT = 1 << 20; // bytes
   private static final double USABLE = 0.6; // of the heap: an array must fit in one generation of it, and garbage waits
@@ -912,8 +960,8 @@ final class PixelEngine {
   private PixelEngine() {}
 
   /**
-   * The file and its cleaned copy, the pixels (and those of CMYK as read), the file written in chunks and in one; before
-   * them, a row of MCUs of up to 32 lines as coefficients of 4 components.
+   * The file and its cleaned copy, the pixels (and those of CMYK as read), the file written in chunks and in one; for
+   * the check that comes first, a row of MCUs, of up to 32 lines in 4 components.
    */
   static long memory(JpegHeader header, long size, int quality) throws JpegException {
     long pixels = (long) header.width * header.height;
@@ -930,18 +978,24 @@ final class PixelEngine {
       picture = decode(jpeg, header);
     } catch (JpegException e) {
       throw e;
-    } catch (IOException | RuntimeException e) { // EOFException, NullPointerException: what damaged data gives
-      throw new JpegException("corrupt: the decoder cannot make sense of it");
+    } catch (IOException | RuntimeException e) { // its data are sound: they have been checked
+      throw new JpegException("not supported: the decoder cannot make sense of it");
     }
     return JpegHeader.withMetadata(encode(picture, quality), header);
   }
 
   private static BufferedImage decode(byte[] jpeg, JpegHeader header) throws IOException {
     boolean cmyk = header.kind == JpegHeader.Kind.CMYK || header.kind == JpegHeader.Kind.YCCK;
-    CoefficientEngine.check(jpeg, header); // libjpeg, which the JDK reads with, makes up what is missing or damaged
+    // libjpeg, with which the JDK reads, makes up what is missing or damaged.
+    boolean wide = CoefficientEngine.check(jpeg, header);
+    if (wide && cmyk) {
+      throw new JpegException("not supported: CMYK with quantization tables of 16 bits");
+    }
     // Without its profile an RGB or grey image is read as its numbers are; the copy gets the profile, unchanged.
     byte[] cleaned = header.cleaned(jpeg, cmyk);
-    ImageReader reader = ImageIO.getImageReadersByFormatName("JPEG").next(); // TwelveMonkeys' comes first
+    Iterator<ImageReader> readers = ImageIO.getImageReadersByFormatName("JPEG");
+    ImageReader reader = readers.next(); // TwelveMonkeys', for CMYK; but it takes quantization steps over 255 for 255
+    reader = wide ? readers.next() : reader;
     try (ByteArrayImageInputStream in = new ByteArrayImageInputStream(cleaned)) {
       reader.setInput(in, true, true);
       return reader.read(0);
@@ -1027,6 +1081,7 @@ final class Marker {
   static final int EOI = 0xD9; // end of image
   static final int SOS = 0xDA; // start of scan
   static final int DQT = 0xDB; // quantization tables
+  static final int DNL = 0xDC; // number of lines, behind the first scan
   static final int DRI = 0xDD; // restart interval
   static final int APP0 = 0xE0; // application data, to 0xEF
   static final int COM = 0xFE; // comment
@@ -1035,12 +1090,12 @@ final class Marker {
   private Marker() {}
 
   /** Whether this is a marker without a length and parameters (T.81 B.1.1.3). */
-  static boolean isAlone(int marker) {
+  static boolean isStandalone(int marker) {
     return marker == TEM || (marker >= RST0 && marker <= EOI);
   }
 
   /** Whether this is application data or a comment: nothing that decoding needs (T.81 B.2.4.5-6). */
-  static boolean isRemark(int marker) {
+  static boolean isAppOrComment(int marker) {
     return (marker >= APP0 && marker <= 0xEF) || marker == COM;
   }
 
@@ -1086,7 +1141,7 @@ final class Segments {
     marker = jpeg[p + 1] & 0xFF;
     start = p + 2;
     end = start;
-    if (!Marker.isAlone(marker)) {
+    if (!Marker.isStandalone(marker)) {
       if (start + 2 > jpeg.length) {
         throw JpegException.cutShort();
       }
@@ -1153,6 +1208,7 @@ final class JpegHeader {
   /** What libjpeg, and so nearly every reader, takes at most. */
   static final int MAX_DIMENSION = 65500;
 
+  private static final int R03 = 'R' << 24 | '0' << 16 | '3' << 8; // EXIF InteroperabilityIndex of Adobe RGB
   private static final int ICC_HEADER = 128; // bytes, ICC.1 section 7.2
   private static final int ICC_PART = 65519; // a segment's 65,533 bytes less the 14 of its own header
 
@@ -1163,6 +1219,7 @@ final class JpegHeader {
   List<Component> components = List.of();
   Kind kind;
   int orientation = 1; // EXIF tag 0x0112: 1 upright, to 8
+  private boolean adobeRgb; // as cameras mark it, by EXIF alone (DCF 2.0): without it colours look dull
   byte[] iccProfile; // whole, or null
   boolean brokenIcc; // there was a profile, but it is incomplete or not credible: it was dropped
   boolean jfif; // a JFIF APP0 segment was found
@@ -1196,8 +1253,7 @@ final class JpegHeader {
       } else if (marker == Marker.APP0 && segments.isNamed("JFIF") && segments.size() >= 14) {
         header.jfif = true;
       } else if (marker == Marker.APP0 + 1 && segments.isNamed("Exif") && !exif) {
-        exif = true;
-        header.orientation = orientation(jpeg, segments.start + 6, segments.end);
+        exif = header.readExif(jpeg, segments.start + 6, segments.end);
       } else if (marker == Marker.APP0 + 2 && segments.isNamed("ICC_PROFILE")) {
         iccParts.add(Arrays.copyOfRange(jpeg, segments.start + 12, segments.end));
       } else if (isAdobe(segments)) {
@@ -1206,7 +1262,7 @@ final class JpegHeader {
         throw new JpegException("corrupt: there is no picture in it");
       } else if (marker == Marker.SOI) {
         throw new JpegException("corrupt: a second image starts at byte " + from);
-      } else if (Marker.isAlone(marker)) {
+      } else if (Marker.isStandalone(marker)) {
         segments.garbage = true;
       } else if (marker == Marker.JPG || marker < Marker.SOF0 || marker >= 0xF0) {
         if (marker != Marker.COM) {
@@ -1260,7 +1316,7 @@ final class JpegHeader {
     } else if (height == 0) {
       return "not supported: a height that only the end of the data tells";
     } else if (width > MAX_DIMENSION || height > MAX_DIMENSION) {
-      return "not supported: " + width + " x " + height + " pixels, at most 65500 are";
+      return "not supported: " + width + " x " + height + " pixels, at most " + MAX_DIMENSION + " are";
     } else if (kind == null) {
       return "not supported: " + components.size() + " colour components";
     }
@@ -1320,28 +1376,41 @@ final class JpegHeader {
     }
   }
 
-  /** The orientation in a TIFF structure of either byte order, or 1 where there is no sound one. */
-  private static int orientation(byte[] d, int tiff, int end) {
-    if (end - tiff < 8 || d[tiff] != d[tiff + 1] || (d[tiff] != 'I' && d[tiff] != 'M')) {
-      return 1;
+  /** Takes what is kept from an EXIF segment's TIFF structure; returns whether it has an orientation. */
+  private boolean readExif(byte[] d, int tiff, int end) {
+    boolean little = end - tiff >= 8 && d[tiff] == 'I' && d[tiff + 1] == 'I';
+    boolean sound = little || end - tiff >= 8 && d[tiff] == 'M' && d[tiff + 1] == 'M';
+    if (!sound || number(d, tiff + 2, 2, little) != 42) {
+      return false;
     }
-    boolean little = d[tiff] == 'I';
-    long directory = number(d, tiff + 4, 4, little);
-    if (number(d, tiff + 2, 2, little) != 42 || directory > end - tiff - 2) {
-      return 1;
+    long first = number(d, tiff + 4, 4, little);
+    long turned = value(d, tiff, end, first, 0x0112, little);
+    orientation = turned >= 1 && turned <= 8 ? (int) turned : 1;
+    long photo = value(d, tiff, end, first, 0x8769, little);
+    long interoperability = value(d, tiff, end, photo, 0xA005, little);
+    adobeRgb = value(d, tiff, end, interoperability, 1, little) == R03;
+    return turned >= 0;
+  }
+
+  /** The first value of a tag in a TIFF directory (TIFF 6.0 section 2), of ASCII the first 4 characters; -1: none. */
+  private static long value(byte[] d, int tiff, int end, long directory, int tag, boolean little) {
+    if (directory < 8 || directory > end - tiff - 2) {
+      return -1;
     }
     int at = tiff + (int) directory;
     long entries = number(d, at, 2, little);
-    at += 2;
-    for (long i = 0; i < entries && at + 12 <= end; i++, at += 12) {
-      if (number(d, at, 2, little) == 0x0112) {
-        long type = number(d, at + 2, 2, little); // 3 SHORT, as it must be, or 4 LONG
-        long value = number(d, at + 8, type == 4 ? 4 : 2, little);
-        boolean sound = (type == 3 || type == 4) && number(d, at + 4, 4, little) == 1;
-        return sound && value >= 1 && value <= 8 ? (int) value : 1;
+    for (at += 2; entries > 0 && at + 12 <= end; entries--, at += 12) {
+      if (number(d, at, 2, little) == tag) {
+        return switch ((int) number(d, at + 2, 2, little)) {
+          case 1 -> d[at + 8] & 0xFF; // BYTE
+          case 2 -> number(d, at + 8, 4, false); // ASCII
+          case 3 -> number(d, at + 8, 2, little); // SHORT
+          case 4, 9 -> number(d, at + 8, 4, little); // LONG, SLONG
+          default -> -1;
+        };
       }
     }
-    return 1;
+    return -1;
   }
 
   private static long number(byte[] d, int at, int bytes, boolean little) {
@@ -1438,23 +1507,40 @@ final class JpegHeader {
   }
 
   /**
-   * The segments by which a recompressed copy looks the same: EXIF with the orientation alone, if
-   * it is not upright, and the ICC profile, unless it is for the CMYK that the copy no longer is.
+   * The segments by which a recompressed copy looks the same: EXIF with nothing but an orientation and a mark of Adobe
+   * RGB, and the ICC profile, unless it is for the CMYK that the copy no longer is.
    */
   byte[] metadata() {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    if (orientation != 1) {
-      // Length, "Exif", TIFF header (big endian), one directory of one entry, no next directory.
-      byte[] exif = {
-        -1, (byte) 0xE1, 0, 34, 'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1,
-        0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, (byte) orientation, 0, 0, 0, 0, 0, 0
-      };
-      out.writeBytes(exif);
+    boolean sameColours = kind != Kind.CMYK && kind != Kind.YCCK;
+    if (orientation != 1 || adobeRgb && sameColours) {
+      out.writeBytes(exif(adobeRgb && sameColours));
     }
-    if (iccProfile != null && kind != Kind.CMYK && kind != Kind.YCCK) {
+    if (iccProfile != null && sameColours) {
       writeIcc(out);
     }
     return out.toByteArray();
+  }
+
+  /** An EXIF segment, big endian; its offsets count from behind "Exif" and two zeros. */
+  private byte[] exif(boolean adobeRgb) {
+    ByteBuffer exif = ByteBuffer.allocate(adobeRgb ? 96 : 36);
+    exif.putShort((short) 0xFFE1).putShort((short) (exif.capacity() - 2));
+    exif.put("Exif\0\0MM\0*".getBytes(StandardCharsets.ISO_8859_1)).putInt(8).putShort((short) (adobeRgb ? 2 : 1));
+    entry(exif, 0x0112, 3, 1, orientation << 16);
+    if (adobeRgb) {
+      entry(exif, 0x8769, 4, 1, 38); // the directory of the photograph's data
+      exif.putInt(0).putShort((short) 2);
+      entry(exif, 0xA001, 3, 1, 0xFFFF << 16); // colour space: none that EXIF names
+      entry(exif, 0xA005, 4, 1, 68); // the directory of interoperability
+      exif.putInt(0).putShort((short) 1);
+      entry(exif, 1, 2, 4, R03);
+    }
+    return exif.putInt(0).array();
+  }
+
+  private static void entry(ByteBuffer exif, int tag, int type, int count, int value) {
+    exif.putShort((short) tag).putShort((short) type).putInt(count).putInt(value);
   }
 
   private void writeIcc(ByteArrayOutputStream out) {
@@ -2429,7 +2515,7 @@ final class GatheredScan {
  * Chroma to half its width, its height or both, in the frequency domain. Averaging pairs of samples
  * is linear, so two neighbouring blocks, each multiplied by a constant matrix, add up to one block.
  */
-final class ChromaHalver {
+final class ChromaDownsampler {
   static final int FRACTION = 16; // results are requantized in sixteenths
 
   private static final float[] COSINES = new float[64]; // of the DCT (A.3.3): [u * 8 + x]
@@ -2456,18 +2542,18 @@ final class ChromaHalver {
   private final Plane plane;
   private final int across; // 2: halves the width
   private final int down; // 2: halves the height
-  private final float[] strip = new float[64]; // halved across, still to be halved down
+  private final float[] strip = new float[64]; // downsampled across, still to be downsampled down
   private final float[] samples = new float[256];
   private final float[] turned = new float[64];
 
-  ChromaHalver(Plane plane, int across, int down) {
+  ChromaDownsampler(Plane plane, int across, int down) {
     this.plane = plane;
     this.across = across;
     this.down = down;
   }
 
   /** Makes the block at this row and column of the copy out of those in the band. */
-  void halve(int row, int column) {
+  void downsample(int row, int column) {
     if ((column + 1) * 8 * across > plane.width || (row + 1) * 8 * down > plane.height) {
       atEdge(row, column);
       return;
@@ -2593,6 +2679,7 @@ final class CoefficientEngine {
   private final HuffmanCode[] dcCodes = new HuffmanCode[4];
   private final HuffmanCode[] acCodes = new HuffmanCode[4];
   private int restartInterval;
+  private boolean wide; // there was a quantization table of 16 bits
 
   private CoefficientEngine(byte[] jpeg, JpegHeader header, int quality) {
     this.jpeg = jpeg;
@@ -2612,9 +2699,9 @@ final class CoefficientEngine {
     down = n == 1 || quality == 0 ? 1 : 2 / v;
   }
 
-  /** Whether this engine takes such a JPEG: grey, or YCbCr with up to 2x2 luminance blocks. */
+  /** Whether this engine takes a JPEG that {@link JpegHeader#check} takes: grey, or YCbCr with chroma of 1x1 blocks. */
   static boolean takes(JpegHeader header) {
-    if (header.unsupported() != null || header.garbage || header.process > Marker.SOF2) {
+    if (header.garbage) {
       return false;
     } else if (header.kind != JpegHeader.Kind.YCBCR) {
       return header.kind == JpegHeader.Kind.GREY;
@@ -2653,18 +2740,22 @@ final class CoefficientEngine {
   /**
    * Decodes a JPEG of Huffman codes and 8 bits, of any components, and makes nothing of it.
    *
+   * @return whether it has quantization tables of 16 bits
    * @throws JpegException if a part of the picture is missing or damaged
    */
-  static void check(byte[] jpeg, JpegHeader header) throws JpegException {
-    new CoefficientEngine(jpeg, header, 0).decode();
+  static boolean check(byte[] jpeg, JpegHeader header) throws JpegException {
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, 0);
+    engine.decode();
+    return engine.wide;
   }
 
-  /** Goes through the segments; decodes an only scan at once, several side by side. */
+  /** Goes through the segments; decodes an only scan of which a copy is made at once, others side by side. */
   private void decode() throws JpegException {
     Segments segments = new Segments(jpeg, 2);
     List<GatheredScan> scans = new ArrayList<>();
+    boolean done = false;
     boolean ended = false;
-    while (!ended && (scans.isEmpty() || segments.end + 2 <= jpeg.length)) {
+    while (!ended && (scans.isEmpty() && !done || segments.end + 2 <= jpeg.length)) {
       segments.next();
       boolean early = segments.start <= header.firstScan + 4; // and so seen by JpegHeader
       segments.garbage &= !early;
@@ -2676,14 +2767,12 @@ final class CoefficientEngine {
           JpegException.check(segments.size() == 2, "the restart interval");
           restartInterval = segments.u16(segments.start);
         }
-        case Marker.SOS -> {
-          if (readScan(segments, scans)) {
-            return;
-          }
-        }
+        case Marker.SOS -> done |= readScan(segments, scans);
         case Marker.EOI -> ended = true;
+        case Marker.DNL -> JpegException.check(
+            segments.size() == 2 && segments.u16(segments.start) == header.height, "it declares another height");
         default -> {
-          JpegException.check(early || Marker.isRemark(segments.marker), "a misplaced part");
+          JpegException.check(early || Marker.isAppOrComment(segments.marker), "a misplaced part");
         }
       }
     }
@@ -2695,7 +2784,9 @@ final class CoefficientEngine {
         }
       }
     }
-    gather(scans);
+    if (!done) {
+      gather(scans);
+    }
   }
 
   /** B.2.4.1. */
@@ -2705,6 +2796,7 @@ final class CoefficientEngine {
       int id = jpeg[at++] & 15;
       JpegException.check(
           bytes <= 2 && id <= 3 && s.end - at >= 64 * bytes, "a quantization table");
+      wide |= bytes == 2;
       int[] steps = new int[64];
       for (int k = 0; k < 64; k++, at += bytes) {
         steps[k] = bytes == 1 ? jpeg[at] & 0xFF : s.u16(at);
@@ -2749,15 +2841,17 @@ final class CoefficientEngine {
     HuffmanCode[] dc = new HuffmanCode[n];
     HuffmanCode[] ac = new HuffmanCode[n];
     int next = 0; // components are in the order of the frame
-    for (int i = 0; i < n; i++, next++) {
+    for (int i = 0; i < n; i++) {
       int id = jpeg[s.start + 1 + 2 * i] & 0xFF;
       int tables = jpeg[s.start + 2 + 2 * i] & 0xFF;
-      while (next < planes.length && planes[next].component.id() != id) {
-        next++;
+      int c = 0; // where identifiers are not unique, libjpeg takes the first component that the scan has not yet
+      while (c < planes.length && (planes[c].component.id() != id || Arrays.asList(members).contains(planes[c]))) {
+        c++;
       }
       JpegException.check(
-          next < planes.length && tables >> 4 < 4 && (tables & 15) < 4, "the header of a scan");
-      members[i] = planes[next];
+          c >= next && c < planes.length && tables >> 4 < 4 && (tables & 15) < 4, "the header of a scan");
+      next = c + 1;
+      members[i] = planes[c];
       dc[i] = dcCodes[tables >> 4];
       ac[i] = acCodes[tables & 15];
       JpegException.check(
@@ -2772,7 +2866,7 @@ final class CoefficientEngine {
       setTargets();
       new StraightScan(reader, symbols).run(planes, dc, ac);
       reader.checkEnd();
-      expectEnd(reader.position);
+      s.end = reader.position;
       return true;
     }
     JpegException.check(scans.size() < MAX_SCANS, "too many scans");
@@ -2795,34 +2889,24 @@ final class CoefficientEngine {
     }
   }
 
-  /** Behind the picture stands EOI, or nothing: then every pixel was there. */
-  private void expectEnd(int at) throws JpegException {
-    Segments s = new Segments(jpeg, at);
-    while (s.marker != Marker.EOI && s.end + 2 <= jpeg.length) {
-      s.next();
-      boolean harmless = s.marker == Marker.EOI || Marker.isRemark(s.marker);
-      JpegException.check(harmless && !s.garbage, "stray data behind the picture");
-    }
-  }
-
   /**
    * Chooses the new quantization steps: the standard tables at the quality, but nowhere finer than
    * the source's, which would cost bytes and only make the values less exact. (Halved chroma has
-   * values between the source's steps.)
+   * values between the source's steps; and steps over 255 cannot be written in baseline JPEG.)
    */
   private void setTargets() {
-    boolean halved = across * down > 1;
+    boolean downsampled = across * down > 1;
     for (Plane plane : planes) {
       boolean luminance = plane == planes[0];
       int[] target = StandardTables.steps(!luminance, quality);
-      for (int k = 0; k < 64 && (luminance || !halved); k++) {
+      for (int k = 0; k < 64 && (luminance || !downsampled); k++) {
         int source = luminance ? plane.steps[k] : Math.min(planes[1].steps[k], planes[2].steps[k]);
-        target[k] = Math.min(Math.max(target[k], source), 255);
+        target[k] = source > 255 ? target[k] : Math.max(target[k], source);
       }
       plane.requantizer =
-          luminance || !halved
+          luminance || !downsampled
               ? new Requantizer(plane.steps, 1, target)
-              : new Requantizer(UNITS, ChromaHalver.FRACTION, target);
+              : new Requantizer(UNITS, ChromaDownsampler.FRACTION, target);
     }
   }
 
@@ -2833,7 +2917,7 @@ final class CoefficientEngine {
     }
     int wide = planes[0].mcusWide();
     int high = planes[0].mcusHigh();
-    ChromaHalver[] halvers = new ChromaHalver[planes.length];
+    ChromaDownsampler[] downsamplers = new ChromaDownsampler[planes.length];
     for (int c = 0; c < planes.length; c++) {
       Plane plane = planes[c];
       plane.stride = wide * plane.h;
@@ -2841,7 +2925,7 @@ final class CoefficientEngine {
       plane.band = new short[plane.ends.length * 64];
       boolean whole = !progressive && (c == 0 || across * down == 1);
       plane.gathered = !whole ? Requantizer.ALL : quality > 0 ? plane.requantizer.limit : Requantizer.NOTHING;
-      halvers[c] = new ChromaHalver(plane, across, down);
+      downsamplers[c] = new ChromaDownsampler(plane, across, down);
     }
     for (int y = 0; y < high; ) {
       for (Plane plane : planes) {
@@ -2855,7 +2939,7 @@ final class CoefficientEngine {
         }
       }
       if (quality > 0) {
-        encodeRow(row, halvers);
+        encodeRow(row, downsamplers);
       }
     }
     for (GatheredScan scan : scans) {
@@ -2863,7 +2947,7 @@ final class CoefficientEngine {
     }
   }
 
-  private void encodeRow(int row, ChromaHalver[] halvers) {
+  private void encodeRow(int row, ChromaDownsampler[] downsamplers) {
     Plane luminance = planes[0];
     int[] kept = new int[64];
     int side = planes.length == 1 ? 1 : 2; // of an MCU, in blocks
@@ -2881,8 +2965,8 @@ final class CoefficientEngine {
         if (across * down == 1) {
           block(planes[c], kept, x);
         } else {
-          halvers[c].halve(row, x);
-          block(planes[c], kept, halvers[c].block);
+          downsamplers[c].downsample(row, x);
+          block(planes[c], kept, downsamplers[c].block);
         }
       }
     }
@@ -2909,7 +2993,7 @@ final class CoefficientEngine {
     int n = 0;
     for (int k = 1; k < 64; k++) {
       float value = values[StandardTables.ZIGZAG[k]];
-      int magnitude = (int) (Math.abs(value) * ChromaHalver.FRACTION);
+      int magnitude = (int) (Math.abs(value) * ChromaDownsampler.FRACTION);
       if (magnitude > limit[k]) {
         kept[n++] = (value < 0 ? 1 << 31 : 0) | Math.min(magnitude, 0x7FFF) << 16 | k;
       }

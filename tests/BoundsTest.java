@@ -11,6 +11,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.regex.Matcher;
@@ -95,6 +96,21 @@ class BoundsTest {
   }
 
   @Test
+  @DisplayName("so do images with much in their heads: previews, makers' notes")
+  void largeHeads() throws Exception {
+    byte[] jpeg = Pictures.jpeg(Pictures.smooth(100, 100), 0.9f);
+    byte[][] notes = new byte[190][];
+    Arrays.fill(notes, Jpegs.segment(0xE4, new byte[65_000]));
+    images(1, Jpegs.with(jpeg, notes));
+    for (int i = 1; i < 16; i++) {
+      Files.createLink(folder.resolve("IMAGES/image" + i + ".jpg"), folder.resolve("IMAGES/image0.jpg"));
+    }
+    Program.Result run = run(List.of("-Xmx128m"), "-t", "16", "-m", "platform");
+    assertEquals(0, run.status(), run.err());
+    assertTrue(run.out().startsWith("16 images, "), run.out());
+  }
+
+  @Test
   @DisplayName("one that never fits fails with what it needs and what to do; doing that is enough")
   void neverFits() throws Exception {
     images(1, flat(5_000, 4_424)); // needs just less than 128 MB of heap: the harder case for the advice
@@ -142,8 +158,8 @@ class BoundsTest {
   }
 
   @Test
-  @DisplayName("20,000 images pass in 20 MB of heap: what a run keeps of each is little, and no thread")
-  void memoryStaysFlat() throws Exception {
+  @DisplayName("20,000 images pass in 20 MB of heap: what a run keeps of each is little, and not its thread")
+  void manyImages() throws Exception {
     byte[] jpeg = Pictures.jpeg(Pictures.smooth(16, 16), 0.9f);
     Path image = Files.write(folder.resolve("image"), jpeg);
     Path copy = Files.write(folder.resolve("copy"), jpeg);
@@ -169,7 +185,7 @@ class BoundsTest {
     assumeTrue(withoutThreads.status() == 0, "no such limit here");
     Program.Result run = Program.run(folder, "", List.of("sh", "-c", command + "platform"));
     assertEquals(1, run.status(), run.err());
-    assertTrue(run.err().contains("Compress: the system refuses so many threads: try --mode=virtual"), run.err());
+    assertTrue(run.err().contains("Compress: the system refuses so many threads; --mode=virtual needs "), run.err());
     for (String file : Program.files(folder.resolve("COMPRESSED_IMAGES"))) {
       if (!file.startsWith(".")) {
         Pictures.decode(Files.readAllBytes(folder.resolve("COMPRESSED_IMAGES").resolve(file)));

@@ -192,6 +192,31 @@ class EngineTest {
   @DisplayName("quantization tables of 16 bits are read as those of 8 bits are")
   void wideTables() throws Exception {
     byte[] jpeg = encode(PICTURES.get(2), Form.of(90, 2, 2));
+    byte[] wide = wide(jpeg, 1);
+    assertTrue(wide.length >= jpeg.length + 128);
+    assertArrayEquals(recompress(jpeg, 30, Compress.Engine.auto), recompress(wide, 30, Compress.Engine.auto));
+  }
+
+  @Test
+  @DisplayName("and where their steps are larger than 8 bits can say, the picture stays the same")
+  void largeSteps() throws Exception {
+    BufferedImage faint = new BufferedImage(160, 120, BufferedImage.TYPE_INT_RGB); // a third of the contrast
+    for (int i = 0; i < 160 * 120; i++) {
+      int value = 128 + (int) (20 * Math.sin(i % 160 / 9.0) + 20 * Math.cos(i / 160 / 7.0));
+      faint.setRGB(i % 160, i / 160, value << 16 | value << 8 | value);
+    }
+    for (int sampling : new int[] {1, 2}) {
+      byte[] wide = wide(encode(faint, Form.of(5, sampling, sampling)), 3);
+      double[][] expected = Jpegs.rgb(Pictures.decode(wide));
+      for (Compress.Engine engine : Compress.Engine.values()) {
+        double psnr = Pictures.psnr(expected, Pictures.decode(recompress(wide, 60, engine)));
+        assertTrue(psnr > 50, engine + ": " + psnr + " dB");
+      }
+    }
+  }
+
+  /** The same JPEG with its quantization tables in 16 bits, and steps so many times as large. */
+  private static byte[] wide(byte[] jpeg, int factor) throws IOException {
     byte[] wide = jpeg;
     // From the last table to the first, so that the places of the others stay.
     List<Jpegs.Segment> segments = new ArrayList<>(Jpegs.segments(jpeg));
@@ -201,16 +226,14 @@ class EngineTest {
         for (int at = segment.from() + 4; at < segment.to(); at += 65) {
           table.write(0x10 | jpeg[at]);
           for (int k = 1; k <= 64; k++) {
-            table.write(0);
-            table.write(jpeg[at + k]);
+            table.write((jpeg[at + k] & 0xFF) * factor >> 8);
+            table.write((jpeg[at + k] & 0xFF) * factor);
           }
         }
         wide = Jpegs.spliced(wide, segment.from(), segment.to(), Jpegs.segment(0xDB, table.toByteArray()));
       }
     }
-    wide = Jpegs.patched(wide, Jpegs.frame(wide).from() + 1, 0xC1); // baseline knows no such tables, extended does
-    assertTrue(wide.length >= jpeg.length + 128);
-    assertArrayEquals(recompress(jpeg, 30, Compress.Engine.auto), recompress(wide, 30, Compress.Engine.auto));
+    return Jpegs.patched(wide, Jpegs.frame(wide).from() + 1, 0xC1); // baseline knows no such tables, extended does
   }
 
   @Test

@@ -153,6 +153,30 @@ class FilesTest {
   }
 
   @Test
+  @DisplayName("a list may begin with a byte order mark, and empty names of folders are refused")
+  void markAndNothing() throws Exception {
+    images("IMAGES/a.jpg");
+    Program.Result list = Program.run(folder, "\uFEFFIMAGES/a.jpg\n", Program.command("--files-from=-"));
+    assertTrue(list.out().startsWith("1 image, "), list.err());
+    for (String[] arguments : new String[][] {{"IMAGES", ""}, {"", "out"}}) {
+      Program.Result result = Program.run(folder, arguments);
+      assertEquals(2, result.status(), result.err());
+      assertTrue(result.err().contains("is empty"), result.err());
+    }
+  }
+
+  @Test
+  @DisplayName("names with line breaks and escapes cannot write into the log")
+  void controlCharacters() throws Exception {
+    images("IMAGES/a\nb\u001b[31m.jpg");
+    Program.Result result = Program.run(folder, "--timeline");
+    assertEquals(0, result.status(), result.err());
+    assertEquals(result.err().lines().count(), result.log().size());
+    assertTrue(result.err().contains(" a?b?[31m.jpg "), result.err());
+    assertTrue(result.out().contains(" a?b?[31m.jpg "), result.out());
+  }
+
+  @Test
   @DisplayName("an empty folder is no error: 0 images, and no destination is made")
   void emptyFolder() throws Exception {
     Files.createDirectory(folder.resolve("IMAGES"));

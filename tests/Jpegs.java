@@ -409,6 +409,19 @@ final class Jpegs {
     return segment(0xE1, ascii("Exif\0\0"), tiff.array());
   }
 
+  /** An EXIF segment with an orientation and the mark of Adobe RGB (DCF 2.0), with nothing else in it. */
+  static byte[] adobeRgb(int orientation) {
+    ByteBuffer tiff = ByteBuffer.allocate(86).put(ascii("MM")).putShort((short) 42).putInt(8).putShort((short) 2);
+    entry(tiff, 0x0112, 3, 1, orientation << 16);
+    entry(tiff, 0x8769, 4, 1, 38);
+    tiff.position(38).putShort((short) 2);
+    entry(tiff, 0xA001, 3, 1, 0xFFFF << 16);
+    entry(tiff, 0xA005, 4, 1, 68);
+    tiff.position(68).putShort((short) 1);
+    entry(tiff, 1, 2, 4, 'R' << 24 | '0' << 16 | '3' << 8);
+    return segment(0xE1, ascii("Exif\0\0"), tiff.array());
+  }
+
   private static void entry(ByteBuffer tiff, int tag, int type, int count, int value) {
     tiff.putShort((short) tag).putShort((short) type).putInt(count).putInt(value);
   }

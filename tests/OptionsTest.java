@@ -29,6 +29,7 @@ class OptionsTest {
       --recursive=maybe        | Invalid value for option '--recursive'
       --update=maybe           | Invalid value for option '--update'
       --files-from=nowhere.txt | --files-from: cannot read nowhere.txt
+      --files-from=IMAGES      | --files-from: cannot read IMAGES
       --turbo                  | Unknown option: '--turbo'
       IMAGES out more          | Unmatched argument at index 2: 'more'
       IMAGES/a.jpg             | SOURCE is not a folder: IMAGES/a.jpg

@@ -290,5 +290,29 @@ class OutcomesTest {
     assertEquals(3, starts.size());
     assertFails(Jpegs.spliced(scans, starts.get(2), scans.length - 2), "(truncated|corrupt): ", "third scan missing");
     assertFails(Jpegs.spliced(scans, starts.get(1), starts.get(2)), "(truncated|corrupt): ", "second scan missing");
+    assertFails(Jpegs.patched(scans, starts.get(2) + 5, 1), "corrupt: ", "first component comes twice");
+  }
+
+  @Test
+  @DisplayName("components that share an identifier are not taken for one another")
+  void sharedIdentifiers() throws Exception {
+    BufferedImage grey = new BufferedImage(8, 8, BufferedImage.TYPE_INT_RGB); // a block of each component, all zeros
+    for (int i = 0; i < 64; i++) {
+      grey.setRGB(i % 8, i / 8, 0x808080);
+    }
+    for (int third : new int[] {3, 1}) {
+      byte[] jpeg = Jpegs.encode(grey, Jpegs.Form.of("111111").withIds("\1\2" + (char) third).inScans());
+      int next = Jpegs.scanData(jpeg);
+      while (jpeg[next] != -1) {
+        next++;
+      }
+      byte[] scan = Jpegs.segment(0xDA, Jpegs.bytes(2, 2, 0, third, 0, 0, 63, 0)); // the other two components
+      byte[] both = Jpegs.join(Arrays.copyOf(jpeg, next), scan, Jpegs.bytes(0x28, 0xAF, 0xFF, 0xD9));
+      if (third == 3) {
+        recompress(both);
+      } else {
+        assertFails(both, "corrupt: ", "two components of identifier 1");
+      }
+    }
   }
 }

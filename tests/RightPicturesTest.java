@@ -229,6 +229,34 @@ class RightPicturesTest {
     }
   }
 
+  @Test
+  @DisplayName("an orientation of another type, or in a second EXIF segment, as readers take it, stays")
+  void oddOrientation() throws Exception {
+    byte[] plain = Pictures.jpeg(Pictures.smooth(48, 32), 0.95f);
+    byte[] exif = Jpegs.exif(ByteOrder.LITTLE_ENDIAN, 6, plain);
+    int tag = 4 + 6 + 22; // marker, length, "Exif"; the second entry
+    for (int type : new int[] {1, 3, 4, 9}) {
+      assertEquals(6, orientation(recompress(Jpegs.with(plain, Jpegs.patched(exif, tag + 2, type)))), "type " + type);
+    }
+    byte[] without = Jpegs.patched(exif, tag, 0x13);
+    assertEquals(1, orientation(recompress(Jpegs.with(plain, without))));
+    assertEquals(6, orientation(recompress(Jpegs.with(plain, without, exif))));
+    assertEquals(6, orientation(recompress(Jpegs.with(plain, Jpegs.patched(exif, tag + 4, 2)))), "two values");
+  }
+
+  @Test
+  @DisplayName("Adobe RGB, as cameras mark it in EXIF without a profile, stays marked; CMYK becomes sRGB, and is not")
+  void adobeRgb() throws Exception {
+    BufferedImage picture = Pictures.smooth(48, 32);
+    for (int orientation : new int[] {1, 8}) {
+      byte[] exif = Jpegs.adobeRgb(orientation);
+      byte[] copy = recompress(Jpegs.with(Pictures.jpeg(picture, 0.95f), exif));
+      assertArrayEquals(exif, Jpegs.find(copy, 0xE1).of(copy));
+    }
+    byte[] cmyk = Jpegs.encode(picture, Jpegs.Form.of("11111111").withHead(Jpegs.adobe(0), Jpegs.adobeRgb(8)));
+    assertEquals(8, orientation(recompress(cmyk)));
+  }
+
   /** The orientation that a viewer finds, 1 where there is none; every other tag is an error. */
   private static int orientation(byte[] jpeg) throws IOException {
     int orientation = 1;

@@ -16,6 +16,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -24,7 +28,6 @@ import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -37,6 +40,8 @@ import picocli.CommandLine;
 @DisplayName("Whole files: each copy is whole or not there, and the originals are safe")
 class WholeFilesTest {
   private static final int IMAGES = 40;
+  private static final ImageFile.State NOW =
+      new ImageFile.State(null, FileTime.from(Instant.now()), PosixFilePermissions.fromString("rw-r--r--"));
 
   @TempDir Path folder;
   private Path images;
@@ -163,7 +168,7 @@ class WholeFilesTest {
     public static void main(String[] arguments) throws IOException {
       byte[][] versions = {bytes(1), bytes(2)};
       for (int i = 0; ; i++) {
-        WholeFile.write(Path.of(arguments[0]), versions[i % 2]);
+        WholeFile.write(Path.of(arguments[0]), versions[i % 2], NOW);
       }
     }
 
@@ -182,12 +187,12 @@ class WholeFilesTest {
   @DisplayName("who reads a copy while it is replaced sees the older one or the newer one")
   void readWhileWritten() throws Exception {
     Path file = folder.resolve("large");
-    WholeFile.write(file, Writer.bytes(0));
+    WholeFile.write(file, Writer.bytes(0), NOW);
     AtomicBoolean done = new AtomicBoolean();
     Thread writer = Thread.ofPlatform().start(() -> {
       for (int i = 1; !done.get(); i++) {
         try {
-          WholeFile.write(file, Writer.bytes(i));
+          WholeFile.write(file, Writer.bytes(i), NOW);
         } catch (IOException e) {
           throw new AssertionError(e);
         }
@@ -230,7 +235,7 @@ class WholeFilesTest {
       assertEquals('!', clearer.getInputStream().read()); // it has begun
       long end = System.nanoTime() + 1_500_000_000L;
       for (int i = 0; i < 10 || System.nanoTime() < end; i++) {
-        WholeFile.write(folder.resolve("copy" + i % 10), new byte[10]);
+        WholeFile.write(folder.resolve("copy" + i % 10), new byte[10], NOW);
       }
       assertTrue(clearer.isAlive());
     } finally {
@@ -379,36 +384,98 @@ class WholeFilesTest {
   @Test
   @DisplayName("a source that changes now and then is read whole; one that never stops changing fails")
   void changes() throws Exception {
-    int length = 50_000_000; // takes long enough to read
-    Path file = Files.write(folder.resolve("changing.jpg"), new byte[length]);
-    ImageFile image = new ImageFile(file, null, null);
-    AtomicInteger pause = new AtomicInteger(90); // milliseconds
-    Thread writer = Thread.ofPlatform().start(() -> {
+    ImageFile image = new ImageFile(folder.resolve("changing.jpg"), null, null);
+    try (Changer changer = new Changer(image.image(), false)) {
+      readWhole(image, 2);
+      changer.pause = 10;
+      Thread.sleep(250); // until the last long pause is over
+      JpegException problem = assertThrows(JpegException.class, image::read);
+      assertEquals("it changes while it is read", problem.getMessage());
+    }
+  }
+
+  @Test
+  @DisplayName("so it is on a file system that notes whole seconds")
+  void changesByTheSecond() throws Exception {
+    ImageFile image = new ImageFile(folder.resolve("changing.jpg"), null, null);
+    try (Changer changer = new Changer(image.image(), true)) {
+      readWhole(image, 5);
+    }
+  }
+
+  private static void readWhole(ImageFile image, int seconds) throws Exception {
+    long end = System.nanoTime() + seconds * 1_000_000_000L;
+    for (int i = 1; System.nanoTime() < end; i++) {
+      byte[] read = image.read().bytes();
+      assertTrue(read.length == Changer.LENGTH && read[0] == read[read.length - 1], "torn: number " + i);
+    }
+  }
+
+  /** Changes a file in its place, over and over; in each of its states the first byte is the last one's equal. */
+  private static final class Changer implements AutoCloseable {
+    static final int LENGTH = 50_000_000; // takes long enough to read
+
+    private final Path file;
+    private final boolean wholeSeconds;
+    private final Thread thread = Thread.ofPlatform().unstarted(this::run);
+    volatile int pause = 200; // milliseconds; 0: stop
+
+    Changer(Path file, boolean wholeSeconds) throws IOException {
+      this.file = file;
+      this.wholeSeconds = wholeSeconds;
+      Files.write(file, new byte[LENGTH]);
+      thread.start();
+    }
+
+    private void run() {
       try (RandomAccessFile out = new RandomAccessFile(file.toFile(), "rw")) {
-        for (byte state = 0; pause.get() > 0; state++) { // whatever the state is, the first byte equals the last
+        for (int state = 0; pause > 0; state++) {
           out.seek(0);
           out.write(state);
-          out.seek(length - 1);
+          out.seek(LENGTH - 1);
           out.write(state);
-          Thread.sleep(pause.get());
+          if (wholeSeconds) {
+            FileTime time = Files.getLastModifiedTime(file);
+            Files.setLastModifiedTime(file, FileTime.from(time.toInstant().truncatedTo(ChronoUnit.SECONDS)));
+          }
+          Thread.sleep(!wholeSeconds ? pause : state % 10 == 9 ? 2_500 : 40);
         }
       } catch (IOException | InterruptedException e) {
         throw new AssertionError(e);
       }
-    });
-    try {
-      long end = System.nanoTime() + 2_000_000_000L;
-      for (int i = 1; System.nanoTime() < end; i++) {
-        byte[] read = image.read();
-        assertTrue(read.length == length && read[0] == read[length - 1], "torn: number " + i);
-      }
-      pause.set(10);
-      JpegException problem = assertThrows(JpegException.class, image::read);
-      assertEquals("it changes while it is read", problem.getMessage());
-    } finally {
-      pause.set(0);
-      writer.join();
     }
+
+    @Override
+    public void close() throws InterruptedException {
+      pause = 0;
+      thread.join();
+    }
+  }
+
+  @Test
+  @DisplayName("a source that changes while it is compressed is out of date: --update does it again")
+  void changesLater() throws Exception {
+    Path newer = Pictures.write(folder.resolve("newer.jpg"), 300, 200);
+    Path image = Pictures.write(images.resolve("a.jpg"), 2_000, 1_500);
+    byte[] before = Files.readAllBytes(image);
+    byte[] ofNewer = Program.recompress(Files.readAllBytes(newer), 30, Compress.Engine.pixels);
+    boolean outOfDate = false;
+    for (int wait = 400; !outOfDate; wait += 50) { // until the change comes behind the reading and before the writing
+      assertTrue(wait < 2_000, "no copy was ever out of date");
+      Files.write(image, before);
+      Program.run(folder, "", List.of("rm", "-rf", copies.toString()));
+      Thread.sleep(100);
+      Process run = new ProcessBuilder(Program.command("--engine=pixels")).directory(folder.toFile())
+          .redirectErrorStream(true).redirectOutput(folder.resolve("log").toFile()).start();
+      Thread.sleep(wait);
+      boolean inTime = !Files.exists(copies.resolve("a.jpg"));
+      Files.copy(newer, image, StandardCopyOption.REPLACE_EXISTING);
+      assertEquals(0, run.waitFor());
+      outOfDate = inTime && !Arrays.equals(ofNewer, Files.readAllBytes(copies.resolve("a.jpg")));
+    }
+    Program.Result update = Program.run(folder, "--engine=pixels", "--update");
+    assertTrue(update.out().startsWith("1 image, "), update.out());
+    assertArrayEquals(ofNewer, Files.readAllBytes(copies.resolve("a.jpg")));
   }
 
   // Paths.
@@ -454,6 +521,74 @@ class WholeFilesTest {
     Program.run(folder);
     for (String name : List.of("IMAGES/a.jpg", "IMAGES/b.jpg", "IMAGES/c.jpg")) {
       assertArrayEquals(originals.get(name), Files.readAllBytes(folder.resolve(name)), name);
+    }
+  }
+
+  @Test
+  @DisplayName("a link in the destination leads no copy out of it: neither to an original nor to anything else")
+  void linksInTheDestination() throws Exception {
+    byte[] original = Files.readAllBytes(Pictures.write(images.resolve("sub/a.jpg")));
+    Pictures.write(images.resolve("other/a.jpg"));
+    Pictures.write(images.resolve("more/a.jpg"));
+    byte[] elsewhere = Files.readAllBytes(Pictures.write(folder.resolve("elsewhere/a.jpg")));
+    Files.createDirectories(copies.resolve("within"));
+    Files.createSymbolicLink(copies.resolve("sub"), Path.of("../IMAGES/sub"));
+    Files.createSymbolicLink(copies.resolve("other"), Path.of("../elsewhere"));
+    Files.createSymbolicLink(copies.resolve("more"), Path.of("within"));
+    Program.Result run = Program.run(folder, "-r");
+    assertTrue(run.status() == 1 && run.out().startsWith("3 images (1 compressed, 0 kept, 0 skipped, 2 failed), "),
+        run.out());
+    assertTrue(run.messages("ERROR").stream().allMatch(line -> line.endsWith(" leave the destination by a link")));
+    assertArrayEquals(original, Files.readAllBytes(images.resolve("sub/a.jpg")));
+    assertArrayEquals(elsewhere, Files.readAllBytes(folder.resolve("elsewhere/a.jpg")));
+    assertTrue(Files.exists(copies.resolve("within/a.jpg")));
+  }
+
+  @Test
+  @DisplayName("two paths of a list that a link makes different are different images, though they look the same")
+  void sameByName() throws Exception {
+    Pictures.write(images.resolve("a.jpg"));
+    Pictures.write(folder.resolve("far/a.jpg"));
+    Files.createDirectories(folder.resolve("far/deep"));
+    Files.createSymbolicLink(images.resolve("link"), Path.of("../far/deep"));
+    List<String> command = Program.command("--files-from=-");
+    Program.Result run = Program.run(folder, "IMAGES/a.jpg\nIMAGES/link/../a.jpg\nIMAGES/./a.jpg\n", command);
+    assertTrue(run.out().startsWith("2 images (1 compressed, 0 kept, 0 skipped, 1 failed), "), run.out());
+    assertTrue(run.messages("ERROR").getFirst().contains("its copy would replace that of IMAGES/a.jpg"), run.err());
+  }
+
+  @Test
+  @DisplayName("a folder that is mounted at two places is one folder: its originals are not replaced")
+  void mountedTwice() throws Exception {
+    byte[] original = Files.readAllBytes(Pictures.write(images.resolve("sub/a.jpg")));
+    Files.createDirectories(copies.resolve("sub"));
+    for (String sub : List.of("", "sub")) {
+      Path mounted = copies.resolve(sub);
+      assumeTrue(Program.succeeds(List.of("mount", "--bind", images.resolve(sub).toString(), mounted.toString())),
+          "only root may mount folders");
+      try {
+        Program.Result run = Program.run(folder, sub.isEmpty() ? new String[0] : new String[] {"-r"});
+        assertEquals(sub.isEmpty() ? 2 : 1, run.status(), run.err());
+        assertArrayEquals(original, Files.readAllBytes(images.resolve("sub/a.jpg")));
+      } finally {
+        assertTrue(Program.succeeds(List.of("umount", mounted.toString())));
+      }
+    }
+  }
+
+  @Test
+  @DisplayName("who may not read an original may not read its copy")
+  void access() throws Exception {
+    for (String access : List.of("rw-------", "rw-r--r--", "r--r-----", "rwxr-x---")) {
+      Files.setPosixFilePermissions(
+          Pictures.write(images.resolve(access + ".jpg")), PosixFilePermissions.fromString(access));
+    }
+    Program.Result run = Program.run(folder, "", List.of("sh", "-c", "umask 022; exec '"
+        + String.join("' '", Program.command()) + "'"));
+    assertEquals(0, run.status(), run.err());
+    for (String access : List.of("rw-------", "rw-r--r--", "r--r-----", "rwxr-x---")) {
+      String copy = PosixFilePermissions.toString(Files.getPosixFilePermissions(copies.resolve(access + ".jpg")));
+      assertEquals("rw" + access.substring(2).replace('x', '-'), copy);
     }
   }
 
