@@ -8,7 +8,10 @@
 //DEPS org.tinylog:tinylog-impl:2.7.0
 //DEPS com.twelvemonkeys.imageio:imageio-jpeg:3.14.0
 
+import com.twelvemonkeys.imageio.color.ColorProfiles;
 import com.twelvemonkeys.imageio.stream.ByteArrayImageInputStream;
+import java.awt.color.CMMException;
+import java.awt.color.ICC_Profile;
 import java.awt.image.BufferedImage;
 import java.io.*;
 import java.nio.ByteBuffer;
@@ -139,6 +142,9 @@ public class Compress implements Callable<Integer> {
     boolean done = compare ? Comparison.run(this, files.images) : process.run();
     if (timeline && !compare) {
       Timeline.print(process, process.seconds);
+    }
+    if (System.out.checkError()) {
+      return complain("the report could not be written", 1);
     }
     return done && files.complete ? 0 : 1;
   }
@@ -276,7 +282,7 @@ final class CompressOneImage implements Runnable {
       LOG.info("created %s", file.folder().getFileName());
     }
     WholeFile.write(file.copy(), copy, state);
-    if (smaller && JpegHeader.read(original).brokenIcc) {
+    if (smaller && JpegHeader.read(original).hasBrokenProfile()) {
       LOG.warn("%s has a colour profile that is damaged or not for it: left out of the copy", file.name());
     }
     String progress = stats.add(smaller ? Outcome.COMPRESSED : Outcome.KEPT, original.length, copy.length);
@@ -661,6 +667,7 @@ final class ImageFiles {
       files.readList(list);
     }
     files.protectOriginals();
+    files.protectCopies();
     files.clearLeftovers();
     return files;
   }
@@ -785,8 +792,12 @@ final class ImageFiles {
     return key == null ? real(folder) : key;
   }
 
-  /** A place for a file: the key of a folder, and a name in it. */
-  private record Place(Object folder, Path name) {}
+  /** A place for a file: the key of a folder, and a name in it; of capitals and small letters one is like the other. */
+  private record Place(Object folder, String name) {
+    Place(Object folder, Path file) {
+      this(folder, ignoringCase(file.getFileName()));
+    }
+  }
 
   /** An image whose copy would replace an image of this run, itself or another, or leave the destination, fails. */
   private void protectOriginals() throws IOException {
@@ -805,7 +816,7 @@ final class ImageFiles {
       for (Path original : List.of(file.image().toAbsolutePath(), real(file.image()))) { // a link is to stay, too
         Object key = original.getParent() == null ? null : key(original.getParent());
         if (keys.contains(key)) {
-          originals.add(new Place(key, original.getFileName()));
+          originals.add(new Place(key, original));
         }
       }
     }
@@ -813,9 +824,42 @@ final class ImageFiles {
       ImageFile file = images.get(i);
       if (outside.contains(file.folder())) {
         images.set(i, new ImageFile(file.image(), this, "its copy would leave the destination by a link"));
-      } else if (originals.contains(new Place(folders.get(file.folder()), file.copy().getFileName()))) {
+      } else if (originals.contains(new Place(folders.get(file.folder()), file.copy()))) {
         images.set(i, new ImageFile(file.image(), this, "its copy would replace an original"));
       }
+    }
+  }
+
+  /** Where capitals are taken for small letters, a.jpg and A.JPG would have one copy: the second of them fails. */
+  private void protectCopies() {
+    Map<String, Path> byCopy = new HashMap<>();
+    for (int i = 0; i < images.size(); i++) {
+      ImageFile file = images.get(i);
+      Path before = byCopy.putIfAbsent(ignoringCase(place(file.image())), file.image());
+      if (before != null && file.problem() == null && ignoresCase(file.folder())) {
+        images.set(i, new ImageFile(file.image(), this, "its copy would replace that of " + before
+            + ": the disk of the destination does not tell capitals from small letters"));
+      }
+    }
+  }
+
+  private static String ignoringCase(Path path) {
+    return path.toString().toLowerCase(Locale.ROOT);
+  }
+
+  /** Whether the disk of a folder, which may still have to be made, takes capitals for small letters (exFAT, APFS). */
+  private static boolean ignoresCase(Path folder) {
+    Path there = folder;
+    while (Files.notExists(there)) {
+      there = there.getParent();
+    }
+    try {
+      Path probe = Files.createTempFile(there, ".compress", null);
+      boolean found = Files.exists(probe.resolveSibling(probe.getFileName().toString().toUpperCase(Locale.ROOT)));
+      Files.delete(probe);
+      return found;
+    } catch (IOException e) {
+      return false; // where nothing can be written, each image says so itself
     }
   }
 
@@ -1221,7 +1265,7 @@ final class JpegHeader {
   int orientation = 1; // EXIF tag 0x0112: 1 upright, to 8
   private boolean adobeRgb; // as cameras mark it, by EXIF alone (DCF 2.0): without it colours look dull
   byte[] iccProfile; // whole, or null
-  boolean brokenIcc; // there was a profile, but it is incomplete or not credible: it was dropped
+  private boolean brokenIcc; // there was a profile, but it is incomplete or not credible: it was dropped
   boolean jfif; // a JFIF APP0 segment was found
   int adobeTransform = -1; // of the Adobe APP14 segment: 0 none, 1 YCbCr, 2 YCCK; -1: no segment
   boolean garbage; // bytes between the segments that belong to none; readers skip them
@@ -1453,6 +1497,19 @@ final class JpegHeader {
         && tagsAreWithin(profile, size)) {
       iccProfile = Arrays.copyOf(profile, (int) size); // less what it was padded with
       brokenIcc = false;
+    }
+  }
+
+  /** Whether there is a colour profile that is of no use: damaged, for other colours, or sRGB cannot be made by it. */
+  boolean hasBrokenProfile() {
+    if (iccProfile == null || (kind != Kind.CMYK && kind != Kind.YCCK)) {
+      return brokenIcc;
+    }
+    try {
+      ColorProfiles.validateProfile(ICC_Profile.getInstance(iccProfile)); // as the reader does
+      return false;
+    } catch (IllegalArgumentException | CMMException e) {
+      return true;
     }
   }
 

@@ -141,6 +141,36 @@ class FilesTest {
   }
 
   @Test
+  @DisplayName("a.jpg and A.jpg are two images, but have one copy where the disk knows no capitals: then one fails")
+  void capitals() throws Exception {
+    images("a.jpg", "work/A.jpg");
+    Path work = folder.resolve("work");
+    Path card = Files.createDirectory(work.resolve("card"));
+    boolean sensitive = !Files.exists(folder.resolve("WORK"));
+    if (sensitive) {
+      Program.Result both = Program.run(work, "../a.jpg\nA.jpg\n", Program.command("--files-from=-"));
+      assertEquals(0, both.status(), both.err());
+      assertEquals(List.of("A.jpg", "a.jpg"), Program.files(work.resolve("COMPRESSED_IMAGES")));
+      assumeTrue(Program.succeeds(List.of("sh", "-c", "cd '" + work + "' && truncate -s 16M disk && mkfs.exfat disk"
+          + " && mount -t exfat-fuse -o loop disk card")), "only root may mount a memory card, if exfat-fuse is there");
+    }
+    try {
+      byte[] original = Files.readAllBytes(Files.copy(folder.resolve("a.jpg"), card.resolve("A.JPG")));
+      for (String destination : List.of("card/new", "card")) {
+        String list = "../a.jpg\n" + (destination.equals("card") ? "card/A.JPG\n" : "A.jpg\n");
+        Program.Result one = Program.run(work, list, Program.command("--files-from=-", ".", destination));
+        assertEquals(1, one.status(), one.err());
+        assertTrue(one.messages("ERROR").getFirst().contains("its copy would replace "), one.err());
+        assertTrue(one.out().startsWith("2 images (1 compressed, 0 kept, 0 skipped, 1 failed), "), one.out());
+      }
+      assertArrayEquals(original, Files.readAllBytes(card.resolve("A.JPG")));
+      assertEquals(List.of("A.JPG", "card/A.JPG", "new/a.jpg"), Program.files(card));
+    } finally {
+      assertTrue(!sensitive || Program.succeeds(List.of("umount", card.toString())));
+    }
+  }
+
+  @Test
   @DisplayName("a listed file that is missing fails, the others are done")
   void filesFromMissing() throws Exception {
     images("IMAGES/a.jpg");

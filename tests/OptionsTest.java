@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -61,6 +62,17 @@ class OptionsTest {
       assertTrue(result.out().contains(word), word);
     }
     assertTrue(result.out().lines().allMatch(line -> line.length() <= 100));
+  }
+
+  @Test
+  @DisplayName("a report that cannot be written is a failure")
+  void reportLost() throws Exception {
+    Pictures.write(folder.resolve("IMAGES/a.jpg"));
+    Program.Result result = Program.run(folder, "", List.of("sh", "-c",
+        "exec '" + String.join("' '", Program.command()) + "' >&-")); // closed
+    assertEquals(1, result.status(), result.err());
+    assertTrue(result.err().endsWith("Compress: the report could not be written\n"), result.err());
+    assertTrue(Files.exists(folder.resolve("COMPRESSED_IMAGES/a.jpg")));
   }
 
   @Test

@@ -314,6 +314,57 @@ class RightPicturesTest {
     return filled;
   }
 
+  /** A profile (ICC.1 section 7) of a printer that has black ink only; without its tables it is of no use. */
+  private static byte[] blackPrinter(boolean tables) {
+    byte[] points = new byte[16 * 3]; // L*, a*, b* where each ink is 0 or 100 %; black is the last one
+    for (int inks = 0; inks < 16; inks++) {
+      System.arraycopy(Jpegs.bytes(inks % 2 == 0 ? 255 : 0, 128, 128), 0, points, inks * 3, 3);
+    }
+    byte[] toLab = lut8(4, 3, points);
+    byte[] fromLab = lut8(3, 4, new byte[8 * 4]);
+    ByteBuffer profile = ByteBuffer.allocate(156 + toLab.length + fromLab.length);
+    profile.putInt(profile.capacity()).position(8).putInt(0x02400000); // version 2.4
+    profile.put(Jpegs.ascii("prtrCMYKLab ")).position(36).put(Jpegs.ascii("acsp"));
+    profile.position(68).putInt(0xF6D6).putInt(0x10000).putInt(0xD32D); // D50
+    profile.position(128).putInt(tables ? 2 : 0);
+    profile.put(Jpegs.ascii("A2B0")).putInt(156).putInt(toLab.length);
+    profile.put(Jpegs.ascii("B2A0")).putInt(156 + toLab.length).putInt(fromLab.length);
+    return profile.put(toLab).put(fromLab).array();
+  }
+
+  /** A table of type lut8Type (ICC.1 section 10.10) whose curves are straight, of two points in each dimension. */
+  private static byte[] lut8(int in, int out, byte[] points) {
+    ByteBuffer table = ByteBuffer.allocate(48 + in * 256 + points.length + out * 256);
+    table.put(Jpegs.ascii("mft1")).putInt(0).put(Jpegs.bytes(in, out, 2, 0));
+    for (int i = 0; i < 9; i++) {
+      table.putInt(i % 4 == 0 ? 0x10000 : 0); // the identity
+    }
+    for (int i = 0; i < in * 256; i++) {
+      table.put((byte) i);
+    }
+    table.put(points);
+    while (table.hasRemaining()) {
+      table.put((byte) (table.position() - 48 - points.length));
+    }
+    return table.array();
+  }
+
+  @Test
+  @DisplayName("CMYK becomes sRGB by its ICC profile, which is then left out")
+  void cmykProfile() throws Exception {
+    BufferedImage picture = new BufferedImage(32, 32, BufferedImage.TYPE_INT_RGB);
+    Graphics2D graphics = picture.createGraphics();
+    graphics.setColor(Color.RED);
+    graphics.fillRect(0, 0, 32, 32);
+    graphics.dispose();
+    double[][] stored = Jpegs.inverted(Jpegs.inks(Jpegs.rgb(picture)));
+    byte[] red = Jpegs.encode(32, stored, Jpegs.Form.of("11111111").withHead(Jpegs.adobe(0)));
+    byte[] copy = recompress(Jpegs.with(red, segments(blackPrinter(true), 1_000)));
+    Color colour = new Color(Pictures.decode(copy).getRGB(16, 16)); // red has no black in it: paper, on that printer
+    assertTrue(Math.min(colour.getGreen(), colour.getBlue()) > 240, colour.toString());
+    assertNull(profile(copy));
+  }
+
   /** The ICC profile in a JPEG, put together from its segments, or null. */
   private static byte[] profile(byte[] jpeg) throws IOException {
     ByteArrayOutputStream profile = new ByteArrayOutputStream();
@@ -397,6 +448,10 @@ class RightPicturesTest {
     for (byte[] jpeg : brokenProfiles().values()) {
       Files.write(folder.resolve("IMAGES/broken" + number++ + ".jpg"), jpeg);
     }
+    byte[] cmyk = Jpegs.encode(Pictures.smooth(48, 32), Jpegs.Form.of("11111111").withHead(Jpegs.adobe(0)));
+    Files.write(folder.resolve("IMAGES/broken" + number++ + ".jpg"),
+        Jpegs.with(cmyk, segments(blackPrinter(false), 1_000)));
+    Files.write(folder.resolve("IMAGES/inks.jpg"), Jpegs.with(cmyk, segments(blackPrinter(true), 1_000)));
     byte[] plain = Pictures.jpeg(Pictures.picture(200, 200, BufferedImage.TYPE_INT_RGB, 7), 0.95f);
     byte[] turned = Jpegs.with(plain, Jpegs.exif(ByteOrder.LITTLE_ENDIAN, 6, new byte[0]));
     byte[] kept = Program.smallest(turned, QUALITY, engine);
