@@ -8,10 +8,8 @@
 //DEPS org.tinylog:tinylog-impl:2.7.0
 //DEPS com.twelvemonkeys.imageio:imageio-jpeg:3.14.0
 
-import com.twelvemonkeys.imageio.color.ColorProfiles;
 import com.twelvemonkeys.imageio.stream.ByteArrayImageInputStream;
-import java.awt.color.CMMException;
-import java.awt.color.ICC_Profile;
+import java.awt.color.*;
 import java.awt.image.BufferedImage;
 import java.io.*;
 import java.nio.ByteBuffer;
@@ -19,6 +17,7 @@ import java.nio.channels.*;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.*;
 import java.nio.file.attribute.*;
+import java.text.Normalizer;
 import java.util.*;
 import java.util.concurrent.*;
 import javax.imageio.*;
@@ -44,7 +43,7 @@ import picocli.CommandLine.*;
     exitCodeListHeading = "%nExit status:%n",
     exitCodeList = {
       "0:all images are done",
-      "1:at least one image failed (all others are done), or the run could not go on",
+      "1:at least one image failed (all others are done), or the run could not go on or report",
       "2:wrong usage; nothing was done"
     },
     footer = {
@@ -275,15 +274,16 @@ final class CompressOneImage implements Runnable {
   private void recompress() throws IOException, InterruptedException {
     ImageFile.State state = file.read();
     byte[] original = state.bytes();
-    byte[] compressed = Recompressor.recompress(original, options.quality, options.engine);
+    JpegHeader header = JpegHeader.read(original);
+    byte[] compressed = Recompressor.recompress(original, header, options.quality, options.engine);
     boolean smaller = compressed.length < original.length;
     byte[] copy = smaller ? compressed : original; // never larger than the original
     if (createFolder(file.folder())) {
       LOG.info("created %s", file.folder().getFileName());
     }
-    WholeFile.write(file.copy(), copy, state);
-    if (smaller && JpegHeader.read(original).hasBrokenProfile()) {
-      LOG.warn("%s has a colour profile that is damaged or not for it: left out of the copy", file.name());
+    file.writeCopy(copy, state);
+    if (smaller && header.brokenIcc) {
+      LOG.warn("%s has a colour profile that cannot be used: left out of the copy", file.name());
     }
     String progress = stats.add(smaller ? Outcome.COMPRESSED : Outcome.KEPT, original.length, copy.length);
     LOG.info("%s %s %s -> %s (%.3f)%s in %d ms", progress, file.name(), Text.size(original.length),
@@ -573,7 +573,8 @@ record ImageFile(Path image, ImageFiles files, String problem) {
 
   /** The folder of the copy. */
   Path folder() {
-    return copy().toAbsolutePath().getParent();
+    Path copy = copy().toAbsolutePath();
+    return copy.getParent() == null ? copy : copy.getParent();
   }
 
   /** Whether the copy is newer than the image. */
@@ -581,8 +582,29 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     Path copy = copy();
     return problem == null
         && Files.isRegularFile(copy)
+        && !copyIsAnothers()
         && Files.size(copy) > 0 // a power cut can leave files with nothing in them
         && Files.getLastModifiedTime(copy).compareTo(Files.getLastModifiedTime(image)) > 0;
+  }
+
+  /** Whether the disk, which takes capitals for small letters, has the copy of another image where this one's goes. */
+  private boolean copyIsAnothers() throws IOException {
+    return files.alike.contains(image) && !ImageFiles.real(copy()).endsWith(files.place(image));
+  }
+
+  /** Writes the copy, unless it would replace that of another image. */
+  void writeCopy(byte[] bytes, State state) throws IOException {
+    if (!files.alike.contains(image)) {
+      WholeFile.write(copy(), bytes, state);
+      return;
+    }
+    synchronized (files) { // the look and the writing are one step: the other image's thread may be here, too
+      if (copyIsAnothers()) {
+        throw new JpegException("its copy would replace another image's, " + ImageFiles.real(copy()).getFileName()
+            + ": the disk does not tell capitals from small letters");
+      }
+      WholeFile.write(copy(), bytes, state);
+    }
   }
 
   /** How much heap the image needs while it is in work, in bytes, as its header tells. */
@@ -636,6 +658,7 @@ final class ImageFiles {
   private final Path source;
   final Path destination;
   final List<ImageFile> images = new ArrayList<>(); // by name; a list's in its own order
+  final Set<Path> alike = new HashSet<>(); // images whose copies have one name but for capitals and the like
   boolean complete = true; // every folder could be read
 
   private ImageFiles(Path source, Path destination) {
@@ -667,7 +690,7 @@ final class ImageFiles {
       files.readList(list);
     }
     files.protectOriginals();
-    files.protectCopies();
+    files.findAlike();
     files.clearLeftovers();
     return files;
   }
@@ -679,7 +702,7 @@ final class ImageFiles {
     Files.walkFileTree(source, Set.of(FileVisitOption.FOLLOW_LINKS), depth, new SimpleFileVisitor<>() {
       @Override
       public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) throws IOException {
-        if (!folder.equals(source) && folder.toRealPath().startsWith(target)) {
+        if (!folder.equals(source) && real(folder).startsWith(target)) {
           LOG.warn("%s leads into the destination: not followed", folder);
           return FileVisitResult.SKIP_SUBTREE;
         }
@@ -773,13 +796,51 @@ final class ImageFiles {
     return path.toString().isEmpty();
   }
 
-  /** The path without links and "..", as far as it exists: two such paths are equal where the folders are the same. */
-  private static Path real(Path path) throws IOException {
+  /**
+   * The path without links and "..", and spelt as on the disk, as far as it exists: two such paths are equal where the
+   * files are the same.
+   */
+  static Path real(Path path) throws IOException {
     Path full = path.toAbsolutePath();
     if (Files.exists(full)) {
-      return full.toRealPath();
+      return asListed(full.toRealPath());
     }
     return full.getParent() == null ? full : real(full.getParent()).resolve(full.getFileName()).normalize();
+  }
+
+  /**
+   * A path without links as its folders list it: a disk that takes capitals for small letters (exFAT, APFS) finds x.jpg
+   * by the name X.JPG too, and some drivers then say that these are two files.
+   */
+  private static Path asListed(Path path) {
+    if (path.getParent() == null) {
+      return path;
+    }
+    Path folder = asListed(path.getParent());
+    String name = path.getFileName().toString();
+    String capitals = name.toUpperCase(Locale.ROOT);
+    String other = capitals.equals(name) ? name.toLowerCase(Locale.ROOT) : capitals;
+    Path alike = folder.resolve(name);
+    if (other.equals(name) || !Files.exists(folder.resolve(other), LinkOption.NOFOLLOW_LINKS)) {
+      return alike;
+    }
+    try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
+      for (Path entry : entries) {
+        String listed = entry.getFileName().toString();
+        if (listed.equals(name)) {
+          return entry;
+        }
+        alike = normalized(listed).equals(normalized(name)) ? entry : alike;
+      }
+    } catch (IOException | DirectoryIteratorException e) {
+      return alike; // it may not be listed
+    }
+    return alike;
+  }
+
+  /** A name without what some disk does not tell apart: capitals and small letters, ways to put an accent. */
+  private static String normalized(String name) {
+    return Normalizer.normalize(name, Normalizer.Form.NFC).toUpperCase(Locale.ROOT).toLowerCase(Locale.ROOT);
   }
 
   private static boolean isHidden(Path path) {
@@ -788,35 +849,40 @@ final class ImageFiles {
 
   /** What the system calls a folder, whatever links and mounts lead to it; its path where it is not there yet. */
   private static Object key(Path folder) throws IOException {
-    Object key = Files.exists(folder) ? Files.readAttributes(folder, BasicFileAttributes.class).fileKey() : null;
-    return key == null ? real(folder) : key;
+    Path real = real(folder);
+    Object key = Files.exists(real) ? Files.readAttributes(real, BasicFileAttributes.class).fileKey() : null;
+    return key == null ? real : key;
   }
 
-  /** A place for a file: the key of a folder, and a name in it; of capitals and small letters one is like the other. */
-  private record Place(Object folder, String name) {
-    Place(Object folder, Path file) {
-      this(folder, ignoringCase(file.getFileName()));
+  /** A place for a file: the key of a folder, and a name as it is listed there. */
+  private record Place(Object folder, Path name) {
+    static Place of(Object folder, Path file) throws IOException {
+      return new Place(folder, asListed(real(file.getParent()).resolve(file.getFileName())).getFileName());
     }
   }
 
   /** An image whose copy would replace an image of this run, itself or another, or leave the destination, fails. */
   private void protectOriginals() throws IOException {
     Path target = real(destination);
-    Map<Path, Object> folders = new HashMap<>(); // of copies: their keys
+    Map<Path, Object> keys = new HashMap<>();
     Set<Path> outside = new HashSet<>();
     for (Path folder : images.stream().map(ImageFile::folder).distinct().toList()) {
-      folders.put(folder, key(folder));
+      keys.put(folder, key(folder));
       if (!real(folder).startsWith(target)) {
         outside.add(folder);
       }
     }
-    Set<Object> keys = new HashSet<>(folders.values());
+    Set<Object> ofCopies = new HashSet<>(keys.values());
     Set<Place> originals = new HashSet<>(); // those that lie where copies go
     for (ImageFile file : images) {
-      for (Path original : List.of(file.image().toAbsolutePath(), real(file.image()))) { // a link is to stay, too
-        Object key = original.getParent() == null ? null : key(original.getParent());
-        if (keys.contains(key)) {
-          originals.add(new Place(key, original));
+      Path image = file.image().toAbsolutePath();
+      for (Path original : Files.isSymbolicLink(image) ? List.of(image, real(image)) : List.of(image)) {
+        Path folder = original.getParent();
+        if (folder != null && !keys.containsKey(folder)) {
+          keys.put(folder, key(folder));
+        }
+        if (folder != null && ofCopies.contains(keys.get(folder))) {
+          originals.add(Place.of(keys.get(folder), original));
         }
       }
     }
@@ -824,42 +890,21 @@ final class ImageFiles {
       ImageFile file = images.get(i);
       if (outside.contains(file.folder())) {
         images.set(i, new ImageFile(file.image(), this, "its copy would leave the destination by a link"));
-      } else if (originals.contains(new Place(folders.get(file.folder()), file.copy()))) {
+      } else if (originals.contains(Place.of(keys.get(file.folder()), file.copy().toAbsolutePath()))) {
         images.set(i, new ImageFile(file.image(), this, "its copy would replace an original"));
       }
     }
   }
 
-  /** Where capitals are taken for small letters, a.jpg and A.JPG would have one copy: the second of them fails. */
-  private void protectCopies() {
+  /** Finds the images whose copies would be one on a disk that takes capitals for small letters, a.jpg and A.JPG. */
+  private void findAlike() {
     Map<String, Path> byCopy = new HashMap<>();
-    for (int i = 0; i < images.size(); i++) {
-      ImageFile file = images.get(i);
-      Path before = byCopy.putIfAbsent(ignoringCase(place(file.image())), file.image());
-      if (before != null && file.problem() == null && ignoresCase(file.folder())) {
-        images.set(i, new ImageFile(file.image(), this, "its copy would replace that of " + before
-            + ": the disk of the destination does not tell capitals from small letters"));
+    for (ImageFile file : images) {
+      Path before = byCopy.putIfAbsent(normalized(place(file.image()).toString()), file.image());
+      if (before != null && file.problem() == null) {
+        alike.add(before);
+        alike.add(file.image());
       }
-    }
-  }
-
-  private static String ignoringCase(Path path) {
-    return path.toString().toLowerCase(Locale.ROOT);
-  }
-
-  /** Whether the disk of a folder, which may still have to be made, takes capitals for small letters (exFAT, APFS). */
-  private static boolean ignoresCase(Path folder) {
-    Path there = folder;
-    while (Files.notExists(there)) {
-      there = there.getParent();
-    }
-    try {
-      Path probe = Files.createTempFile(there, ".compress", null);
-      boolean found = Files.exists(probe.resolveSibling(probe.getFileName().toString().toUpperCase(Locale.ROOT)));
-      Files.delete(probe);
-      return found;
-    } catch (IOException e) {
-      return false; // where nothing can be written, each image says so itself
     }
   }
 
@@ -986,8 +1031,7 @@ final class Recompressor {
   }
 
   /** The JPEG in another quality, 1 to 100 on libjpeg's scale; throws a JpegException where that cannot be done. */
-  static byte[] recompress(byte[] jpeg, int quality, Compress.Engine engine) throws IOException {
-    JpegHeader header = JpegHeader.read(jpeg);
+  static byte[] recompress(byte[] jpeg, JpegHeader header, int quality, Compress.Engine engine) throws IOException {
     header.check(jpeg.length);
     return byCoefficients(header, engine)
         ? CoefficientEngine.recompress(jpeg, header, quality)
@@ -1017,18 +1061,6 @@ final class PixelEngine {
   }
 
   static byte[] recompress(byte[] jpeg, JpegHeader header, int quality) throws IOException {
-    BufferedImage picture;
-    try {
-      picture = decode(jpeg, header);
-    } catch (JpegException e) {
-      throw e;
-    } catch (IOException | RuntimeException e) { // its data are sound: they have been checked
-      throw new JpegException("not supported: the decoder cannot make sense of it");
-    }
-    return JpegHeader.withMetadata(encode(picture, quality), header);
-  }
-
-  private static BufferedImage decode(byte[] jpeg, JpegHeader header) throws IOException {
     boolean cmyk = header.kind == JpegHeader.Kind.CMYK || header.kind == JpegHeader.Kind.YCCK;
     // libjpeg, with which the JDK reads, makes up what is missing or damaged.
     boolean wide = CoefficientEngine.check(jpeg, header);
@@ -1036,11 +1068,35 @@ final class PixelEngine {
       throw new JpegException("not supported: CMYK with quantization tables of 16 bits");
     }
     // Without its profile an RGB or grey image is read as its numbers are; the copy gets the profile, unchanged.
-    byte[] cleaned = header.cleaned(jpeg, cmyk);
+    boolean byProfile = cmyk && header.iccProfile != null && makesSrgb(header.iccProfile);
+    header.brokenIcc |= cmyk && header.iccProfile != null && !byProfile;
+    byte[] cleaned = header.cleaned(jpeg, byProfile);
+    BufferedImage picture;
+    try {
+      picture = decode(cleaned, wide);
+    } catch (IOException | RuntimeException e) { // its data are sound: they have been checked
+      throw new JpegException("not supported: the decoder cannot make sense of it");
+    }
+    return JpegHeader.withMetadata(encode(picture, quality), header);
+  }
+
+  /** Whether sRGB can be made by this profile, and the reverse: the reader takes no others, and some make it fail. */
+  private static boolean makesSrgb(byte[] profile) {
+    try {
+      ICC_ColorSpace space = new ICC_ColorSpace(ICC_Profile.getInstance(profile));
+      space.toRGB(new float[space.getNumComponents()]);
+      space.fromRGB(new float[3]);
+      return true;
+    } catch (IllegalArgumentException | CMMException e) {
+      return false;
+    }
+  }
+
+  private static BufferedImage decode(byte[] jpeg, boolean wide) throws IOException {
     Iterator<ImageReader> readers = ImageIO.getImageReadersByFormatName("JPEG");
     ImageReader reader = readers.next(); // TwelveMonkeys', for CMYK; but it takes quantization steps over 255 for 255
     reader = wide ? readers.next() : reader;
-    try (ByteArrayImageInputStream in = new ByteArrayImageInputStream(cleaned)) {
+    try (ByteArrayImageInputStream in = new ByteArrayImageInputStream(jpeg)) {
       reader.setInput(in, true, true);
       return reader.read(0);
     } finally {
@@ -1265,7 +1321,7 @@ final class JpegHeader {
   int orientation = 1; // EXIF tag 0x0112: 1 upright, to 8
   private boolean adobeRgb; // as cameras mark it, by EXIF alone (DCF 2.0): without it colours look dull
   byte[] iccProfile; // whole, or null
-  private boolean brokenIcc; // there was a profile, but it is incomplete or not credible: it was dropped
+  boolean brokenIcc; // there was a profile, but it is incomplete or not credible: it was dropped
   boolean jfif; // a JFIF APP0 segment was found
   int adobeTransform = -1; // of the Adobe APP14 segment: 0 none, 1 YCbCr, 2 YCCK; -1: no segment
   boolean garbage; // bytes between the segments that belong to none; readers skip them
@@ -1497,19 +1553,6 @@ final class JpegHeader {
         && tagsAreWithin(profile, size)) {
       iccProfile = Arrays.copyOf(profile, (int) size); // less what it was padded with
       brokenIcc = false;
-    }
-  }
-
-  /** Whether there is a colour profile that is of no use: damaged, for other colours, or sRGB cannot be made by it. */
-  boolean hasBrokenProfile() {
-    if (iccProfile == null || (kind != Kind.CMYK && kind != Kind.YCCK)) {
-      return brokenIcc;
-    }
-    try {
-      ColorProfiles.validateProfile(ICC_Profile.getInstance(iccProfile)); // as the reader does
-      return false;
-    } catch (IllegalArgumentException | CMMException e) {
-      return true;
     }
   }
 

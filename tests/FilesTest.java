@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Files;
@@ -141,33 +142,77 @@ class FilesTest {
   }
 
   @Test
-  @DisplayName("a.jpg and A.jpg are two images, but have one copy where the disk knows no capitals: then one fails")
+  @DisplayName("names that differ in capitals alone are two: of images, copies, originals and folders")
   void capitals() throws Exception {
-    images("a.jpg", "work/A.jpg");
-    Path work = folder.resolve("work");
-    Path card = Files.createDirectory(work.resolve("card"));
-    boolean sensitive = !Files.exists(folder.resolve("WORK"));
-    if (sensitive) {
-      Program.Result both = Program.run(work, "../a.jpg\nA.jpg\n", Program.command("--files-from=-"));
-      assertEquals(0, both.status(), both.err());
-      assertEquals(List.of("A.jpg", "a.jpg"), Program.files(work.resolve("COMPRESSED_IMAGES")));
-      assumeTrue(Program.succeeds(List.of("sh", "-c", "cd '" + work + "' && truncate -s 16M disk && mkfs.exfat disk"
-          + " && mount -t exfat-fuse -o loop disk card")), "only root may mount a memory card, if exfat-fuse is there");
-    }
+    assumeFalse(ignoresCapitals(), "this disk takes capitals for small letters");
+    images("IMAGES/a.jpg", "IMAGES/A.jpg", "IMAGES/sub/b.jpg", "IMAGES/Sub/b.jpg", "COMPRESSED_IMAGES/sub/B.jpg");
+    Program.Result all = Program.run(folder, "-r");
+    assertEquals(0, all.status(), all.err());
+    assertEquals(List.of("A.jpg", "Sub/b.jpg", "a.jpg", "sub/B.jpg", "sub/b.jpg"), files("COMPRESSED_IMAGES"));
+    String list = "IMAGES/sub/b.jpg\nCOMPRESSED_IMAGES/sub/B.jpg\n";
+    Program.Result listed = Program.run(folder, list, Program.command("--files-from=-"));
+    assertEquals(0, listed.status(), listed.err());
+    assertEquals(0, Program.run(folder, "IMAGES", "images").status());
+    assertEquals(List.of("A.jpg", "a.jpg"), files("images"));
+  }
+
+  @Test
+  @DisplayName("on a disk that takes capitals for small letters no two images have one copy, and originals stay")
+  void noCapitals() throws Exception {
+    boolean ignored = ignoresCapitals();
+    Path work = Files.createDirectory(folder.resolve("work"));
+    Path card = Files.createDirectory(folder.resolve("card"));
+    assumeTrue(ignored || mount(card, "mkfs.exfat DISK"), "only root may mount a memory card, and with exfat-fuse");
     try {
-      byte[] original = Files.readAllBytes(Files.copy(folder.resolve("a.jpg"), card.resolve("A.JPG")));
-      for (String destination : List.of("card/new", "card")) {
-        String list = "../a.jpg\n" + (destination.equals("card") ? "card/A.JPG\n" : "A.jpg\n");
-        Program.Result one = Program.run(work, list, Program.command("--files-from=-", ".", destination));
-        assertEquals(1, one.status(), one.err());
-        assertTrue(one.messages("ERROR").getFirst().contains("its copy would replace "), one.err());
-        assertTrue(one.out().startsWith("2 images (1 compressed, 0 kept, 0 skipped, 1 failed), "), one.out());
+      images("a.jpg", "work/A.jpg", "οδος.jpg", "work/ΟΔΟΣ.jpg", "sub/b.jpg", "work/Sub/b.jpg", "work/Sub/c.jpg");
+      for (String name : Program.files(folder)) { // a card's times are of whole seconds
+        Files.setLastModifiedTime(folder.resolve(name), FileTime.from(Instant.now().minusSeconds(60)));
       }
-      assertArrayEquals(original, Files.readAllBytes(card.resolve("A.JPG")));
-      assertEquals(List.of("A.JPG", "card/A.JPG", "new/a.jpg"), Program.files(card));
+      String list = "../a.jpg\nA.jpg\n../οδος.jpg\nΟΔΟΣ.jpg\n../sub/b.jpg\nSub/b.jpg\nSub/c.jpg\n";
+      for (String outcomes : List.of("4 compressed, 0 kept, 0 skipped, 3 failed", "0 compressed, 0 kept, 4 skipped, ")) {
+        Program.Result run = Program.run(work, list, Program.command("--files-from=-", "-u", ".", "../card/new"));
+        assertEquals(1, run.status(), run.err());
+        assertTrue(run.out().startsWith("7 images (" + outcomes), run.out() + run.err());
+        assertEquals(3, run.messages("ERROR").size(), run.err());
+        assertTrue(run.messages("ERROR").getFirst().contains("its copy would replace "), run.err());
+        assertEquals(4, Program.files(card).size());
+        assertTrue(ignored || remount(card));
+      }
+      byte[] original = Files.readAllBytes(folder.resolve("a.jpg"));
+      for (String name : List.of("ΟΔΟΣ.jpg", "A.JPG")) {
+        Files.write(card.resolve(name), original);
+        Files.createDirectories(card.resolve("Photos"));
+        Files.write(card.resolve("Photos").resolve(name), original);
+      }
+      assertEquals(2, Program.run(folder, "card/Photos", "card/photos").status());
+      assertEquals(2, Program.run(folder, "-r", "card/Photos", "card/PHOTOS/small").status());
+      list = "../a.jpg\n../οδος.jpg\n../card/A.jpg\n../card/οδοσ.jpg\n";
+      Program.Result run = Program.run(work, list, Program.command("--files-from=-", ".", "../card"));
+      assertTrue(run.out().startsWith("4 images (2 compressed, 0 kept, 0 skipped, 2 failed), "), run.out() + run.err());
+      assertTrue(ignored || remount(card)); // the driver remembers what it was asked for
+      for (String name : List.of("ΟΔΟΣ.jpg", "A.JPG", "Photos/ΟΔΟΣ.jpg", "Photos/A.JPG")) {
+        assertArrayEquals(original, Files.readAllBytes(card.resolve(name)), name);
+      }
+      assertEquals(10, Program.files(card).size());
     } finally {
-      assertTrue(!sensitive || Program.succeeds(List.of("umount", card.toString())));
+      Program.succeeds(List.of("umount", card.toString()));
     }
+  }
+
+  /** Whether the disk of the tests takes capitals for small letters. */
+  private boolean ignoresCapitals() throws Exception {
+    return Files.exists(Files.createDirectories(folder.resolve("case")).resolveSibling("CASE"));
+  }
+
+  /** Mounts a file as a disk, after this command that makes something of it. */
+  private boolean mount(Path at, String command) throws Exception {
+    String disk = "'" + folder.resolve("disk") + "'";
+    return Program.succeeds(List.of("sh", "-c", "truncate -s 16M " + disk + " && " + command.replace("DISK", disk)
+        + " && mount -t exfat-fuse -o loop " + disk + " '" + at + "'"));
+  }
+
+  private boolean remount(Path at) throws Exception {
+    return Program.succeeds(List.of("umount", at.toString())) && mount(at, "true");
   }
 
   @Test

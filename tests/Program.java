@@ -113,7 +113,7 @@ final class Program {
   /** What the program does with an image's bytes, less reading, waiting and writing. */
   static byte[] recompress(byte[] jpeg, int quality, Compress.Engine engine) throws IOException {
     Recompressor.memory(JpegHeader.read(jpeg), jpeg.length, 30, engine);
-    return Recompressor.recompress(jpeg, quality, engine);
+    return Recompressor.recompress(jpeg, JpegHeader.read(jpeg), quality, engine);
   }
 
   /** What the JPEG becomes when it is recompressed until that saves nothing more: such an image is kept. */

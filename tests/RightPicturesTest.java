@@ -449,9 +449,13 @@ class RightPicturesTest {
       Files.write(folder.resolve("IMAGES/broken" + number++ + ".jpg"), jpeg);
     }
     byte[] cmyk = Jpegs.encode(Pictures.smooth(48, 32), Jpegs.Form.of("11111111").withHead(Jpegs.adobe(0)));
-    Files.write(folder.resolve("IMAGES/broken" + number++ + ".jpg"),
-        Jpegs.with(cmyk, segments(blackPrinter(false), 1_000)));
-    Files.write(folder.resolve("IMAGES/inks.jpg"), Jpegs.with(cmyk, segments(blackPrinter(true), 1_000)));
+    byte[] printer = blackPrinter(true);
+    byte[] oneWay = Jpegs.patched(printer, 132, 'x');
+    byte[] otherWay = Jpegs.patched(printer, 144, 'x');
+    for (byte[] useless : List.of(blackPrinter(false), oneWay, otherWay)) {
+      Files.write(folder.resolve("IMAGES/broken" + number++ + ".jpg"), Jpegs.with(cmyk, segments(useless, 1_000)));
+    }
+    Files.write(folder.resolve("IMAGES/inks.jpg"), Jpegs.with(cmyk, segments(printer, 1_000)));
     byte[] plain = Pictures.jpeg(Pictures.picture(200, 200, BufferedImage.TYPE_INT_RGB, 7), 0.95f);
     byte[] turned = Jpegs.with(plain, Jpegs.exif(ByteOrder.LITTLE_ENDIAN, 6, new byte[0]));
     byte[] kept = Program.smallest(turned, QUALITY, engine);
