@@ -9,7 +9,6 @@
 //DEPS com.twelvemonkeys.imageio:imageio-jpeg:3.14.0
 
 import com.twelvemonkeys.imageio.stream.ByteArrayImageInputStream;
-import java.awt.color.*;
 import java.awt.image.BufferedImage;
 import java.io.*;
 import java.nio.ByteBuffer;
@@ -20,6 +19,7 @@ import java.nio.file.attribute.*;
 import java.text.Normalizer;
 import java.util.*;
 import java.util.concurrent.*;
+import java.util.function.Consumer;
 import javax.imageio.*;
 import javax.imageio.metadata.*;
 import javax.imageio.plugins.jpeg.*;
@@ -582,14 +582,19 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     Path copy = copy();
     return problem == null
         && Files.isRegularFile(copy)
-        && !copyIsAnothers()
+        && ownsCopy()
         && Files.size(copy) > 0 // a power cut can leave files with nothing in them
         && Files.getLastModifiedTime(copy).compareTo(Files.getLastModifiedTime(image)) > 0;
   }
 
-  /** Whether the disk, which takes capitals for small letters, has the copy of another image where this one's goes. */
-  private boolean copyIsAnothers() throws IOException {
-    return files.alike.contains(image) && !ImageFiles.real(copy()).endsWith(files.place(image));
+  /** Where the disk has the copy: under another name where it takes that for this one. */
+  private Path copyAsListed() throws IOException {
+    return ImageFiles.asListed(ImageFiles.real(files.destination).resolve(files.place(image)));
+  }
+
+  /** Whether the copy has, or would have, a name of its own. */
+  private boolean ownsCopy() throws IOException {
+    return !files.alike.contains(image) || copyAsListed().endsWith(files.place(image));
   }
 
   /** Writes the copy, unless it would replace that of another image. */
@@ -599,9 +604,8 @@ record ImageFile(Path image, ImageFiles files, String problem) {
       return;
     }
     synchronized (files) { // the look and the writing are one step: the other image's thread may be here, too
-      if (copyIsAnothers()) {
-        throw new JpegException("its copy would replace another image's, " + ImageFiles.real(copy()).getFileName()
-            + ": the disk does not tell capitals from small letters");
+      if (!ownsCopy()) {
+        throw new JpegException("its copy would replace " + copyAsListed() + ": to the disk the two names are one");
       }
       WholeFile.write(copy(), bytes, state);
     }
@@ -809,20 +813,18 @@ final class ImageFiles {
   }
 
   /**
-   * A path without links as its folders list it: a disk that takes capitals for small letters (exFAT, APFS) finds x.jpg
-   * by the name X.JPG too, and some drivers then say that these are two files.
+   * A path, as far as it exists, as its folders list it: a disk that takes capitals for small letters (exFAT, APFS)
+   * finds x.jpg by the name X.JPG too, and some drivers then say that these are two files.
    */
-  private static Path asListed(Path path) {
+  static Path asListed(Path path) {
     if (path.getParent() == null) {
       return path;
     }
     Path folder = asListed(path.getParent());
     String name = path.getFileName().toString();
-    String capitals = name.toUpperCase(Locale.ROOT);
-    String other = capitals.equals(name) ? name.toLowerCase(Locale.ROOT) : capitals;
     Path alike = folder.resolve(name);
-    if (other.equals(name) || !Files.exists(folder.resolve(other), LinkOption.NOFOLLOW_LINKS)) {
-      return alike;
+    if (!exists(alike) || !exists(folder.resolve(otherCase(name)))) {
+      return alike; // it is not there, or the disk minds capitals
     }
     try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
       for (Path entry : entries) {
@@ -836,6 +838,20 @@ final class ImageFiles {
       return alike; // it may not be listed
     }
     return alike;
+  }
+
+  private static boolean exists(Path path) {
+    return Files.exists(path, LinkOption.NOFOLLOW_LINKS); // a link has a name of its own
+  }
+
+  /** The name with a to z for A to Z and the reverse: no disk takes other letters for one another, but not these. */
+  private static String otherCase(String name) {
+    StringBuilder other = new StringBuilder(name);
+    for (int i = 0; i < name.length(); i++) {
+      char c = name.charAt(i);
+      other.setCharAt(i, c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' ? (char) (c ^ 0x20) : c);
+    }
+    return other.toString();
   }
 
   /** A name without what some disk does not tell apart: capitals and small letters, ways to put an accent. */
@@ -857,7 +873,8 @@ final class ImageFiles {
   /** A place for a file: the key of a folder, and a name as it is listed there. */
   private record Place(Object folder, Path name) {
     static Place of(Object folder, Path file) throws IOException {
-      return new Place(folder, asListed(real(file.getParent()).resolve(file.getFileName())).getFileName());
+      Path real = real(file.toAbsolutePath().getParent());
+      return new Place(folder, asListed(real.resolve(file.getFileName())).getFileName());
     }
   }
 
@@ -890,7 +907,7 @@ final class ImageFiles {
       ImageFile file = images.get(i);
       if (outside.contains(file.folder())) {
         images.set(i, new ImageFile(file.image(), this, "its copy would leave the destination by a link"));
-      } else if (originals.contains(Place.of(keys.get(file.folder()), file.copy().toAbsolutePath()))) {
+      } else if (file.problem() == null && originals.contains(Place.of(keys.get(file.folder()), file.copy()))) {
         images.set(i, new ImageFile(file.image(), this, "its copy would replace an original"));
       }
     }
@@ -1068,35 +1085,30 @@ final class PixelEngine {
       throw new JpegException("not supported: CMYK with quantization tables of 16 bits");
     }
     // Without its profile an RGB or grey image is read as its numbers are; the copy gets the profile, unchanged.
-    boolean byProfile = cmyk && header.iccProfile != null && makesSrgb(header.iccProfile);
-    header.brokenIcc |= cmyk && header.iccProfile != null && !byProfile;
-    byte[] cleaned = header.cleaned(jpeg, byProfile);
-    BufferedImage picture;
-    try {
-      picture = decode(cleaned, wide);
-    } catch (IOException | RuntimeException e) { // its data are sound: they have been checked
-      throw new JpegException("not supported: the decoder cannot make sense of it");
-    }
+    BufferedImage picture = decode(jpeg, header, cmyk && header.iccProfile != null, wide);
     return JpegHeader.withMetadata(encode(picture, quality), header);
   }
 
-  /** Whether sRGB can be made by this profile, and the reverse: the reader takes no others, and some make it fail. */
-  private static boolean makesSrgb(byte[] profile) {
+  private static BufferedImage decode(byte[] jpeg, JpegHeader header, boolean byProfile, boolean wide)
+      throws IOException {
+    byte[] cleaned = header.cleaned(jpeg, byProfile);
     try {
-      ICC_ColorSpace space = new ICC_ColorSpace(ICC_Profile.getInstance(profile));
-      space.toRGB(new float[space.getNumComponents()]);
-      space.fromRGB(new float[3]);
-      return true;
-    } catch (IllegalArgumentException | CMMException e) {
-      return false;
+      return decode(cleaned, wide, warning -> header.brokenIcc |= byProfile && warning.contains("No embedded ICC"));
+    } catch (IOException | RuntimeException e) { // the image's data are sound: they have been checked
+      if (byProfile) {
+        header.brokenIcc = true;
+        return decode(jpeg, header, false, wide);
+      }
+      throw new JpegException("not supported: the decoder cannot make sense of it");
     }
   }
 
-  private static BufferedImage decode(byte[] jpeg, boolean wide) throws IOException {
+  private static BufferedImage decode(byte[] jpeg, boolean wide, Consumer<String> warnings) throws IOException {
     Iterator<ImageReader> readers = ImageIO.getImageReadersByFormatName("JPEG");
     ImageReader reader = readers.next(); // TwelveMonkeys', for CMYK; but it takes quantization steps over 255 for 255
     reader = wide ? readers.next() : reader;
     try (ByteArrayImageInputStream in = new ByteArrayImageInputStream(jpeg)) {
+      reader.addIIOReadWarningListener((source, warning) -> warnings.accept(warning));
       reader.setInput(in, true, true);
       return reader.read(0);
     } finally {
@@ -1321,7 +1333,7 @@ final class JpegHeader {
   int orientation = 1; // EXIF tag 0x0112: 1 upright, to 8
   private boolean adobeRgb; // as cameras mark it, by EXIF alone (DCF 2.0): without it colours look dull
   byte[] iccProfile; // whole, or null
-  boolean brokenIcc; // there was a profile, but it is incomplete or not credible: it was dropped
+  boolean brokenIcc; // there is a profile, but it is incomplete or not credible, or the reader refused it
   boolean jfif; // a JFIF APP0 segment was found
   int adobeTransform = -1; // of the Adobe APP14 segment: 0 none, 1 YCbCr, 2 YCCK; -1: no segment
   boolean garbage; // bytes between the segments that belong to none; readers skip them

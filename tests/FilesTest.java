@@ -149,9 +149,15 @@ class FilesTest {
     Program.Result all = Program.run(folder, "-r");
     assertEquals(0, all.status(), all.err());
     assertEquals(List.of("A.jpg", "Sub/b.jpg", "a.jpg", "sub/B.jpg", "sub/b.jpg"), files("COMPRESSED_IMAGES"));
-    String list = "IMAGES/sub/b.jpg\nCOMPRESSED_IMAGES/sub/B.jpg\n";
-    Program.Result listed = Program.run(folder, list, Program.command("--files-from=-"));
+    images("copies/sub/B.JPG", "IMAGES/Sub/c.jpg", "IMAGES/Sub/C.jpg");
+    Files.createSymbolicLink(folder.resolve("copies/Sub"), Path.of("sub"));
+    Files.createSymbolicLink(folder.resolve("copies/a.jpg"), Path.of("nothing"));
+    String list = "IMAGES/sub/b.jpg\ncopies/sub/B.JPG\nIMAGES/Sub/c.jpg\nIMAGES/Sub/C.jpg\n"
+        + "IMAGES/a.jpg\nIMAGES/A.jpg\n";
+    Program.Result listed = Program.run(folder, list, Program.command("--files-from=-", "IMAGES", "copies"));
     assertEquals(0, listed.status(), listed.err());
+    assertEquals(List.of("A.jpg", "a.jpg", "copies/sub/B.JPG", "sub/B.JPG", "sub/C.jpg", "sub/b.jpg", "sub/c.jpg"),
+        files("copies"));
     assertEquals(0, Program.run(folder, "IMAGES", "images").status());
     assertEquals(List.of("A.jpg", "a.jpg"), files("images"));
   }
@@ -164,36 +170,38 @@ class FilesTest {
     Path card = Files.createDirectory(folder.resolve("card"));
     assumeTrue(ignored || mount(card, "mkfs.exfat DISK"), "only root may mount a memory card, and with exfat-fuse");
     try {
-      images("a.jpg", "work/A.jpg", "οδος.jpg", "work/ΟΔΟΣ.jpg", "sub/b.jpg", "work/Sub/b.jpg", "work/Sub/c.jpg");
+      images("a.jpg", "work/A.jpg", "οδος.jpg", "work/ΟΔΟΣ.jpg", "sub/b.jpg", "work/Sub/b.jpg", "work/Sub/c.jpg",
+          "straße.jpg", "work/STRAßE.jpg");
       for (String name : Program.files(folder)) { // a card's times are of whole seconds
         Files.setLastModifiedTime(folder.resolve(name), FileTime.from(Instant.now().minusSeconds(60)));
       }
-      String list = "../a.jpg\nA.jpg\n../οδος.jpg\nΟΔΟΣ.jpg\n../sub/b.jpg\nSub/b.jpg\nSub/c.jpg\n";
-      for (String outcomes : List.of("4 compressed, 0 kept, 0 skipped, 3 failed", "0 compressed, 0 kept, 4 skipped, ")) {
+      String list = "../a.jpg\nA.jpg\n../οδος.jpg\nΟΔΟΣ.jpg\n../sub/b.jpg\nSub/b.jpg\nSub/c.jpg\n"
+          + "../straße.jpg\nSTRAßE.jpg\n";
+      for (String outcomes : List.of("5 compressed, 0 kept, 0 skipped, ", "0 compressed, 0 kept, 5 skipped, ")) {
         Program.Result run = Program.run(work, list, Program.command("--files-from=-", "-u", ".", "../card/new"));
         assertEquals(1, run.status(), run.err());
-        assertTrue(run.out().startsWith("7 images (" + outcomes), run.out() + run.err());
-        assertEquals(3, run.messages("ERROR").size(), run.err());
+        assertTrue(run.out().startsWith("9 images (" + outcomes), run.out() + run.err());
+        assertEquals(4, run.messages("ERROR").size(), run.err());
         assertTrue(run.messages("ERROR").getFirst().contains("its copy would replace "), run.err());
-        assertEquals(4, Program.files(card).size());
+        assertEquals(5, Program.files(card).size());
         assertTrue(ignored || remount(card));
       }
       byte[] original = Files.readAllBytes(folder.resolve("a.jpg"));
-      for (String name : List.of("ΟΔΟΣ.jpg", "A.JPG")) {
+      for (String name : List.of("ΟΔΟΣ.jpg", "A.JPG", "STRAßE.jpg")) {
         Files.write(card.resolve(name), original);
-        Files.createDirectories(card.resolve("Photos"));
-        Files.write(card.resolve("Photos").resolve(name), original);
+        Files.createDirectories(card.resolve("GROßE"));
+        Files.write(card.resolve("GROßE").resolve(name), original);
       }
-      assertEquals(2, Program.run(folder, "card/Photos", "card/photos").status());
-      assertEquals(2, Program.run(folder, "-r", "card/Photos", "card/PHOTOS/small").status());
-      list = "../a.jpg\n../οδος.jpg\n../card/A.jpg\n../card/οδοσ.jpg\n";
+      assertEquals(2, Program.run(folder, "card/GROßE", "card/große").status());
+      assertEquals(2, Program.run(folder, "-r", "card/GROßE", "card/große/small").status());
+      list = "../a.jpg\n../οδος.jpg\n../card/A.jpg\n../card/οδοσ.jpg\n../straße.jpg\n../card/STRAßE.jpg\n";
       Program.Result run = Program.run(work, list, Program.command("--files-from=-", ".", "../card"));
-      assertTrue(run.out().startsWith("4 images (2 compressed, 0 kept, 0 skipped, 2 failed), "), run.out() + run.err());
+      assertTrue(run.out().startsWith("6 images (3 compressed, 0 kept, 0 skipped, 3 failed), "), run.out() + run.err());
       assertTrue(ignored || remount(card)); // the driver remembers what it was asked for
-      for (String name : List.of("ΟΔΟΣ.jpg", "A.JPG", "Photos/ΟΔΟΣ.jpg", "Photos/A.JPG")) {
+      for (String name : List.of("ΟΔΟΣ.jpg", "A.JPG", "STRAßE.jpg", "GROßE/ΟΔΟΣ.jpg", "GROßE/A.JPG")) {
         assertArrayEquals(original, Files.readAllBytes(card.resolve(name)), name);
       }
-      assertEquals(10, Program.files(card).size());
+      assertEquals(14, Program.files(card).size());
     } finally {
       Program.succeeds(List.of("umount", card.toString()));
     }
@@ -225,6 +233,17 @@ class FilesTest {
     assertTrue(result.messages("ERROR").getFirst().contains("nix.jpg failed: no such file"), result.err());
     assertEquals(List.of("a.jpg"), files("COMPRESSED_IMAGES"));
     assertTrue(result.out().startsWith("2 images (1 compressed, 0 kept, 0 skipped, 1 failed), "), result.out());
+  }
+
+  @Test
+  @DisplayName("the root is no image, nor does an image become its own copy when the root is the destination")
+  void root() throws Exception {
+    images("a.jpg", "elsewhere/b.jpg");
+    byte[] original = Files.readAllBytes(folder.resolve("a.jpg"));
+    String list = "/\n" + folder.resolve("a.jpg").toRealPath() + "\n";
+    Program.Result run = Program.run(folder, list, Program.command("--files-from=-", "elsewhere", "/"));
+    assertEquals(2, run.messages("ERROR").size(), run.err());
+    assertArrayEquals(original, Files.readAllBytes(folder.resolve("a.jpg")));
   }
 
   @Test
