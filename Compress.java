@@ -581,7 +581,7 @@ record ImageFile(Path image, ImageFiles files, String problem) {
   boolean isUpToDate() throws IOException {
     Path copy = copy();
     return problem == null
-        && Files.isRegularFile(copy)
+        && Files.isRegularFile(copy, LinkOption.NOFOLLOW_LINKS) // a link may lead to another image's
         && ownsCopy()
         && Files.size(copy) > 0 // a power cut can leave files with nothing in them
         && Files.getLastModifiedTime(copy).compareTo(Files.getLastModifiedTime(image)) > 0;
@@ -593,7 +593,7 @@ record ImageFile(Path image, ImageFiles files, String problem) {
   }
 
   /** Whether the copy has, or would have, a name of its own. */
-  private boolean ownsCopy() throws IOException {
+  boolean ownsCopy() throws IOException {
     return !files.alike.contains(image) || copyAsListed().endsWith(files.place(image));
   }
 
@@ -659,6 +659,8 @@ record ImageFile(Path image, ImageFiles files, String problem) {
 final class ImageFiles {
   private static final Log LOG = new Log(ProcessImages.class);
 
+  private static final int MAX_LINKS = 40; // from one to the next, as Linux has it
+
   private final Path source;
   final Path destination;
   final List<ImageFile> images = new ArrayList<>(); // by name; a list's in its own order
@@ -693,8 +695,9 @@ final class ImageFiles {
     } else {
       files.readList(list);
     }
-    files.protectOriginals();
-    files.findAlike();
+    Map<Path, Object> folders = files.foldersOfCopies();
+    files.protectOriginals(folders);
+    files.protectCopies(folders);
     files.clearLeftovers();
     return files;
   }
@@ -809,7 +812,7 @@ final class ImageFiles {
     if (Files.exists(full)) {
       return asListed(full.toRealPath());
     }
-    return full.getParent() == null ? full : real(full.getParent()).resolve(full.getFileName()).normalize();
+    return full.getParent() == null ? full : asListed(real(full.getParent()).resolve(full.getFileName()).normalize());
   }
 
   /**
@@ -821,21 +824,22 @@ final class ImageFiles {
       return path;
     }
     Path folder = asListed(path.getParent());
+    Path alike = folder.resolve(path.getFileName());
     String name = path.getFileName().toString();
-    Path alike = folder.resolve(name);
-    if (!exists(alike) || !exists(folder.resolve(otherCase(name)))) {
-      return alike; // it is not there, or the disk minds capitals
-    }
-    try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
-      for (Path entry : entries) {
-        String listed = entry.getFileName().toString();
-        if (listed.equals(name)) {
-          return entry;
-        }
-        alike = normalized(listed).equals(normalized(name)) ? entry : alike;
+    try {
+      if (!exists(alike) || !exists(folder.resolve(otherCase(name)))) {
+        return alike; // it is not there, or the disk minds capitals
       }
-    } catch (IOException | DirectoryIteratorException e) {
-      return alike; // it may not be listed
+      try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
+        for (Path entry : entries) {
+          if (entry.getFileName().equals(path.getFileName())) {
+            return entry;
+          }
+          alike = normalized(entry.getFileName().toString()).equals(normalized(name)) ? entry : alike;
+        }
+      }
+    } catch (IOException | DirectoryIteratorException | InvalidPathException e) {
+      return alike; // the folder may not be listed, or the locale has no such letters
     }
     return alike;
   }
@@ -878,29 +882,39 @@ final class ImageFiles {
     }
   }
 
-  /** An image whose copy would replace an image of this run, itself or another, or leave the destination, fails. */
-  private void protectOriginals() throws IOException {
-    Path target = real(destination);
+  /** The folders of the copies, and their keys. */
+  private Map<Path, Object> foldersOfCopies() throws IOException {
     Map<Path, Object> keys = new HashMap<>();
-    Set<Path> outside = new HashSet<>();
     for (Path folder : images.stream().map(ImageFile::folder).distinct().toList()) {
       keys.put(folder, key(folder));
+    }
+    return keys;
+  }
+
+  /** An image whose copy would replace an image of this run, itself or another, or leave the destination, fails. */
+  private void protectOriginals(Map<Path, Object> folders) throws IOException {
+    Path target = real(destination);
+    Set<Path> outside = new HashSet<>();
+    for (Path folder : folders.keySet()) {
       if (!real(folder).startsWith(target)) {
         outside.add(folder);
       }
     }
-    Set<Object> ofCopies = new HashSet<>(keys.values());
+    Set<Object> ofCopies = new HashSet<>(folders.values());
+    Map<Path, Object> keys = new HashMap<>(folders);
     Set<Place> originals = new HashSet<>(); // those that lie where copies go
     for (ImageFile file : images) {
-      Path image = file.image().toAbsolutePath();
-      for (Path original : Files.isSymbolicLink(image) ? List.of(image, real(image)) : List.of(image)) {
+      Path original = file.image().toAbsolutePath();
+      for (int links = 0; original != null && original.getParent() != null && links < MAX_LINKS; links++) {
         Path folder = original.getParent();
-        if (folder != null && !keys.containsKey(folder)) {
+        if (!keys.containsKey(folder)) {
           keys.put(folder, key(folder));
         }
-        if (folder != null && ofCopies.contains(keys.get(folder))) {
+        if (ofCopies.contains(keys.get(folder))) {
           originals.add(Place.of(keys.get(folder), original));
         }
+        // A link is to stay, and so is what it leads to, which may be a link.
+        original = Files.isSymbolicLink(original) ? real(folder).resolve(Files.readSymbolicLink(original)) : null;
       }
     }
     for (int i = 0; i < images.size() && outside.size() + originals.size() > 0; i++) {
@@ -913,14 +927,24 @@ final class ImageFiles {
     }
   }
 
-  /** Finds the images whose copies would be one on a disk that takes capitals for small letters, a.jpg and A.JPG. */
-  private void findAlike() {
-    Map<String, Path> byCopy = new HashMap<>();
-    for (ImageFile file : images) {
-      Path before = byCopy.putIfAbsent(normalized(place(file.image()).toString()), file.image());
-      if (before != null && file.problem() == null) {
-        alike.add(before);
+  /**
+   * Of images whose copies would be one by way of a link or mount, only the first is done. Of those that may have one
+   * copy, on a disk that takes capitals for small letters, each looks before it writes.
+   */
+  private void protectCopies(Map<Path, Object> folders) throws IOException {
+    Map<String, ImageFile> byCopy = new HashMap<>();
+    for (int i = 0; i < images.size(); i++) {
+      ImageFile file = images.get(i);
+      Path name = file.copy().getFileName();
+      Object folder = folders.get(file.folder());
+      ImageFile before = file.problem() != null ? null : byCopy.putIfAbsent(normalized(folder + "/" + name), file);
+      if (before != null) {
+        alike.add(before.image());
         alike.add(file.image());
+        boolean one = folders.get(before.folder()).equals(folder) && before.copy().getFileName().equals(name);
+        if (one && before.ownsCopy() && file.ownsCopy()) {
+          images.set(i, new ImageFile(file.image(), this, "its copy would replace that of " + before.image()));
+        }
       }
     }
   }
@@ -993,6 +1017,9 @@ final class WholeFile {
     }
     try (DirectoryStream<Path> parts = Files.newDirectoryStream(folder, PREFIX + "*" + SUFFIX)) {
       for (Path part : parts) {
+        if (!Files.isRegularFile(part, LinkOption.NOFOLLOW_LINKS)) {
+          continue; // not one of them: a FIFO would have us wait
+        }
         try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE)) {
           if (channel.tryLock() != null) {
             Files.delete(part);

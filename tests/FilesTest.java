@@ -172,6 +172,7 @@ class FilesTest {
     try {
       images("a.jpg", "work/A.jpg", "οδος.jpg", "work/ΟΔΟΣ.jpg", "sub/b.jpg", "work/Sub/b.jpg", "work/Sub/c.jpg",
           "straße.jpg", "work/STRAßE.jpg");
+      Files.createDirectories(card.resolve("new/Sub")); // sub/b.jpg fails, though it comes first
       for (String name : Program.files(folder)) { // a card's times are of whole seconds
         Files.setLastModifiedTime(folder.resolve(name), FileTime.from(Instant.now().minusSeconds(60)));
       }
@@ -233,6 +234,44 @@ class FilesTest {
     assertTrue(result.messages("ERROR").getFirst().contains("nix.jpg failed: no such file"), result.err());
     assertEquals(List.of("a.jpg"), files("COMPRESSED_IMAGES"));
     assertTrue(result.out().startsWith("2 images (1 compressed, 0 kept, 0 skipped, 1 failed), "), result.out());
+  }
+
+  @Test
+  @DisplayName("names in letters that the locale does not have are as good as others")
+  void otherLetters() throws Exception {
+    images("IMAGES/a.jpg");
+    Files.createDirectory(folder.resolve("latin"));
+    // In ISO 8859-1, as cards and archives of long ago have them: no valid UTF-8, and not what C knows.
+    String copy = "for e in '\\351' '\\350'; do name=$(printf $e); mkdir latin/$name; cp IMAGES/a.jpg latin/$name.jpg;"
+        + " cp IMAGES/a.jpg latin/$name/; done; ln -s latin/$(printf '\\351') in; mkdir copies/$(printf '\\350');"
+        + " ln -s copies/$(printf '\\350') out";
+    Files.createDirectory(folder.resolve("copies"));
+    assumeTrue(Program.run(folder, "", List.of("bash", "-c", copy)).status() == 0, "this disk takes UTF-8 only");
+    for (String locale : List.of("C", "C.UTF-8")) {
+      for (List<String> arguments : List.of(List.of("-r", "latin", "copies"), List.of("in", "out"))) {
+        List<String> command = new ArrayList<>(List.of("env", "LC_ALL=" + locale));
+        command.addAll(Program.command(arguments.toArray(String[]::new)));
+        Program.Result run = Program.run(folder, "", command);
+        assertEquals(0, run.status(), run.err());
+      }
+    }
+    Program.Result count = Program.run(folder, "", List.of("bash", "-c", "find copies -name '*.jpg' | wc -l"));
+    assertEquals("4", count.out().strip());
+  }
+
+  @Test
+  @DisplayName("images whose copies a link in the destination makes one: the second fails; a link is no copy")
+  void linkedCopies() throws Exception {
+    images("IMAGES/x/a.jpg", "IMAGES/y/a.jpg", "IMAGES/b.jpg", "IMAGES/c.jpg");
+    Files.createDirectories(folder.resolve("COMPRESSED_IMAGES/x"));
+    Files.createSymbolicLink(folder.resolve("COMPRESSED_IMAGES/y"), Path.of("x"));
+    for (String outcomes : List.of("3 compressed, 0 kept, 0 skipped", "1 compressed, 0 kept, 2 skipped")) {
+      Program.Result run = Program.run(folder, "-r", "-u");
+      assertTrue(run.out().startsWith("4 images (" + outcomes + ", 1 failed), "), run.out());
+      assertTrue(run.messages("ERROR").getFirst().contains("y/a.jpg failed: its copy would replace "), run.err());
+      Files.delete(folder.resolve("COMPRESSED_IMAGES/c.jpg"));
+      Files.createSymbolicLink(folder.resolve("COMPRESSED_IMAGES/c.jpg"), Path.of("b.jpg"));
+    }
   }
 
   @Test

@@ -215,6 +215,7 @@ class WholeFilesTest {
         ".compress-notes.txt", ".other.part", "compress-1.part", ".hidden")) {
       Files.writeString(copies.resolve(name), "something");
     }
+    assertTrue(Program.succeeds(List.of("mkfifo", copies.resolve(".compress-fifo.part").toString())));
     try (FileChannel live = FileChannel.open(copies.resolve(".compress-live.part"), StandardOpenOption.WRITE)) {
       assertTrue(live.tryLock() != null);
       assertEquals(0, Program.run(folder, "-r").status());
@@ -518,7 +519,10 @@ class WholeFilesTest {
     assertArrayEquals(originals.get("b.jpg"), Files.readAllBytes(folder.resolve("b.jpg")), links.err());
     Files.createDirectory(copies);
     Files.createSymbolicLink(copies.resolve("c.jpg"), Path.of("../IMAGES/c.jpg"));
+    Files.createSymbolicLink(images.resolve("far.jpg"), Path.of("../COMPRESSED_IMAGES/b.jpg"));
+    Files.createSymbolicLink(copies.resolve("b.jpg"), Path.of("../b.jpg"));
     Program.run(folder);
+    assertTrue(Files.isSymbolicLink(copies.resolve("b.jpg")), "on the way from far.jpg to b.jpg");
     for (String name : List.of("IMAGES/a.jpg", "IMAGES/b.jpg", "IMAGES/c.jpg")) {
       assertArrayEquals(originals.get(name), Files.readAllBytes(folder.resolve(name)), name);
     }
