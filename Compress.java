@@ -19,7 +19,6 @@ import java.nio.file.attribute.*;
 import java.text.Normalizer;
 import java.util.*;
 import java.util.concurrent.*;
-import java.util.function.Consumer;
 import javax.imageio.*;
 import javax.imageio.metadata.*;
 import javax.imageio.plugins.jpeg.*;
@@ -658,7 +657,6 @@ record ImageFile(Path image, ImageFiles files, String problem) {
 /** Finds the images to compress and says where the copy of each belongs. */
 final class ImageFiles {
   private static final Log LOG = new Log(ProcessImages.class);
-
   private static final int MAX_LINKS = 40; // from one to the next, as Linux has it
 
   private final Path source;
@@ -698,7 +696,7 @@ final class ImageFiles {
     Map<Path, Object> folders = files.foldersOfCopies();
     files.protectOriginals(folders);
     files.protectCopies(folders);
-    files.clearLeftovers();
+    clearLeftovers(folders.keySet());
     return files;
   }
 
@@ -867,9 +865,8 @@ final class ImageFiles {
     return path.getFileName() != null && path.getFileName().toString().startsWith(".");
   }
 
-  /** What the system calls a folder, whatever links and mounts lead to it; its path where it is not there yet. */
-  private static Object key(Path folder) throws IOException {
-    Path real = real(folder);
+  /** What the system calls a real folder, whatever mounts lead to it; its path where it is not there yet. */
+  private static Object key(Path real) throws IOException {
     Object key = Files.exists(real) ? Files.readAttributes(real, BasicFileAttributes.class).fileKey() : null;
     return key == null ? real : key;
   }
@@ -884,9 +881,9 @@ final class ImageFiles {
 
   /** The folders of the copies, and their keys. */
   private Map<Path, Object> foldersOfCopies() throws IOException {
-    Map<Path, Object> keys = new HashMap<>();
+    Map<Path, Object> keys = new LinkedHashMap<>();
     for (Path folder : images.stream().map(ImageFile::folder).distinct().toList()) {
-      keys.put(folder, key(folder));
+      keys.put(folder, key(real(folder)));
     }
     return keys;
   }
@@ -908,7 +905,7 @@ final class ImageFiles {
       for (int links = 0; original != null && original.getParent() != null && links < MAX_LINKS; links++) {
         Path folder = original.getParent();
         if (!keys.containsKey(folder)) {
-          keys.put(folder, key(folder));
+          keys.put(folder, key(real(folder)));
         }
         if (ofCopies.contains(keys.get(folder))) {
           originals.add(Place.of(keys.get(folder), original));
@@ -950,8 +947,8 @@ final class ImageFiles {
   }
 
   /** Deletes what runs that were killed left in the folders of the copies. */
-  private void clearLeftovers() {
-    for (Path folder : images.stream().map(ImageFile::folder).distinct().toList()) {
+  private static void clearLeftovers(Set<Path> folders) {
+    for (Path folder : folders) {
       try {
         WholeFile.clearLeftovers(folder);
       } catch (IOException | DirectoryIteratorException e) {
@@ -1105,7 +1102,7 @@ final class PixelEngine {
   }
 
   static byte[] recompress(byte[] jpeg, JpegHeader header, int quality) throws IOException {
-    boolean cmyk = header.kind == JpegHeader.Kind.CMYK || header.kind == JpegHeader.Kind.YCCK;
+    boolean cmyk = header.isCmyk();
     // libjpeg, with which the JDK reads, makes up what is missing or damaged.
     boolean wide = CoefficientEngine.check(jpeg, header);
     if (wide && cmyk) {
@@ -1119,25 +1116,20 @@ final class PixelEngine {
   private static BufferedImage decode(byte[] jpeg, JpegHeader header, boolean byProfile, boolean wide)
       throws IOException {
     byte[] cleaned = header.cleaned(jpeg, byProfile);
-    try {
-      return decode(cleaned, wide, warning -> header.brokenIcc |= byProfile && warning.contains("No embedded ICC"));
+    Iterator<ImageReader> readers = ImageIO.getImageReadersByFormatName("JPEG");
+    ImageReader reader = readers.next(); // TwelveMonkeys', for CMYK; but it takes quantization steps over 255 for 255
+    reader = wide ? readers.next() : reader;
+    try (ByteArrayImageInputStream in = new ByteArrayImageInputStream(cleaned)) {
+      reader.addIIOReadWarningListener(
+          (source, warning) -> header.brokenIcc |= byProfile && warning.contains("No embedded ICC"));
+      reader.setInput(in, true, true);
+      return reader.read(0);
     } catch (IOException | RuntimeException e) { // the image's data are sound: they have been checked
       if (byProfile) {
         header.brokenIcc = true;
         return decode(jpeg, header, false, wide);
       }
       throw new JpegException("not supported: the decoder cannot make sense of it");
-    }
-  }
-
-  private static BufferedImage decode(byte[] jpeg, boolean wide, Consumer<String> warnings) throws IOException {
-    Iterator<ImageReader> readers = ImageIO.getImageReadersByFormatName("JPEG");
-    ImageReader reader = readers.next(); // TwelveMonkeys', for CMYK; but it takes quantization steps over 255 for 255
-    reader = wide ? readers.next() : reader;
-    try (ByteArrayImageInputStream in = new ByteArrayImageInputStream(jpeg)) {
-      reader.addIIOReadWarningListener((source, warning) -> warnings.accept(warning));
-      reader.setInput(in, true, true);
-      return reader.read(0);
     } finally {
       reader.dispose();
     }
@@ -1368,6 +1360,11 @@ final class JpegHeader {
 
   private JpegHeader() {}
 
+  /** Whether its colours are inks, as they are or as YCCK: they become sRGB. */
+  boolean isCmyk() {
+    return kind == Kind.CMYK || kind == Kind.YCCK;
+  }
+
   /** Reads the segments up to the first scan. */
   static JpegHeader read(byte[] jpeg) throws JpegException {
     if (jpeg.length == 0) {
@@ -1583,7 +1580,7 @@ final class JpegHeader {
     }
     byte[] profile = whole.toByteArray();
     String space =
-        kind == Kind.GREY ? "GRAY" : kind == Kind.CMYK || kind == Kind.YCCK ? "CMYK" : "RGB ";
+        kind == Kind.GREY ? "GRAY" : isCmyk() ? "CMYK" : "RGB ";
     long size = profile.length < ICC_HEADER ? 0 : number(profile, 0, 4, false);
     if (size >= ICC_HEADER
         && size <= profile.length
@@ -1651,7 +1648,7 @@ final class JpegHeader {
    */
   byte[] metadata() {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    boolean sameColours = kind != Kind.CMYK && kind != Kind.YCCK;
+    boolean sameColours = !isCmyk();
     if (orientation != 1 || adobeRgb && sameColours) {
       out.writeBytes(exif(adobeRgb && sameColours));
     }

@@ -180,7 +180,7 @@ class BoundsTest {
   void threadsRefused() throws Exception {
     images(200, Pictures.jpeg(Pictures.smooth(100, 100), 0.9f));
     List<String> java = Program.java(List.of("-Xmx64m", "-Xss100m", "-XX:ReservedCodeCacheSize=32m"), "-t", "1");
-    String command = "ulimit -v 6000000; exec '" + String.join("' '", java) + "' --engine=" + engine + " -m ";
+    String command = "ulimit -v 6000000; exec " + Program.quoted(java) + " --engine=" + engine + " -m ";
     Program.Result withoutThreads = Program.run(folder, "", List.of("sh", "-c", command + "sequential"));
     assumeTrue(withoutThreads.status() == 0, "no such limit here");
     Program.Result run = Program.run(folder, "", List.of("sh", "-c", command + "platform"));

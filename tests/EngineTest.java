@@ -99,7 +99,7 @@ class EngineTest {
   }
 
   private static byte[] recompress(byte[] jpeg, int quality, Compress.Engine engine) throws Exception {
-    return Recompressor.recompress(jpeg, JpegHeader.read(jpeg), quality, engine);
+    return Program.recompress(jpeg, quality, engine);
   }
 
   /** Peak signal to noise ratio of a JPEG to a picture, in dB, over all samples of RGB or grey. */

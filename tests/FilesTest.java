@@ -108,7 +108,7 @@ class FilesTest {
       expected.add(i + ".jpg");
     }
     Files.writeString(folder.resolve("run.sh"),
-        "printf '%s\\n' \"$@\" | '" + String.join("' '", Program.command("--files-from=-")) + "'\n");
+        "printf '%s\\n' \"$@\" | " + Program.quoted(Program.command("--files-from=-")) + "\n");
     Program.Result result = Program.run(folder, "",
         List.of("sh", "-c", "ls IMAGES/*.jpg | xargs -P4 -n6 sh run.sh"));
     assertEquals(0, result.status(), result.err());

@@ -152,7 +152,7 @@ class HostileTest {
       if (Recompressor.memory(header, jpeg.length, 30, engine) > MEMORY) {
         return "large";
       }
-      byte[] copy = Recompressor.recompress(jpeg, JpegHeader.read(jpeg), 30, engine);
+      byte[] copy = Recompressor.recompress(jpeg, header, 30, engine);
       BufferedImage picture = Pictures.decode(copy);
       boolean sizeIsRight = picture.getWidth() == header.width && picture.getHeight() == header.height;
       return sizeIsRight ? "whole" : "a copy of another size";

@@ -69,7 +69,7 @@ class OptionsTest {
   void reportLost() throws Exception {
     Pictures.write(folder.resolve("IMAGES/a.jpg"));
     Program.Result result = Program.run(folder, "", List.of("sh", "-c",
-        "exec '" + String.join("' '", Program.command()) + "' >&-")); // closed
+        "exec " + Program.quoted(Program.command()) + " >&-")); // closed
     assertEquals(1, result.status(), result.err());
     assertTrue(result.err().endsWith("Compress: the report could not be written\n"), result.err());
     assertTrue(Files.exists(folder.resolve("COMPRESSED_IMAGES/a.jpg")));

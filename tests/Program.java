@@ -62,6 +62,11 @@ final class Program {
     return command;
   }
 
+  /** A command as a shell takes it. */
+  static String quoted(List<String> command) {
+    return "'" + String.join("' '", command) + "'";
+  }
+
   /** Runs Compress in this folder. */
   static Result run(Path folder, String... arguments) throws IOException, InterruptedException {
     return run(folder, "", command(arguments));
@@ -112,8 +117,9 @@ final class Program {
 
   /** What the program does with an image's bytes, less reading, waiting and writing. */
   static byte[] recompress(byte[] jpeg, int quality, Compress.Engine engine) throws IOException {
-    Recompressor.memory(JpegHeader.read(jpeg), jpeg.length, 30, engine);
-    return Recompressor.recompress(jpeg, JpegHeader.read(jpeg), quality, engine);
+    JpegHeader header = JpegHeader.read(jpeg);
+    Recompressor.memory(header, jpeg.length, 30, engine);
+    return Recompressor.recompress(jpeg, header, quality, engine);
   }
 
   /** What the JPEG becomes when it is recompressed until that saves nothing more: such an image is kept. */

@@ -282,7 +282,7 @@ class WholeFilesTest {
   void fileTooLarge(Compress.Engine engine) throws Exception {
     smallAndLarge();
     List<String> java = Program.java(List.of("-XX:-UsePerfData"), "--engine=" + engine, "-q", "85");
-    String command = "ulimit -f 64; exec '" + String.join("' '", java) + "'";
+    String command = "ulimit -f 64; exec " + Program.quoted(java);
     assertLargeFailed(Program.run(folder, "", List.of("sh", "-c", command)), "File too large");
   }
 
@@ -587,8 +587,8 @@ class WholeFilesTest {
       Files.setPosixFilePermissions(
           Pictures.write(images.resolve(access + ".jpg")), PosixFilePermissions.fromString(access));
     }
-    Program.Result run = Program.run(folder, "", List.of("sh", "-c", "umask 022; exec '"
-        + String.join("' '", Program.command()) + "'"));
+    Program.Result run = Program.run(folder, "", List.of("sh", "-c", "umask 022; exec "
+        + Program.quoted(Program.command())));
     assertEquals(0, run.status(), run.err());
     for (String access : List.of("rw-------", "rw-r--r--", "r--r-----", "rwxr-x---")) {
       String copy = PosixFilePermissions.toString(Files.getPosixFilePermissions(copies.resolve(access + ".jpg")));
