@@ -19,6 +19,7 @@ import java.nio.file.attribute.*;
 import java.text.Normalizer;
 import java.util.*;
 import java.util.concurrent.*;
+import java.util.stream.Collectors;
 import javax.imageio.*;
 import javax.imageio.metadata.*;
 import javax.imageio.plugins.jpeg.*;
@@ -28,6 +29,179 @@ import org.tinylog.configuration.Configuration;
 import org.w3c.dom.NodeList;
 import picocli.CommandLine;
 import picocli.CommandLine.*;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The lesson: ProcessImages starts one thread per image, CompressOneImage is what each thread does, CompressionStats is
+// what they share. The rest of this file is what they call: the command, files, pixels, and the JPEG engine.
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** Starts one thread per image, waits until the last has ended, and reports. */
+final class ProcessImages {
+  private static final Log LOG = new Log(ProcessImages.class);
+  private static final int MAX_THREADS = 1_000; // at once: even one that only waits takes 1 kB of memory
+
+  final CompressionStats stats;
+  private final Compress options;
+  private final List<CompressOneImage> images = new ArrayList<>();
+
+  ProcessImages(Compress options, List<ImageFile> files) {
+    this.options = options;
+    stats = new CompressionStats(files.size(), options.timeline);
+    Semaphore permits = new Semaphore(options.threads, true); // fair: first come, first served
+    for (ImageFile file : files) {
+      images.add(new CompressOneImage(file, options, permits, stats));
+    }
+  }
+
+  /** Compresses the images and prints the ratio; returns whether every one of them is done. */
+  boolean processAndReport() throws InterruptedException {
+    LOG.info("%s in %s, %s, %s threads", Text.count(images.size(), "image"), options.source, Text.cores(),
+        options.mode == Compress.Mode.sequential ? "no" : options.mode);
+    process(options.mode);
+    System.out.println(stats.report());
+    return stats.allDone();
+  }
+
+  /** Compresses the images: when it returns, all of them have ended. */
+  void process(Compress.Mode mode) throws InterruptedException {
+    stats.run.begin(mode);
+    switch (mode) {
+      case virtual -> startAndJoinAll(Thread.ofVirtual().name("image-", 1)); // image-1, image-2, ...
+      case platform -> startAndJoinAll(Thread.ofPlatform().name("image-", 1));
+      case sequential -> images.forEach(CompressOneImage::run); // the same work, all of it in this thread
+    }
+    stats.run.end();
+  }
+
+  private void startAndJoinAll(Thread.Builder threads) throws InterruptedException {
+    for (int from = 0; from < images.size(); from += MAX_THREADS) {
+      startAndJoin(images.subList(from, Math.min(from + MAX_THREADS, images.size())), threads);
+    }
+  }
+
+  /** One thread per image: starts them all, then waits for each. */
+  private static void startAndJoin(List<CompressOneImage> images, Thread.Builder builder) throws InterruptedException {
+    List<Thread> threads = new ArrayList<>();
+    for (CompressOneImage image : images) {
+      Thread thread = builder.unstarted(image);
+      thread.start(); // not run(): that would do the work in this thread or, of a virtual thread, none at all
+      threads.add(thread);
+    }
+    for (Thread thread : threads) {
+      thread.join(); // without it the report would come before the images are done
+    }
+  }
+}
+
+/** Compresses one image. It is {@link Runnable}: a thread of its own runs it. */
+final class CompressOneImage implements Runnable {
+  private static final Log LOG = new Log(CompressOneImage.class);
+
+  private final ImageFile file;
+  private final Compress options;
+  private final Semaphore permits;
+  private final CompressionStats stats;
+
+  CompressOneImage(ImageFile file, Compress options, Semaphore permits, CompressionStats stats) {
+    this.file = file;
+    this.options = options;
+    this.permits = permits;
+    this.stats = stats;
+  }
+
+  /**
+   * Waits for a permit, compresses, gives the permit back. Virtual threads cost next to nothing, so every image has its
+   * own; what they need while they work (memory, cores) is scarce, and the semaphore rations that.
+   */
+  @Override
+  public void run() {
+    permits.acquireUninterruptibly();
+    try {
+      report(compress());
+    } catch (Exception | Error problem) { // one image's problem is not the others'
+      report(Result.failed(file, problem));
+    } finally {
+      permits.release(); // whatever happened, or the images that wait would wait for ever
+    }
+  }
+
+  private void report(Result result) {
+    String progress = stats.add(result); // [3/4]
+    result.log(LOG, progress);
+  }
+
+  /** The work of the thread: throws whatever makes it impossible. */
+  private Result compress() throws Exception {
+    if (options.update && file.isUpToDate()) {
+      return Result.skipped(file);
+    }
+    try (Memory.Share share = file.reserveMemory(options)) { // a second semaphore: large images wait for each other
+      long started = System.nanoTime();
+      ImageFile.State original = file.read();
+      Copy copy = Recompressor.recompress(original.bytes(), options.settings()).notLargerThan(original.bytes());
+      if (createFolder(file.folder())) {
+        LOG.info("created %s", file.folder().getFileName());
+      }
+      file.writeCopy(copy.bytes(), original);
+      return Result.done(file, started, original.bytes().length, copy);
+    }
+  }
+
+  /**
+   * Creates the folder unless it is there, and returns whether it did. Many threads come here at once: the look and the
+   * creation must be one step (a critical section, locked on this class), or two threads could both find it missing.
+   */
+  static synchronized boolean createFolder(Path folder) throws IOException {
+    if (Files.isDirectory(folder)) {
+      return false;
+    }
+    Files.createDirectories(folder);
+    return true;
+  }
+}
+
+/**
+ * The totals of a run. Many threads add to them: every method is a critical section, locked on this object, because
+ * {@code total += size} is three steps (read, add, write), and two threads that take them at once lose one addition.
+ */
+final class CompressionStats {
+  final Run run; // what else is to be told of it: when, and which images
+  private final int total; // images, to be done
+  private int done; // whatever became of them
+  private long sizeBefore; // bytes, of the images compressed or kept
+  private long sizeAfter;
+
+  /** The totals of a run over this number of images, all zero. */
+  CompressionStats(int total, boolean remember) {
+    this.total = total;
+    run = new Run(remember);
+  }
+
+  /** Adds the result of an image, and returns how far the run is: [3/4]. */
+  synchronized String add(Result result) {
+    run.add(result);
+    sizeBefore += result.before();
+    sizeAfter += result.after();
+    done++;
+    return "[" + done + "/" + total + "]";
+  }
+
+  /** Whether every image is done and none failed. */
+  synchronized boolean allDone() {
+    return done == total && run.count(Outcome.FAILED) == 0;
+  }
+
+  /** The last line: how many images, their sizes before and after, the ratio after / before. */
+  synchronized String report() {
+    String ratio = sizeBefore == 0 ? "none" : Text.format("%.3f", (double) sizeAfter / sizeBefore);
+    return Text.format("%s%s, %s -> %s, ratio %s, in %.2f s", Text.count(total, "image"), run.outcomes(total),
+        Text.size(sizeBefore), Text.size(sizeAfter), ratio, run.seconds());
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The command: what can be asked for, the log, what is told of a run, and how runs compare.
+// ---------------------------------------------------------------------------------------------------------------------
 
 /** The command: what can be asked for on the command line, checked, and handed to {@link ProcessImages}. */
 @Command(
@@ -109,7 +283,10 @@ public class Compress implements Callable<Integer> {
   public static void main(String[] arguments) {
     configureLog();
     CommandLine commandLine = new CommandLine(new Compress());
-    commandLine.setParameterExceptionHandler((problem, all) -> complain(problem.getMessage() + "; see --help", 2));
+    commandLine.setParameterExceptionHandler((problem, all) -> {
+      UnmatchedArgumentException.printSuggestions(problem, new PrintWriter(System.err, true)); // for --qualty
+      return complain(problem.getMessage() + "; see --help", 2);
+    });
     commandLine.setExecutionExceptionHandler((problem, line, all) -> complain(Text.reason(problem), 1));
     try {
       System.exit(commandLine.execute(arguments));
@@ -137,14 +314,20 @@ public class Compress implements Callable<Integer> {
     require(!compare || !update, "--compare compresses all images again and again: not with --update");
     ImageFiles files = ImageFiles.find(this);
     ProcessImages process = new ProcessImages(this, files.images);
-    boolean done = compare ? Comparison.run(this, files.images) : process.run();
+    boolean done = compare ? Comparison.run(this, files.images) : process.processAndReport();
+    process.stats.run.printFailures();
     if (timeline && !compare) {
-      Timeline.print(process, process.seconds);
+      Timeline.print(this, process.stats.run, process.stats.run.seconds());
     }
     if (System.out.checkError()) {
       return complain("the report could not be written", 1);
     }
     return done && files.complete ? 0 : 1;
+  }
+
+  /** What shapes a copy. */
+  Recompressor.Settings settings() {
+    return new Recompressor.Settings(quality, engine);
   }
 
   /** Wrong usage, unless the condition holds. */
@@ -154,210 +337,6 @@ public class Compress implements Callable<Integer> {
     }
   }
 }
-
-/** Starts one thread per image, waits until the last has ended, and reports. */
-final class ProcessImages {
-  private static final Log LOG = new Log(ProcessImages.class);
-  private static final int MAX_THREADS = 1_000; // at once: even one that only waits takes 1 kB of memory
-
-  final Compress options;
-  final CompressionStats stats;
-  final List<CompressOneImage> images = new ArrayList<>();
-  Compress.Mode mode;
-  long start; // nanoseconds, as System.nanoTime has it
-  double seconds;
-
-  ProcessImages(Compress options, List<ImageFile> files) {
-    this.options = options;
-    stats = new CompressionStats(files.size());
-    Semaphore permits = new Semaphore(options.threads, true); // fair: first come, first served
-    for (ImageFile file : files) {
-      images.add(new CompressOneImage(file, options, permits, stats));
-    }
-  }
-
-  /** Compresses the images and prints the report; returns whether every one of them is done. */
-  boolean run() throws InterruptedException {
-    LOG.info("%s in %s, %s, %s threads", Text.count(images.size(), "image"), options.source, Text.cores(),
-        options.mode == Compress.Mode.sequential ? "no" : options.mode);
-    compress(options.mode);
-    System.out.println(stats.report(seconds));
-    return stats.allDone();
-  }
-
-  /** Compresses the images: when it returns, all of them have ended. */
-  void compress(Compress.Mode mode) throws InterruptedException {
-    this.mode = mode;
-    start = System.nanoTime();
-    switch (mode) {
-      case virtual -> runInThreads(Thread.ofVirtual().name("image-", 1));
-      case platform -> runInThreads(Thread.ofPlatform().name("image-", 1));
-      case sequential -> images.forEach(CompressOneImage::run); // the same work, all of it in this thread
-    }
-    seconds = (System.nanoTime() - start) / 1e9;
-  }
-
-  private void runInThreads(Thread.Builder builder) throws InterruptedException {
-    Queue<Thread> threads = new ArrayDeque<>();
-    for (CompressOneImage image : images) {
-      if (threads.size() == MAX_THREADS) {
-        threads.remove().join(); // the oldest: the semaphore is fair, so it is among the next to be served
-      }
-      Thread thread = builder.unstarted(image); // image-1, image-2, ...
-      thread.start(); // not run(): that would do the work in this thread or, of a virtual thread, none at all
-      threads.add(thread);
-    }
-    for (Thread thread : threads) {
-      thread.join(); // without it the report would come before the images are done
-    }
-  }
-}
-
-/** Compresses one image. It is {@link Runnable}: a thread of its own runs it. */
-final class CompressOneImage implements Runnable {
-  private static final Log LOG = new Log(CompressOneImage.class);
-
-  final ImageFile file;
-  private final Compress options;
-  private final Semaphore permits;
-  private final CompressionStats stats;
-  String thread; // these three are for the timeline, which reads them after join(): then it sees what this thread wrote
-  long started; // nanoseconds, as System.nanoTime has it
-  long ended;
-
-  CompressOneImage(ImageFile file, Compress options, Semaphore permits, CompressionStats stats) {
-    this.file = file;
-    this.options = options;
-    this.permits = permits;
-    this.stats = stats;
-  }
-
-  /**
-   * Waits for a permit, compresses, gives the permit back. Virtual threads cost next to nothing, so every image has its
-   * own; what they need while they work (memory, cores) is scarce, and the semaphore rations that.
-   */
-  @Override
-  public void run() {
-    permits.acquireUninterruptibly();
-    thread = Thread.currentThread().getName();
-    started = System.nanoTime();
-    try {
-      compress();
-    } finally {
-      ended = System.nanoTime();
-      permits.release(); // whatever happened, or the images that wait would wait for ever
-    }
-  }
-
-  /** The work of the thread. Whatever comes of it is counted and logged: one image's problem is not the others'. */
-  private void compress() {
-    try {
-      if (options.update && file.isUpToDate()) {
-        String progress = stats.add(Outcome.SKIPPED, 0, 0);
-        LOG.info("%s %s is up to date", progress, file.name());
-        return;
-      }
-      int share = Memory.reserve(file.memory(options)); // a second semaphore: large images wait for each other
-      started = System.nanoTime(); // waiting is over only now
-      try {
-        recompress();
-      } finally {
-        Memory.release(share);
-      }
-    } catch (Exception | Error problem) {
-      String progress = stats.add(Outcome.FAILED, 0, 0);
-      LOG.error("%s %s failed: %s", progress, file.name(), Text.reason(problem));
-    }
-  }
-
-  private void recompress() throws IOException, InterruptedException {
-    ImageFile.State state = file.read();
-    byte[] original = state.bytes();
-    JpegHeader header = JpegHeader.read(original);
-    byte[] compressed = Recompressor.recompress(original, header, options.quality, options.engine);
-    boolean smaller = compressed.length < original.length;
-    byte[] copy = smaller ? compressed : original; // never larger than the original
-    if (createFolder(file.folder())) {
-      LOG.info("created %s", file.folder().getFileName());
-    }
-    file.writeCopy(copy, state);
-    if (smaller && header.brokenIcc) {
-      LOG.warn("%s has a colour profile that cannot be used: left out of the copy", file.name());
-    }
-    String progress = stats.add(smaller ? Outcome.COMPRESSED : Outcome.KEPT, original.length, copy.length);
-    LOG.info("%s %s %s -> %s (%.3f)%s in %d ms", progress, file.name(), Text.size(original.length),
-        Text.size(copy.length), (double) copy.length / original.length,
-        smaller ? "" : " kept: it would not get smaller", (System.nanoTime() - started) / 1_000_000);
-  }
-
-  /**
-   * Creates the folder unless it is there, and returns whether it did. Many threads come here at once: the look and the
-   * creation must be one step (a critical section, locked on this class), or two threads could both find it missing.
-   */
-  static synchronized boolean createFolder(Path folder) throws IOException {
-    if (Files.isDirectory(folder)) {
-      return false;
-    }
-    Files.createDirectories(folder);
-    return true;
-  }
-}
-
-/** What became of an image. */
-enum Outcome {
-  COMPRESSED,
-  KEPT, // recompression would not have saved a byte: the copy is the original
-  SKIPPED, // its copy is up to date
-  FAILED
-}
-
-/**
- * The totals of a run. Many threads add to them: every method is a critical section, locked on this object, because
- * {@code total += size} is three steps (read, add, write), and two threads that take them at once lose one addition.
- */
-final class CompressionStats {
-  private final int total;
-  final int[] images = new int[Outcome.values().length]; // by outcome
-  long sizeBefore; // bytes, of the images compressed or kept
-  long sizeAfter;
-
-  /** The totals of a run over this number of images, all zero. */
-  CompressionStats(int total) {
-    this.total = total;
-  }
-
-  /** Adds an image, with its sizes in bytes, and returns how far the run is: [3/4]. */
-  synchronized String add(Outcome outcome, long before, long after) {
-    images[outcome.ordinal()]++;
-    sizeBefore += before;
-    sizeAfter += after;
-    return "[" + Arrays.stream(images).sum() + "/" + total + "]";
-  }
-
-  /** Whether every image is done and none failed. */
-  synchronized boolean allDone() {
-    return Arrays.stream(images).sum() == total && images[Outcome.FAILED.ordinal()] == 0;
-  }
-
-  /** The last line: how many images, their sizes before and after, the ratio after / before. */
-  synchronized String report(double seconds) {
-    StringBuilder outcomes = new StringBuilder();
-    if (images[Outcome.COMPRESSED.ordinal()] < total) {
-      for (Outcome outcome : Outcome.values()) {
-        outcomes.append(outcomes.isEmpty() ? " (" : ", ");
-        outcomes.append(images[outcome.ordinal()]).append(' ').append(outcome.name().toLowerCase(Locale.ROOT));
-      }
-      outcomes.append(')');
-    }
-    String ratio = sizeBefore == 0 ? "none" : Text.format("%.3f", (double) sizeAfter / sizeBefore);
-    return Text.format("%s%s, %s -> %s, ratio %s, in %.2f s", Text.count(total, "image"), outcomes,
-        Text.size(sizeBefore), Text.size(sizeAfter), ratio, seconds);
-  }
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// The lesson ends here. Below are the log and the measuring of runs, and then the engine room: files, pixels, JPEG.
-// ---------------------------------------------------------------------------------------------------------------------
 
 /** The logger of one class. tinylog adds the time; class, thread and level stand in the exercise's columns. */
 record Log(Class<?> owner) {
@@ -385,6 +364,128 @@ record Log(Class<?> owner) {
   }
 }
 
+/** What became of an image. */
+enum Outcome {
+  COMPRESSED,
+  KEPT, // recompression would not have saved a byte: the copy is the original
+  SKIPPED, // its copy is up to date
+  FAILED
+}
+
+/**
+ * What became of one image, when, and in which thread.
+ *
+ * @param before its size in bytes, and
+ * @param after that of its copy; both 0 unless it was compressed or kept
+ * @param started when the work on it began, in nanoseconds as System.nanoTime has it, and
+ * @param ended when it was done
+ * @param remarks why it failed; or what was left out of the copy, though it was part of how the original looked
+ */
+record Result(ImageFile file, Outcome outcome, long before, long after, long started, long ended, String thread,
+    List<String> remarks) {
+  static Result done(ImageFile file, long started, long before, Copy copy) {
+    return new Result(file, copy.kept() ? Outcome.KEPT : Outcome.COMPRESSED, before, copy.bytes().length, started,
+        System.nanoTime(), Thread.currentThread().getName(), copy.warnings());
+  }
+
+  static Result skipped(ImageFile file) {
+    return none(file, Outcome.SKIPPED, List.of());
+  }
+
+  static Result failed(ImageFile file, Throwable problem) {
+    return none(file, Outcome.FAILED, List.of(Text.reason(problem)));
+  }
+
+  private static Result none(ImageFile file, Outcome outcome, List<String> remarks) {
+    long now = System.nanoTime();
+    return new Result(file, outcome, 0, 0, now, now, Thread.currentThread().getName(), remarks);
+  }
+
+  /** Tells of it in the log, behind how far the run is. */
+  void log(Log log, String progress) {
+    String name = file.name();
+    switch (outcome) {
+      case FAILED -> log.error("%s %s failed: %s", progress, name, remarks.getFirst());
+      case SKIPPED -> log.info("%s %s is up to date", progress, name);
+      default -> {
+        remarks.forEach(remark -> log.warn("%s %s", name, remark));
+        log.info("%s %s %s -> %s (%.3f)%s in %d ms", progress, name, Text.size(before), Text.size(after),
+            (double) after / before, outcome == Outcome.KEPT ? " kept: it would not get smaller" : "",
+            (ended - started) / 1_000_000);
+      }
+    }
+  }
+}
+
+/**
+ * One run over the images: when it began and ended, how many images had which outcome, which failed first and, if they
+ * are to be remembered, the results of all. While it lasts, {@link CompressionStats} lets one thread in at a time.
+ */
+final class Run {
+  private static final int MOST_FAILURES = 10;
+
+  Compress.Mode mode;
+  long started; // nanoseconds, as System.nanoTime has it
+  private long ended;
+  private final boolean remember;
+  private final int[] images = new int[Outcome.values().length]; // by outcome
+  final List<Result> results = new ArrayList<>(); // in the order in which they ended, if they are remembered
+  private final List<Result> failures = new ArrayList<>(); // the first of them
+
+  Run(boolean remember) {
+    this.remember = remember;
+  }
+
+  void begin(Compress.Mode mode) {
+    this.mode = mode;
+    started = System.nanoTime();
+  }
+
+  void end() {
+    ended = System.nanoTime();
+  }
+
+  double seconds() {
+    return (ended - started) / 1e9;
+  }
+
+  void add(Result result) {
+    images[result.outcome().ordinal()]++;
+    if (remember) {
+      results.add(result);
+    }
+    if (result.outcome() == Outcome.FAILED && failures.size() < MOST_FAILURES) {
+      failures.add(result);
+    }
+  }
+
+  int count(Outcome outcome) {
+    return images[outcome.ordinal()];
+  }
+
+  /** How many images had which outcome, in brackets; nothing where all were compressed. */
+  String outcomes(int total) {
+    if (count(Outcome.COMPRESSED) == total) {
+      return "";
+    }
+    return Arrays.stream(Outcome.values()).map(outcome -> count(outcome) + " " + outcome.name().toLowerCase(Locale.ROOT))
+        .collect(Collectors.joining(", ", " (", ")"));
+  }
+
+  /** Lists the images that failed once more, for the log of a long run has scrolled away. */
+  void printFailures() {
+    int failed = count(Outcome.FAILED);
+    if (failed > 0) {
+      System.err.println(Text.count(failed, "image") + " failed:");
+      failures.forEach(result -> System.err.println(
+          Text.printable("  " + result.file().name() + ": " + result.remarks().getFirst())));
+      if (failed > failures.size()) {
+        System.err.println("  and " + (failed - failures.size()) + " more");
+      }
+    }
+  }
+}
+
 /** Measures what threads bring: the three modes in turn on the same images. */
 final class Comparison {
   private static final int ROUNDS = 3;
@@ -393,17 +494,17 @@ final class Comparison {
 
   /** Prints the table, and the timelines if they are asked for; returns whether every image was done each time. */
   static boolean run(Compress options, List<ImageFile> files) throws InterruptedException {
-    Map<Compress.Mode, List<ProcessImages>> runs = new LinkedHashMap<>();
+    Map<Compress.Mode, List<Run>> runs = new LinkedHashMap<>();
     boolean done = true;
     Log.quiet = true;
     for (int round = 0; done && round <= ROUNDS; round++) { // round 0 warms up: Java compiles the program as it runs
       for (Compress.Mode mode : List.of(Compress.Mode.sequential, Compress.Mode.platform, Compress.Mode.virtual)) {
         System.err.printf("%s: %s%n", round == 0 ? "warming up" : "round " + round + " of " + ROUNDS, mode);
-        ProcessImages run = new ProcessImages(options, files);
-        run.compress(mode);
-        done &= run.stats.allDone();
+        ProcessImages process = new ProcessImages(options, files);
+        process.process(mode);
+        done &= process.stats.allDone();
         if (round > 0) {
-          runs.computeIfAbsent(mode, key -> new ArrayList<>()).add(run);
+          runs.computeIfAbsent(mode, key -> new ArrayList<>()).add(process.stats.run);
         }
       }
     }
@@ -411,22 +512,22 @@ final class Comparison {
       System.err.println("Compress: nothing to compare: not all images could be compressed");
       return false;
     }
-    runs.values().forEach(list -> list.sort(Comparator.comparingDouble(run -> run.seconds)));
-    ProcessImages sequential = runs.get(Compress.Mode.sequential).get(ROUNDS / 2); // the median
+    runs.values().forEach(list -> list.sort(Comparator.comparingDouble(Run::seconds)));
+    Run sequential = runs.get(Compress.Mode.sequential).get(ROUNDS / 2); // the median
     System.out.println("mode        threads  seconds  speed-up");
     runs.forEach((mode, list) -> {
-      double seconds = list.get(ROUNDS / 2).seconds;
+      double seconds = list.get(ROUNDS / 2).seconds();
       System.out.println(Text.format("%-10s %8d %8.3f %9.2f", mode,
-          mode == Compress.Mode.sequential ? 1 : files.size(), seconds, sequential.seconds / seconds));
+          mode == Compress.Mode.sequential ? 1 : files.size(), seconds, sequential.seconds() / seconds));
     });
     System.out.println(Text.format(
         "Medians of %d rounds over %s on %s, at most %d in work at once; Java's start-up is left out.",
         ROUNDS, Text.count(files.size(), "image"), Text.cores(), options.threads));
     if (options.timeline) {
-      ProcessImages virtual = runs.get(Compress.Mode.virtual).get(ROUNDS / 2);
-      double axis = Math.max(sequential.seconds, virtual.seconds);
-      Timeline.print(sequential, axis);
-      Timeline.print(virtual, axis);
+      Run virtual = runs.get(Compress.Mode.virtual).get(ROUNDS / 2);
+      double axis = Math.max(sequential.seconds(), virtual.seconds());
+      Timeline.print(options, sequential, axis);
+      Timeline.print(options, virtual, axis);
     }
     return true;
   }
@@ -439,23 +540,24 @@ final class Timeline {
   private Timeline() {}
 
   /** Prints the chart of a run that has ended, on an axis of this many seconds. */
-  static void print(ProcessImages run, double axis) {
+  static void print(Compress options, Run run, double axis) {
     boolean unicode = System.out.charset().newEncoder().canEncode('█');
     boolean colour = CommandLine.Help.Ansi.AUTO.enabled(); // a terminal, and no NO_COLOR
-    List<CompressOneImage> images = new ArrayList<>(run.images);
+    List<Result> images = new ArrayList<>(run.results);
+    images.sort(Comparator.comparing(image -> image.file().image()));
     System.out.print("\n" + run.mode);
     if (images.size() > MAX_ROWS) {
-      images.sort(Comparator.comparingLong(image -> image.started - image.ended));
+      images.sort(Comparator.comparingLong(image -> image.started() - image.ended()));
       images.subList(MAX_ROWS, images.size()).clear();
-      images.sort(Comparator.comparingLong(image -> image.started));
-      System.out.print(Text.format(": the %d slowest of %d images", MAX_ROWS, run.images.size()));
+      images.sort(Comparator.comparingLong(Result::started));
+      System.out.print(Text.format(": the %d slowest of %d images", MAX_ROWS, run.results.size()));
     }
     int label = Math.min(32, images.stream().mapToInt(image -> name(image).length()).max().orElse(0));
-    int columns = Math.max(20, run.options.command.usageMessage().width() - label - 3);
+    int columns = Math.max(20, options.command.usageMessage().width() - label - 3);
     System.out.println();
-    for (CompressOneImage image : images) {
-      int begin = (int) Math.round((image.started - run.start) / 1e9 / axis * columns);
-      int end = Math.max(begin + 1, (int) Math.round((image.ended - run.start) / 1e9 / axis * columns));
+    for (Result image : images) {
+      int begin = (int) Math.round((image.started() - run.started) / 1e9 / axis * columns);
+      int end = Math.max(begin + 1, (int) Math.round((image.ended() - run.started) / 1e9 / axis * columns));
       String name = name(image).length() <= label ? name(image) : name(image).substring(0, label - 1) + "~";
       String working = (unicode ? "█" : "#").repeat(end - begin);
       System.out.println(Text.format("%-" + label + "s ", name) + (unicode ? "░" : ".").repeat(begin)
@@ -472,8 +574,8 @@ final class Timeline {
     System.out.println(" ".repeat(label + 1) + (unicode ? "░ waiting  █ working" : ". waiting  # working"));
   }
 
-  private static String name(CompressOneImage image) {
-    return Text.printable(Text.format("%-8s %s", image.thread, image.file.name()));
+  private static String name(Result image) {
+    return Text.printable(Text.format("%-8s %s", image.thread(), image.file().name()));
   }
 
   /** A round number of seconds, 1, 2 or 5 times a power of ten, that divides the axis into at most six parts. */
@@ -610,8 +712,12 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     }
   }
 
-  /** How much heap the image needs while it is in work, in bytes, as its header tells. */
-  long memory(Compress options) throws IOException {
+  /** Waits for as much heap as the image needs while it is in work: as its header tells. */
+  Memory.Share reserveMemory(Compress options) throws IOException {
+    return Memory.reserve(memory(options.settings()));
+  }
+
+  private long memory(Recompressor.Settings settings) throws IOException {
     if (problem != null) {
       throw new JpegException(problem);
     }
@@ -621,15 +727,13 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     // The header is at the start; but it may hold a preview and a maker's notes, each of megabytes.
     for (int length = 1 << 16; ; length *= 8) {
       long size = Files.size(image);
-      int share = Memory.reserve(3 * Math.min(length, size)); // it is read in chunks, and a profile in it is copied
-      try (InputStream in = Files.newInputStream(image)) {
-        return Recompressor.memory(JpegHeader.read(in.readNBytes(length)), size, options.quality, options.engine);
+      try (Memory.Share share = Memory.reserve(3 * Math.min(length, size)); // in chunks, and a profile is copied
+          InputStream in = Files.newInputStream(image)) {
+        return Recompressor.memory(JpegHeader.read(in.readNBytes(length)), size, settings);
       } catch (JpegException e) {
         if (!e.isCutShort() || size <= length || length >= 1 << 28) {
           throw e;
         }
-      } finally {
-        Memory.release(share);
       }
     }
   }
@@ -1042,8 +1146,16 @@ final class Memory {
 
   private Memory() {}
 
-  /** Waits until this many bytes are free and takes them; returns what {@link #release} is to give back. */
-  static int reserve(long bytes) throws JpegException {
+  /** Memory that is reserved until it is closed. */
+  record Share(int units) implements AutoCloseable {
+    @Override
+    public void close() {
+      FREE.release(units);
+    }
+  }
+
+  /** Waits until this many bytes are free and takes them. */
+  static Share reserve(long bytes) throws JpegException {
     long units = bytes / UNIT + 1;
     if (units > TOTAL) {
       long heap = (long) (units / USABLE / 0.95 / 64 + 1) * 64; // of -Xmx not all is there to use
@@ -1051,36 +1163,56 @@ final class Memory {
           "it needs %s of memory, more than there is; try jbang -R-Xmx%dm Compress.java", Text.size(bytes), heap));
     }
     FREE.acquireUninterruptibly((int) units);
-    return (int) units;
+    return new Share((int) units);
   }
+}
 
-  static void release(int units) {
-    FREE.release(units);
+/**
+ * The copy of an image.
+ *
+ * @param bytes a whole JPEG
+ * @param kept whether it is the original: recompression would not have saved a byte
+ * @param warnings what was left out of it though it was part of how the original looked
+ */
+record Copy(byte[] bytes, boolean kept, List<String> warnings) {
+  /** This copy where it saves a byte at least, else the original. */
+  Copy notLargerThan(byte[] original) {
+    return bytes.length < original.length ? this : new Copy(original, true, List.of());
   }
 }
 
 /** Recompresses the bytes of a JPEG. */
 final class Recompressor {
+  /**
+   * What shapes a copy.
+   *
+   * @param quality 1 to 100, on libjpeg's scale
+   */
+  record Settings(int quality, Compress.Engine engine) {}
+
   private Recompressor() {}
 
   /** How much heap, in bytes, recompressing a JPEG of this header and size takes; an exception if none can do it. */
-  static long memory(JpegHeader header, long size, int quality, Compress.Engine engine) throws JpegException {
+  static long memory(JpegHeader header, long size, Settings settings) throws JpegException {
     header.check(size);
-    return byCoefficients(header, engine)
+    return byCoefficients(header, settings)
         ? CoefficientEngine.memory(header, size)
-        : PixelEngine.memory(header, size, quality);
+        : PixelEngine.memory(header, size, settings.quality);
   }
 
-  /** The JPEG in another quality, 1 to 100 on libjpeg's scale; throws a JpegException where that cannot be done. */
-  static byte[] recompress(byte[] jpeg, JpegHeader header, int quality, Compress.Engine engine) throws IOException {
+  /** The copy of a JPEG, whatever its size; throws a JpegException where none can be made. */
+  static Copy recompress(byte[] jpeg, Settings settings) throws IOException {
+    JpegHeader header = JpegHeader.read(jpeg);
     header.check(jpeg.length);
-    return byCoefficients(header, engine)
-        ? CoefficientEngine.recompress(jpeg, header, quality)
-        : PixelEngine.recompress(jpeg, header, quality);
+    byte[] copy = byCoefficients(header, settings)
+        ? CoefficientEngine.recompress(jpeg, header, settings.quality)
+        : PixelEngine.recompress(jpeg, header, settings.quality);
+    return new Copy(copy, false, header.brokenIcc
+        ? List.of("has a colour profile that cannot be used: left out of the copy") : List.of());
   }
 
-  private static boolean byCoefficients(JpegHeader header, Compress.Engine engine) {
-    return engine == Compress.Engine.auto && CoefficientEngine.takes(header);
+  private static boolean byCoefficients(JpegHeader header, Settings settings) {
+    return settings.engine == Compress.Engine.auto && CoefficientEngine.takes(header);
   }
 }
 

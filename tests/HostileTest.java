@@ -149,10 +149,11 @@ class HostileTest {
   private static String outcome(byte[] jpeg, Compress.Engine engine) {
     try {
       JpegHeader header = JpegHeader.read(jpeg);
-      if (Recompressor.memory(header, jpeg.length, 30, engine) > MEMORY) {
+      Recompressor.Settings settings = new Recompressor.Settings(30, engine);
+      if (Recompressor.memory(header, jpeg.length, settings) > MEMORY) {
         return "large";
       }
-      byte[] copy = Recompressor.recompress(jpeg, header, 30, engine);
+      byte[] copy = Recompressor.recompress(jpeg, settings).bytes();
       BufferedImage picture = Pictures.decode(copy);
       boolean sizeIsRight = picture.getWidth() == header.width && picture.getHeight() == header.height;
       return sizeIsRight ? "whole" : "a copy of another size";

@@ -154,7 +154,12 @@ class OutcomesTest {
       String message = failures.get(name);
       assertTrue(message.matches(reason + ".*") && isUsersWords(message), name + ": " + message);
     });
-    assertEquals(run.err().lines().count(), run.log().size(), run.err()); // no stack traces
+    // Behind the log only the list of failures, the first ten: no stack traces.
+    List<String> end = run.err().lines().skip(run.log().size()).toList();
+    assertEquals(List.of(reasons.size() + " images failed:", "  and " + (reasons.size() - 10) + " more"),
+        List.of(end.getFirst(), end.getLast()));
+    assertEquals(10, end.stream().filter(line -> line.matches("  \\S+: .+")).count(), run.err());
+    assertEquals(12, end.size(), run.err());
     for (String name : Program.files(copies)) {
       byte[] copy = Files.readAllBytes(copies.resolve(name));
       switch (name) {

@@ -117,9 +117,9 @@ final class Program {
 
   /** What the program does with an image's bytes, less reading, waiting and writing. */
   static byte[] recompress(byte[] jpeg, int quality, Compress.Engine engine) throws IOException {
-    JpegHeader header = JpegHeader.read(jpeg);
-    Recompressor.memory(header, jpeg.length, 30, engine);
-    return Recompressor.recompress(jpeg, header, quality, engine);
+    Recompressor.Settings settings = new Recompressor.Settings(quality, engine);
+    Recompressor.memory(JpegHeader.read(jpeg), jpeg.length, settings);
+    return Recompressor.recompress(jpeg, settings).bytes();
   }
 
   /** What the JPEG becomes when it is recompressed until that saves nothing more: such an image is kept. */

@@ -61,21 +61,21 @@ class ThreadsTest {
   @DisplayName("the totals stay exact when 10,000 virtual threads add at once")
   void totalsStayExact() throws Exception {
     int additions = 100; // by each thread, so that the threads meet
-    CompressionStats stats = new CompressionStats(10_000 * additions);
+    CompressionStats stats = new CompressionStats(10_000 * additions, false);
+    Result result = new Result(null, Outcome.COMPRESSED, 7, 3, 0, 0, "image-1", List.of());
     List<Thread> threads = new ArrayList<>();
     for (int i = 0; i < 10_000; i++) {
       threads.add(Thread.startVirtualThread(() -> {
         for (int k = 0; k < additions; k++) {
-          stats.add(Outcome.COMPRESSED, 7, 3);
+          stats.add(result);
         }
       }));
     }
     for (Thread thread : threads) {
       thread.join();
     }
-    assertEquals(10_000 * additions, stats.images[Outcome.COMPRESSED.ordinal()]);
-    assertEquals(7L * 10_000 * additions, stats.sizeBefore);
-    assertEquals(3L * 10_000 * additions, stats.sizeAfter);
+    assertTrue(stats.allDone());
+    assertTrue(stats.report().startsWith("1000000 images, 7.00 MB -> 3.00 MB, ratio 0.429, in "), stats.report());
   }
 
   @Test
