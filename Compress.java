@@ -1882,12 +1882,12 @@ final class StandardTables {
 }
 
 /**
- * A Huffman code for decoding (T.81 annex C and F.2.2.3). A lookup by the next 11 bits gives a
- * whole coefficient, value bits included, wherever all its bits fit, which is nearly always.
+ * A Huffman code for decoding (T.81 annex C and F.2.2.3). A lookup by the next 11 bits gives a whole coefficient, value
+ * bits included, wherever all its bits fit, which is nearly always.
  *
- * <p>An entry holds the number of bits it takes (bits 0 to 7), by how much the coefficient index
- * advances (8 to 15), the magnitude (16 to 30) and the sign (31). END as advance means end of block
- * (END + r: an end of band run of category r, in progressive scans), INVALID an undefined code.
+ * <p>An entry holds the number of bits it takes (bits 0 to 7), by how much the coefficient index advances (8 to 15),
+ * the magnitude (16 to 30) and the sign (31). END as advance means end of block (END + r: an end of band run of
+ * category r, in progressive scans), INVALID an undefined code.
  */
 final class HuffmanCode {
   static final int END = 128;
@@ -2058,8 +2058,8 @@ final class ScanReader {
   }
 
   /**
-   * Takes coefficients behind index k up to an index of 63 at most (F.2.2.2), and keeps those whose
-   * magnitude is over the limit for their index; limits go up to index 207.
+   * Takes coefficients behind index k up to an index of 63 at most (F.2.2.2), and keeps those whose magnitude is over
+   * the limit for their index; limits go up to index 207.
    *
    * @return the index arrived at: the last one, or END or more if a code ended the block
    */
@@ -2141,8 +2141,7 @@ final class ScanReader {
     skipFill();
     int next = position + 1 < data.length ? data[position + 1] & 0xFF : Marker.EOI;
     boolean marker = position >= data.length || (data[position] == -1 && next != 0);
-    JpegException.check(
-        clean && marker && (next & 0xF8) != Marker.RST0, "stray data behind the picture");
+    JpegException.check(clean && marker && (next & 0xF8) != Marker.RST0, "stray data behind the picture");
   }
 
   private void skipFill() { // B.1.1.2
@@ -2155,15 +2154,14 @@ final class ScanReader {
   JpegException damaged(String what) {
     String where = " after " + row * 100L / rows + " % of the picture";
     boolean ended = count < beyond;
-    return new JpegException(
-        ended ? "truncated: the data ends" + where : "corrupt: " + what + "," + where);
+    return new JpegException(ended ? "truncated: the data ends" + where : "corrupt: " + what + "," + where);
   }
 }
 
 /**
- * From the quantization steps of the source to those of the copy: each coefficient becomes the
- * nearest multiple of its new step. Ties go down: they are frequent, steps being small integers,
- * and rounding them up costs 2 % of the file and gains nothing.
+ * From the quantization steps of the source to those of the copy: each coefficient becomes the nearest multiple of its
+ * new step. Ties go down: they are frequent, steps being small integers, and rounding them up costs 2 % of the file and
+ * gains nothing.
  */
 final class Requantizer {
   private static final double HALF = 0.5001; // of a new step, and ties: more becomes one
@@ -2219,9 +2217,9 @@ final class Requantizer {
   }
 
   /**
-   * The new value, -1024 to 1023 so that differences fit (F.1.2.1), of a DC coefficient that is
-   * not quantized. In smooth areas it alone makes the samples, an eighth of it, rounded: besides
-   * its own error, the one after that rounding counts. Their weights, 5 and 12, are found by trial.
+   * The new value, -1024 to 1023 so that differences fit (F.1.2.1), of a DC coefficient that is not quantized. In
+   * smooth areas it alone makes the samples, an eighth of it, rounded: besides its own error, the one after that
+   * rounding counts. Their weights, 5 and 12, are found by trial.
    */
   private int nearest(int value) {
     int step = target[0];
@@ -2237,11 +2235,64 @@ final class Requantizer {
 }
 
 /**
- * The symbols of the new scan (T.81 F.1.2), kept until their frequencies, counted here, have given
- * the best code. A char is a symbol, RRRRSSSS, in the low byte, the value bits of a small one
- * above, the highest bit set on a block's last. 8 or more value bits follow in a char of their own.
+ * A coefficient in one int: the sign in bit 31, the magnitude in bits 16 to 30, the index in zigzag order in bits 0 to 5.
  */
-final class Symbols {
+final class Coefficient {
+  private Coefficient() {}
+
+  static int of(boolean negative, int magnitude, int index) {
+    return (negative ? 1 << 31 : 0) | magnitude << 16 | index;
+  }
+
+  static int index(int coefficient) {
+    return coefficient & 63;
+  }
+
+  static int magnitude(int coefficient) {
+    return coefficient >>> 16 & 0x7FFF;
+  }
+
+  static int value(int coefficient) {
+    int sign = coefficient >> 31;
+    return (magnitude(coefficient) ^ sign) - sign;
+  }
+}
+
+/** Takes the blocks of the copy, in the order of its MCUs (A.2.3), as those who decode deliver them. */
+interface BlockSink {
+  /** Takes all that a check decodes, and makes nothing of it. */
+  BlockSink NOTHING = new BlockSink() {
+    @Override
+    public int[] limits(Plane plane) {
+      return Requantizer.NOTHING;
+    }
+
+    @Override
+    public void block(Plane plane, int dc, int[] kept, int from, int to) {}
+
+    @Override
+    public void padding(Plane plane) {}
+  };
+
+  /** By index, to 207: up to this magnitude, in the source's steps, a plane's coefficients need not be delivered. */
+  int[] limits(Plane plane);
+
+  /**
+   * Takes a block, not requantized yet: the value of its DC coefficient, and of the others those over the limits,
+   * {@link Coefficient}s kept[from] to kept[to - 1].
+   */
+  void block(Plane plane, int dc, int[] kept, int from, int to);
+
+  /** Takes a block beyond the picture's edge, which only fills up an MCU. */
+  void padding(Plane plane);
+}
+
+/**
+ * The symbols of the new scan (T.81 F.1.2), kept until their frequencies, counted here, have given the best code. A
+ * char is a symbol, RRRRSSSS, in the low byte, the value bits of a small one above, the highest bit set on a block's
+ * last. 8 or more value bits follow in a char of their own.
+ */
+final class Symbols implements BlockSink {
   static final int LAST = 0x8000;
   static final int FULL = LAST | 0x10; // ends a block without end of block code: 63 is not zero
   static final int END_OF_CHUNK = 0xFF; // no symbol of a DC coefficient
@@ -2258,37 +2309,51 @@ final class Symbols {
   }
 
   final ArrayDeque<char[]> chunks = new ArrayDeque<>();
+  final int[][] dcCounts = new int[2][256]; // of symbols, by table: luminance, chrominance
+  final int[][] acCounts = new int[2][256];
+  private final int[] lastDc = new int[3]; // by component
   private char[] chunk = new char[0];
   private int size; // of what is in the chunk
   private int last; // where the block's last symbol is
 
-  /**
-   * Adds a block of which n coefficients do not become zero: not requantized yet, sign in bit 31,
-   * magnitude from bit 16, index in the low bits.
-   */
-  void block(Plane plane, int dc, int[] kept, int n) {
+  @Override
+  public int[] limits(Plane plane) {
+    return plane.requantizer.limit;
+  }
+
+  @Override
+  public void block(Plane plane, int dc, int[] kept, int from, int to) {
+    add(plane, plane.requantizer.dc(dc), kept, from, to);
+  }
+
+  /** Adds the cheapest block there is, as libjpeg does. */
+  @Override
+  public void padding(Plane plane) {
+    add(plane, lastDc[plane.index], null, 0, 0);
+  }
+
+  private void add(Plane plane, int dc, int[] kept, int from, int to) {
     if (size >= chunk.length - BLOCK) {
       endChunk();
       chunk = new char[CHUNK];
       chunks.add(chunk);
       size = 0;
     }
-    int difference = dc - plane.written;
-    plane.written = dc;
+    int difference = dc - lastDc[plane.index];
+    lastDc[plane.index] = dc;
     int sign = difference >> 31;
-    put(0, (difference ^ sign) - sign, sign, plane.dcCounts);
-    int[] counts = plane.acCounts;
+    put(0, (difference ^ sign) - sign, sign, dcCounts[plane.table]);
+    int[] counts = acCounts[plane.table];
     Requantizer requantizer = plane.requantizer;
     int before = 0;
-    for (int i = 0; i < n; i++) {
-      int k = kept[i] & 63;
-      int magnitude = kept[i] >>> 16 & 0x7FFF;
+    for (int i = from; i < to; i++) {
+      int k = Coefficient.index(kept[i]);
       int zeros = k - before - 1;
       for (; zeros > 15; zeros -= 16) {
         chunk[size++] = 0xF0;
         counts[0xF0]++;
       }
-      put(zeros << 4, requantizer.level(magnitude, k), kept[i] >> 31, counts);
+      put(zeros << 4, requantizer.level(Coefficient.magnitude(kept[i]), k), kept[i] >> 31, counts);
       before = k;
     }
     if (before < 63) {
@@ -2521,6 +2586,8 @@ final class Plane {
   static final int UNSEEN = 99;
 
   final JpegHeader.Component component;
+  final int index; // in the frame
+  final int table; // of the copy's: 0 luminance, 1 chrominance
   final int h; // sampling factors; 1 where the component is alone in the frame (A.2.2)
   final int v;
   final int width; // samples that are visible
@@ -2529,31 +2596,29 @@ final class Plane {
   final int blocksHigh;
 
   int[] steps; // of the source's quantization table
-  int limit; // of the magnitude of DC coefficients, in these steps
+  int largestDc; // magnitude that can be, in these steps
   final int[] low = new int[64]; // lowest bit known of each coefficient (successive approximation)
 
   short[] band; // coefficients of the MCU rows in work, by block, in zigzag order
   byte[] ends; // of each block of it: the last coefficient that is not zero
   int stride; // blocks in a row of it
-  int[] gathered; // limits for it: what is small is not needed if nothing is added to it
 
-  Requantizer requantizer;
-  int prediction; // the DC coefficient before, in the source's steps
-  int written; // and in the copy's
-  final int[] dcCounts; // of symbols; shared by components that share a table
-  final int[] acCounts;
+  Requantizer requantizer; // null where no copy is made
+  int[] limits; // what need not be delivered: see BlockSink
+  int[] gathered; // and what need not be decoded into the band: all may count where something is added to it
+  int prediction; // the DC coefficient before
 
   /** A component within MCUs of hMax by vMax blocks of the one that is sampled most. */
-  Plane(JpegHeader header, int index, int hMax, int vMax, int[] dcCounts, int[] acCounts) {
+  Plane(JpegHeader header, int index, int hMax, int vMax) {
     component = header.components.get(index);
+    this.index = index;
+    table = Math.min(index, 1);
     h = Math.min(component.h(), hMax);
     v = Math.min(component.v(), vMax);
     width = (header.width * h + hMax - 1) / hMax;
     height = (header.height * v + vMax - 1) / vMax;
     blocksWide = width + 7 >> 3;
     blocksHigh = height + 7 >> 3;
-    this.dcCounts = dcCounts;
-    this.acCounts = acCounts;
     Arrays.fill(low, UNSEEN);
   }
 
@@ -2567,16 +2632,16 @@ final class Plane {
 }
 
 /**
- * The way of most photographs: one sequential scan whose blocks already stand in the order of the
- * copy's. Each block is decoded, requantized and made symbols at once (T.81 F.2).
+ * The way of most photographs: one sequential scan whose blocks already stand in the order of the copy's. Each block is
+ * decoded, requantized and made symbols at once (T.81 F.2).
  */
 final class StraightScan {
   private final ScanReader in;
-  private final Symbols symbols;
+  private final BlockSink sink;
 
-  StraightScan(ScanReader in, Symbols symbols) {
+  StraightScan(ScanReader in, BlockSink sink) {
     this.in = in;
-    this.symbols = symbols;
+    this.sink = sink;
   }
 
   /** Transcodes all MCUs; the reader is then behind the last. */
@@ -2592,11 +2657,10 @@ final class StraightScan {
         }
         for (int c = 0; c < planes.length; c++) {
           Plane plane = planes[c];
-          for (int i = 0; i < plane.h * plane.v; i++) {
-            int column = x * plane.h + (plane.h == 1 ? 0 : i & 1);
-            int row = in.row * plane.v + (plane.h == 1 ? i : i >> 1);
-            boolean visible = column < plane.blocksWide && row < plane.blocksHigh;
-            block(plane, dc[c], ac[c], visible);
+          for (int row = in.row * plane.v, down = 0; down < plane.v; down++, row++) {
+            for (int column = x * plane.h, across = 0; across < plane.h; across++, column++) {
+              block(plane, dc[c], ac[c], column < plane.blocksWide && row < plane.blocksHigh);
+            }
           }
         }
       }
@@ -2604,24 +2668,25 @@ final class StraightScan {
     }
   }
 
-  /** One block. One that is not visible becomes the cheapest there is, like libjpeg's. */
-  private void block(Plane plane, HuffmanCode dc, HuffmanCode ac, boolean visible)
-      throws JpegException {
+  private void block(Plane plane, HuffmanCode dc, HuffmanCode ac, boolean visible) throws JpegException {
     int value = plane.prediction + in.difference(dc);
     plane.prediction = value;
-    if (Math.abs(value) > plane.limit) {
+    if (Math.abs(value) > plane.largestDc) {
       throw in.damaged("a brightness that cannot be");
     }
-    Requantizer requantizer = plane.requantizer;
-    in.coefficients(ac, visible ? requantizer.limit : Requantizer.NOTHING, 0, 63);
-    symbols.block(plane, visible ? requantizer.dc(value) : plane.written, in.kept, in.n);
+    in.coefficients(ac, plane.limits, 0, 63);
+    if (visible) {
+      sink.block(plane, value, in.kept, 0, in.n);
+    } else {
+      sink.padding(plane);
+    }
   }
 }
 
 /**
- * A scan whose coefficients are gathered in a band: progressive (T.81 annex G), of one component,
- * or of blocks in another order than the copy's. All scans of an image are decoded side by side,
- * one MCU row at a time, so that a band of the image is in memory and never the whole.
+ * A scan whose coefficients are gathered in a band: progressive (T.81 annex G), of one component, or of blocks in
+ * another order than the copy's. All scans of an image are decoded side by side, one MCU row at a time, so that a band
+ * of the image is in memory and never the whole.
  */
 final class GatheredScan {
   private final ScanReader in;
@@ -2637,13 +2702,7 @@ final class GatheredScan {
   private final int[] predictions;
 
   /** A scan of these components with the Ss, Se, Ah and Al of its header, checked. */
-  GatheredScan(
-      ScanReader in,
-      Plane[] planes,
-      HuffmanCode[] dc,
-      HuffmanCode[] ac,
-      boolean progressive,
-      int[] range) {
+  GatheredScan(ScanReader in, Plane[] planes, HuffmanCode[] dc, HuffmanCode[] ac, boolean progressive, int[] range) {
     this.in = in;
     this.planes = planes;
     this.dc = dc;
@@ -2700,7 +2759,7 @@ final class GatheredScan {
       plane.band[block * 64] |= (short) (in.take(1) << low);
     } else {
       predictions[c] += in.difference(dc[c]);
-      if (Math.abs((long) predictions[c] << low) > plane.limit) {
+      if (Math.abs((long) predictions[c] << low) > plane.largestDc) {
         throw in.damaged("a brightness that cannot be");
       }
       plane.band[block * 64] = (short) (predictions[c] << low);
@@ -2724,8 +2783,8 @@ final class GatheredScan {
     for (int i = 0; i < in.n; i++) {
       int entry = in.kept[i];
       int sign = entry >> 31;
-      int magnitude = Math.min((entry >>> 16 & 0x7FFF) << low, Short.MAX_VALUE);
-      plane.band[block * 64 + (entry & 63)] = (short) ((magnitude ^ sign) - sign);
+      int magnitude = Math.min(Coefficient.magnitude(entry) << low, Short.MAX_VALUE);
+      plane.band[block * 64 + Coefficient.index(entry)] = (short) ((magnitude ^ sign) - sign);
     }
     int end = in.n == 0 ? 0 : in.kept[in.n - 1] & 63;
     plane.ends[block] = (byte) Math.max(plane.ends[block], end);
@@ -2780,8 +2839,8 @@ final class GatheredScan {
 }
 
 /**
- * Chroma to half its width, its height or both, in the frequency domain. Averaging pairs of samples
- * is linear, so two neighbouring blocks, each multiplied by a constant matrix, add up to one block.
+ * Chroma to half its width, its height or both, in the frequency domain. Averaging pairs of samples is linear, so two
+ * neighbouring blocks, each multiplied by a constant matrix, add up to one block.
  */
 final class ChromaDownsampler {
   static final int FRACTION = 16; // results are requantized in sixteenths
@@ -2922,9 +2981,9 @@ final class ChromaDownsampler {
 }
 
 /**
- * Recompresses a JPEG without ever making pixels: its Huffman codes are decoded, each coefficient
- * is divided by the new quantization step instead of the old one, and encoded again. Chroma that is
- * not 4:2:0 becomes so. Damaged data is a JpegException, never a wrong picture.
+ * Recompresses a JPEG without ever making pixels: its Huffman codes are decoded, each coefficient is divided by the new
+ * quantization step instead of the old one, and encoded again. Chroma that is not 4:2:0 becomes so. Damaged data is a
+ * JpegException, never a wrong picture.
  */
 final class CoefficientEngine {
   private static final int MAX_SCANS = 100; // ten are usual; each is a pass over the picture
@@ -2937,11 +2996,11 @@ final class CoefficientEngine {
   private final byte[] jpeg;
   private final JpegHeader header;
   private final boolean progressive;
-  private final int quality; // of the copy; 0: none is made
+  private final int quality; // of the copy; 0: none is made, the sink takes the blocks as they are
   private final Plane[] planes;
   private final int across; // by how much chroma becomes narrower
   private final int down; // and lower: MCU rows of the source in one of the copy
-  private final Symbols symbols = new Symbols();
+  private final BlockSink sink;
 
   private final int[][] quantization = new int[4][]; // what was defined last, by identifier
   private final HuffmanCode[] dcCodes = new HuffmanCode[4];
@@ -2949,19 +3008,18 @@ final class CoefficientEngine {
   private int restartInterval;
   private boolean wide; // there was a quantization table of 16 bits
 
-  private CoefficientEngine(byte[] jpeg, JpegHeader header, int quality) {
+  private CoefficientEngine(byte[] jpeg, JpegHeader header, int quality, BlockSink sink) {
     this.jpeg = jpeg;
     this.header = header;
     this.quality = quality;
+    this.sink = sink;
     progressive = header.process == Marker.SOF2;
     int n = header.components.size();
     int h = n == 1 ? 1 : header.maxH();
     int v = n == 1 ? 1 : header.maxV();
-    int[][] counts = new int[4][256];
     planes = new Plane[n];
     for (int i = 0; i < n; i++) {
-      int table = Math.min(i, 1);
-      planes[i] = new Plane(header, i, h, v, counts[table], counts[2 + table]);
+      planes[i] = new Plane(header, i, h, v);
     }
     across = n == 1 || quality == 0 ? 1 : 2 / h;
     down = n == 1 || quality == 0 ? 1 : 2 / v;
@@ -2992,17 +3050,18 @@ final class CoefficientEngine {
   }
 
   /**
-   * Recompresses a JPEG that this engine takes. A file that ends before its end of image marker,
-   * but has all of the picture, is taken as whole.
+   * Recompresses a JPEG that this engine takes. A file that ends before its end of image marker, but has all of the
+   * picture, is taken as whole.
    *
    * @param quality 1 to 100, as libjpeg counts
    * @return a baseline JPEG of the same size in pixels, 4:2:0 or grey
    * @throws JpegException if a part of the picture is missing or damaged
    */
   static byte[] recompress(byte[] jpeg, JpegHeader header, int quality) throws JpegException {
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, quality);
+    Symbols symbols = new Symbols();
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, quality, symbols);
     engine.decode();
-    return engine.encode();
+    return engine.encode(symbols);
   }
 
   /**
@@ -3012,7 +3071,7 @@ final class CoefficientEngine {
    * @throws JpegException if a part of the picture is missing or damaged
    */
   static boolean check(byte[] jpeg, JpegHeader header) throws JpegException {
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, 0);
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, 0, BlockSink.NOTHING);
     engine.decode();
     return engine.wide;
   }
@@ -3062,8 +3121,7 @@ final class CoefficientEngine {
     for (int at = s.start; at < s.end; ) {
       int bytes = 1 + (jpeg[at] >> 4 & 15);
       int id = jpeg[at++] & 15;
-      JpegException.check(
-          bytes <= 2 && id <= 3 && s.end - at >= 64 * bytes, "a quantization table");
+      JpegException.check(bytes <= 2 && id <= 3 && s.end - at >= 64 * bytes, "a quantization table");
       wide |= bytes == 2;
       int[] steps = new int[64];
       for (int k = 0; k < 64; k++, at += bytes) {
@@ -3094,8 +3152,7 @@ final class CoefficientEngine {
   /** Reads a scan's header (B.2.3). True if the scan was all of the picture, and is decoded. */
   private boolean readScan(Segments s, List<GatheredScan> scans) throws JpegException {
     int n = s.size() < 1 ? 0 : jpeg[s.start];
-    JpegException.check(
-        n >= 1 && n <= planes.length && s.size() == 4 + 2 * n, "the header of a scan");
+    JpegException.check(n >= 1 && n <= planes.length && s.size() == 4 + 2 * n, "the header of a scan");
     int[] range = {0, 63, 0, 0}; // Ss, Se, Ah, Al; in sequential scans not looked at, as by libjpeg
     if (progressive) {
       int p = s.end - 3;
@@ -3127,12 +3184,12 @@ final class CoefficientEngine {
           "a Huffman table is missing");
       join(members[i], range);
     }
-    boolean straight = n == planes.length && !progressive && across * down == 1 && quality > 0;
+    boolean straight = n == planes.length && !progressive && across * down == 1;
     int end = straight ? jpeg.length : Segments.endOfScan(jpeg, s.end);
     ScanReader reader = new ScanReader(jpeg, s.end, end, restartInterval);
     if (straight) {
       setTargets();
-      new StraightScan(reader, symbols).run(planes, dc, ac);
+      new StraightScan(reader, sink).run(planes, dc, ac);
       reader.checkEnd();
       s.end = reader.position;
       return true;
@@ -3148,7 +3205,7 @@ final class CoefficientEngine {
     if (plane.steps == null) { // a component keeps the table that it has at its first scan
       plane.steps = quantization[plane.component.tq()];
       JpegException.check(plane.steps != null, "a quantization table is missing");
-      plane.limit = Requantizer.largest(plane.steps);
+      plane.largestDc = Requantizer.largest(plane.steps);
     }
     for (int k = range[0]; k <= range[1]; k++) {
       int due = range[2] == 0 ? Plane.UNSEEN : range[2];
@@ -3158,11 +3215,17 @@ final class CoefficientEngine {
   }
 
   /**
-   * Chooses the new quantization steps: the standard tables at the quality, but nowhere finer than
-   * the source's, which would cost bytes and only make the values less exact. (Halved chroma has
-   * values between the source's steps; and steps over 255 cannot be written in baseline JPEG.)
+   * Chooses the new quantization steps: the standard tables at the quality, but nowhere finer than the source's, which
+   * would cost bytes and only make the values less exact. (Halved chroma has values between the source's steps; and
+   * steps over 255 cannot be written in baseline JPEG.)
    */
   private void setTargets() {
+    if (quality == 0) {
+      for (Plane plane : planes) {
+        plane.limits = sink.limits(plane);
+      }
+      return;
+    }
     boolean downsampled = across * down > 1;
     for (Plane plane : planes) {
       boolean luminance = plane == planes[0];
@@ -3175,14 +3238,13 @@ final class CoefficientEngine {
           luminance || !downsampled
               ? new Requantizer(plane.steps, 1, target)
               : new Requantizer(UNITS, ChromaDownsampler.FRACTION, target);
+      plane.limits = sink.limits(plane);
     }
   }
 
   /** Decodes all scans side by side and makes symbols, one MCU row of the copy after the other. */
   private void gather(List<GatheredScan> scans) throws JpegException {
-    if (quality > 0) {
-      setTargets();
-    }
+    setTargets();
     int wide = planes[0].mcusWide();
     int high = planes[0].mcusHigh();
     ChromaDownsampler[] downsamplers = new ChromaDownsampler[planes.length];
@@ -3192,7 +3254,7 @@ final class CoefficientEngine {
       plane.ends = new byte[plane.stride * plane.v * down];
       plane.band = new short[plane.ends.length * 64];
       boolean whole = !progressive && (c == 0 || across * down == 1);
-      plane.gathered = !whole ? Requantizer.ALL : quality > 0 ? plane.requantizer.limit : Requantizer.NOTHING;
+      plane.gathered = whole ? plane.limits : Requantizer.ALL;
       downsamplers[c] = new ChromaDownsampler(plane, across, down);
     }
     for (int y = 0; y < high; ) {
@@ -3226,7 +3288,7 @@ final class CoefficientEngine {
         if (column < luminance.blocksWide && row * side + down < luminance.blocksHigh) {
           block(luminance, kept, down * luminance.stride + column);
         } else {
-          symbols.block(luminance, luminance.written, kept, 0); // the cheapest there is
+          sink.padding(luminance);
         }
       }
       for (int c = 1; c < planes.length; c++) {
@@ -3242,35 +3304,34 @@ final class CoefficientEngine {
 
   private void block(Plane plane, int[] kept, int index) {
     short[] band = plane.band;
-    int[] limit = plane.requantizer.limit;
+    int[] limit = plane.limits;
     int at = index * 64;
     int end = plane.ends[index];
     int n = 0;
     for (int k = 1; k <= end; k++) {
       int value = band[at + k];
-      int sign = value >> 31;
-      int magnitude = (value ^ sign) - sign;
-      kept[n] = sign << 31 | magnitude << 16 | k;
+      int magnitude = Math.abs(value);
+      kept[n] = Coefficient.of(value < 0, magnitude, k);
       n += limit[k] - magnitude >>> 31;
     }
-    symbols.block(plane, plane.requantizer.dc(band[at]), kept, n);
+    sink.block(plane, band[at], kept, 0, n);
   }
 
   private void block(Plane plane, int[] kept, float[] values) {
-    int[] limit = plane.requantizer.limit;
+    int[] limit = plane.limits;
     int n = 0;
     for (int k = 1; k < 64; k++) {
       float value = values[StandardTables.ZIGZAG[k]];
       int magnitude = (int) (Math.abs(value) * ChromaDownsampler.FRACTION);
       if (magnitude > limit[k]) {
-        kept[n++] = (value < 0 ? 1 << 31 : 0) | Math.min(magnitude, 0x7FFF) << 16 | k;
+        kept[n++] = Coefficient.of(value < 0, Math.min(magnitude, 0x7FFF), k);
       }
     }
-    symbols.block(plane, plane.requantizer.dc(Math.round(values[0])), kept, n);
+    sink.block(plane, Math.round(values[0]), kept, 0, n);
   }
 
   /** Writes the copy: SOI, JFIF, metadata, tables, frame, the scan, EOI (figure B.2). */
-  private byte[] encode() {
+  private byte[] encode(Symbols symbols) {
     symbols.endChunk();
     int n = planes.length;
     int tables = Math.min(n, 2); // luminance and chrominance
@@ -3284,8 +3345,8 @@ final class CoefficientEngine {
       for (int step : planes[t].requantizer.target) {
         quantizers.write(step);
       }
-      dc[t] = new OptimalCode(planes[t].dcCounts);
-      ac[t] = new OptimalCode(planes[t].acCounts);
+      dc[t] = new OptimalCode(symbols.dcCounts[t]);
+      ac[t] = new OptimalCode(symbols.acCounts[t]);
       bits += dc[t].bits + ac[t].bits;
       codes.write(t);
       dc[t].writeTo(codes);
@@ -3296,8 +3357,7 @@ final class CoefficientEngine {
     ByteArrayOutputStream scan = new ByteArrayOutputStream();
     int h = header.height;
     int w = header.width;
-    frame.writeBytes(
-        new byte[] {8, (byte) (h >> 8), (byte) h, (byte) (w >> 8), (byte) w, (byte) n});
+    frame.writeBytes(new byte[] {8, (byte) (h >> 8), (byte) h, (byte) (w >> 8), (byte) w, (byte) n});
     scan.write(n);
     for (int i = 0; i < n; i++) {
       int table = Math.min(i, 1);
