@@ -116,10 +116,11 @@ final class CompressOneImage implements Runnable {
   @Override
   public void run() {
     permits.acquireUninterruptibly();
+    long started = System.nanoTime();
     try {
       report(compress());
     } catch (Exception | Error problem) { // one image's problem is not the others'
-      report(Result.failed(file, problem));
+      report(Result.failed(file, started, problem));
     } finally {
       permits.release(); // whatever happened, or the images that wait would wait for ever
     }
@@ -389,16 +390,15 @@ record Result(ImageFile file, Outcome outcome, long before, long after, long sta
   }
 
   static Result skipped(ImageFile file) {
-    return none(file, Outcome.SKIPPED, List.of());
+    return none(file, Outcome.SKIPPED, System.nanoTime(), List.of());
   }
 
-  static Result failed(ImageFile file, Throwable problem) {
-    return none(file, Outcome.FAILED, List.of(Text.reason(problem)));
+  static Result failed(ImageFile file, long started, Throwable problem) {
+    return none(file, Outcome.FAILED, started, List.of(Text.reason(problem)));
   }
 
-  private static Result none(ImageFile file, Outcome outcome, List<String> remarks) {
-    long now = System.nanoTime();
-    return new Result(file, outcome, 0, 0, now, now, Thread.currentThread().getName(), remarks);
+  private static Result none(ImageFile file, Outcome outcome, long started, List<String> remarks) {
+    return new Result(file, outcome, 0, 0, started, System.nanoTime(), Thread.currentThread().getName(), remarks);
   }
 
   /** Tells of it in the log, behind how far the run is. */

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import javax.tools.ToolProvider;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DisplayName;
@@ -36,11 +37,11 @@ class ExperimentsTest {
   private static List<String> changed(int experiment, Integer... without) throws IOException {
     String readme = Files.readString(Program.project().resolve("README.md"));
     String code = Files.readString(Program.project().resolve("Compress.java"));
-    Matcher diff = Pattern.compile("### Experiment " + experiment + ":.*?```diff\n(.*?)```", Pattern.DOTALL)
-        .matcher(readme);
-    assertTrue(diff.find(), "README.md has no experiment " + experiment);
-    // A change is a line with a minus and the lines with a plus that follow it.
-    Matcher change = Pattern.compile("^-(.*\n)((?:\\+.*\n)*)", Pattern.MULTILINE).matcher(diff.group(1));
+    String text = readme.split("### Experiment " + experiment + ":")[1].split("\n##")[0];
+    // A change is a line with a minus and the lines with a plus that follow it, within a diff.
+    String diffs = Pattern.compile("```diff\n(.*?)```", Pattern.DOTALL).matcher(text).results()
+        .map(diff -> diff.group(1)).collect(Collectors.joining("\n"));
+    Matcher change = Pattern.compile("^-(.*\n)((?:\\+.*\n)*)", Pattern.MULTILINE).matcher(diffs);
     for (int number = 1; change.find(); number++) {
       if (!List.of(without).contains(number)) {
         assertEquals(2, code.split(Pattern.quote(change.group(1)), -1).length, "once: " + change.group(1));
@@ -72,17 +73,17 @@ class ExperimentsTest {
   @DisplayName("1: without synchronized additions are lost; with it, and the pause, the sum is right")
   void total() throws Exception {
     String size = ", " + Text.size(Program.size(folder.resolve("IMAGES"))) + " -> ";
-    Program.Result wrong = run(changed(1), "IMAGES", "total-1");
+    Program.Result wrong = run(changed(1), "--threads=4", "IMAGES", "total-1");
     assertFalse(wrong.out().contains(size), wrong.out());
-    Program.Result right = run(changed(1, 1), "IMAGES", "total-2");
+    Program.Result right = run(changed(1, 1), "--threads=4", "IMAGES", "total-2");
     assertTrue(right.out().contains(size), right.out());
   }
 
   @Test
   @DisplayName("2: without the lock the folder is created more than once; with it, and the pause, once")
   void folderCreatedTwice() throws Exception {
-    assertTrue(created(run(changed(2), "IMAGES", "folder-1")) > 1);
-    assertEquals(1, created(run(changed(2, 1), "IMAGES", "folder-2")));
+    assertTrue(created(run(changed(2), "--threads=4", "IMAGES", "folder-1")) > 1);
+    assertEquals(1, created(run(changed(2, 1), "--threads=4", "IMAGES", "folder-2")));
   }
 
   @Test
@@ -96,13 +97,19 @@ class ExperimentsTest {
   }
 
   @Test
-  @DisplayName("4: without join the report comes first, and the images are lost")
+  @DisplayName("4: without join the report comes first, and the images are lost, but for platform threads and no exit")
   void joinForgotten() throws Exception {
-    Program.Result result = run(changed(4), "IMAGES", "join");
-    assertTrue(result.out().startsWith("4 images (0 compressed, "), result.out());
-    assertTrue(result.out().contains("ratio none"), result.out());
-    assertEquals(1, result.status());
-    assertEquals(List.of(), Program.files(folder.resolve("join")));
+    List<String> exit = changed(4, 2);
+    List<String> noExit = changed(4);
+    for (String mode : List.of("virtual", "platform")) {
+      Program.Result result = run(exit, "--mode=" + mode, "IMAGES", "join-" + mode);
+      assertTrue(result.out().startsWith("4 images (0 compressed, "), result.out());
+      assertTrue(result.out().contains("ratio none"), result.out());
+      assertEquals(1, result.status());
+      assertEquals(List.of(), Program.files(folder.resolve("join-" + mode)));
+      run(noExit, "--mode=" + mode, "IMAGES", "no-exit-" + mode);
+      assertEquals(mode.equals("virtual") ? 0 : 4, Program.files(folder.resolve("no-exit-" + mode)).size());
+    }
   }
 
   @Test
@@ -153,7 +160,7 @@ class ExperimentsTest {
   @Test
   @DisplayName("7: without the semaphores memory runs out; with them the same heap is enough")
   void semaphoresRemoved() throws Exception {
-    String[] arguments = {"--mode=platform", "--engine=pixels", "LARGE", "large"};
+    String[] arguments = {"--mode=platform", "--engine=pixels", "--timeline", "LARGE", "large"};
     Path large = Pictures.write(folder.resolve("LARGE/picture.jpg"), 4000, 3000);
     for (int i = 1; i <= 3; i++) {
       Files.copy(large, folder.resolve("LARGE/picture" + i + ".jpg"));
@@ -166,6 +173,9 @@ class ExperimentsTest {
     Program.Result without = run(java, arguments);
     assertEquals(1, without.status(), without.err());
     assertTrue(without.err().contains("failed: not enough memory"), without.err());
+    List<String> bars = without.out().lines().filter(line -> line.startsWith("image-")).toList();
+    assertEquals(4, bars.size(), without.out()); // all begin at the left, or nearly
+    assertTrue(bars.stream().allMatch(bar -> bar.matches("image-\\d +\\S+jpg +[░.]{0,6}[█#].*")), without.out());
   }
 
   @Test
