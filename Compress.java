@@ -1204,11 +1204,12 @@ final class Recompressor {
   static Copy recompress(byte[] jpeg, Settings settings) throws IOException {
     JpegHeader header = JpegHeader.read(jpeg);
     header.check(jpeg.length);
-    byte[] copy = byCoefficients(header, settings)
-        ? CoefficientEngine.recompress(jpeg, header, settings.quality)
+    PixelEngine.Picture picture = byCoefficients(header, settings)
+        ? new PixelEngine.Picture(CoefficientEngine.recompress(jpeg, header, settings.quality), false)
         : PixelEngine.recompress(jpeg, header, settings.quality);
-    return new Copy(copy, false, header.brokenIcc
-        ? List.of("has a colour profile that cannot be used: left out of the copy") : List.of());
+    return new Copy(JpegHeader.withMetadata(picture.jpeg(), header.metadata()), false,
+        header.icc.broken() || picture.profileRefused()
+            ? List.of("has a colour profile that cannot be used: left out of the copy") : List.of());
   }
 
   private static boolean byCoefficients(JpegHeader header, Settings settings) {
@@ -1218,6 +1219,9 @@ final class Recompressor {
 
 /** Recompresses any JPEG by way of its pixels: TwelveMonkeys reads them, the JDK's writer writes them. */
 final class PixelEngine {
+  /** A picture compressed anew, and whether the reader could not use the colour profile by which to read it. */
+  record Picture(byte[] jpeg, boolean profileRefused) {}
+
   private PixelEngine() {}
 
   /**
@@ -1233,7 +1237,8 @@ final class PixelEngine {
     return 2 * size + pixels * bytes + (quality <= 50 ? pixels / 2 : pixels * 4) + header.width * 256L + (1 << 20);
   }
 
-  static byte[] recompress(byte[] jpeg, JpegHeader header, int quality) throws IOException {
+  /** Recompresses a JPEG; its metadata are not in the copy. */
+  static Picture recompress(byte[] jpeg, JpegHeader header, int quality) throws IOException {
     boolean cmyk = header.isCmyk();
     // libjpeg, with which the JDK reads, makes up what is missing or damaged.
     boolean wide = CoefficientEngine.check(jpeg, header);
@@ -1241,27 +1246,29 @@ final class PixelEngine {
       throw new JpegException("not supported: CMYK with quantization tables of 16 bits");
     }
     // Without its profile an RGB or grey image is read as its numbers are; the copy gets the profile, unchanged.
-    BufferedImage picture = decode(jpeg, header, cmyk && header.iccProfile != null, wide);
-    return JpegHeader.withMetadata(encode(picture, quality), header);
+    boolean byProfile = cmyk && header.icc.profile() != null;
+    List<String> warnings = new ArrayList<>();
+    BufferedImage picture = byProfile ? decode(header.cleaned(jpeg, true), wide, warnings) : null;
+    boolean refused = byProfile
+        && (picture == null || warnings.stream().anyMatch(warning -> warning.contains("No embedded ICC")));
+    picture = picture == null ? decode(header.cleaned(jpeg, false), wide, warnings) : picture;
+    if (picture == null) {
+      throw new JpegException("not supported: the decoder cannot make sense of it");
+    }
+    return new Picture(encode(picture, quality), refused);
   }
 
-  private static BufferedImage decode(byte[] jpeg, JpegHeader header, boolean byProfile, boolean wide)
-      throws IOException {
-    byte[] cleaned = header.cleaned(jpeg, byProfile);
+  /** The pixels of a JPEG whose data are sound, or null where the reader cannot make sense of it or its profile. */
+  private static BufferedImage decode(byte[] jpeg, boolean wide, List<String> warnings) {
     Iterator<ImageReader> readers = ImageIO.getImageReadersByFormatName("JPEG");
     ImageReader reader = readers.next(); // TwelveMonkeys', for CMYK; but it takes quantization steps over 255 for 255
     reader = wide ? readers.next() : reader;
-    try (ByteArrayImageInputStream in = new ByteArrayImageInputStream(cleaned)) {
-      reader.addIIOReadWarningListener(
-          (source, warning) -> header.brokenIcc |= byProfile && warning.contains("No embedded ICC"));
+    try (ByteArrayImageInputStream in = new ByteArrayImageInputStream(jpeg)) {
+      reader.addIIOReadWarningListener((source, warning) -> warnings.add(warning));
       reader.setInput(in, true, true);
       return reader.read(0);
-    } catch (IOException | RuntimeException e) { // the image's data are sound: they have been checked
-      if (byProfile) {
-        header.brokenIcc = true;
-        return decode(jpeg, header, false, wide);
-      }
-      throw new JpegException("not supported: the decoder cannot make sense of it");
+    } catch (IOException | RuntimeException e) {
+      return null;
     } finally {
       reader.dispose();
     }
@@ -1346,7 +1353,9 @@ final class Marker {
   static final int DQT = 0xDB; // quantization tables
   static final int DNL = 0xDC; // number of lines, behind the first scan
   static final int DRI = 0xDD; // restart interval
-  static final int APP0 = 0xE0; // application data, to 0xEF
+  static final int APP0 = 0xE0; // application data, to 0xEF: JFIF
+  static final int APP1 = 0xE1; // EXIF, XMP
+  static final int APP2 = 0xE2; // ICC profiles
   static final int COM = 0xFE; // comment
   static final int TEM = 0x01; // for temporary use in arithmetic coding
 
@@ -1433,6 +1442,12 @@ final class Segments {
     return name.equals(new String(jpeg, start, n, StandardCharsets.ISO_8859_1));
   }
 
+  /** Whether this is Adobe's mark of how the colours are coded. */
+  boolean isAdobe() {
+    return marker == Marker.APP0 + 14 && size() >= 12
+        && new String(jpeg, start, 5, StandardCharsets.ISO_8859_1).equals("Adobe");
+  }
+
   int u16(int at) {
     return (jpeg[at] & 0xFF) << 8 | jpeg[at + 1] & 0xFF;
   }
@@ -1457,13 +1472,7 @@ final class Segments {
  */
 final class JpegHeader {
   /** How the components make a colour, by the rules of libjpeg's {@code default_decompress_parms}. */
-  enum Kind {
-    GREY,
-    YCBCR,
-    RGB,
-    CMYK,
-    YCCK
-  }
+  enum Kind { GREY, YCBCR, RGB, CMYK, YCCK }
 
   /** A component of the frame (T.81 B.2.2): identifier, sampling factors, quantization table. */
   record Component(int id, int h, int v, int tq) {}
@@ -1471,30 +1480,62 @@ final class JpegHeader {
   /** What libjpeg, and so nearly every reader, takes at most. */
   static final int MAX_DIMENSION = 65500;
 
-  private static final int R03 = 'R' << 24 | '0' << 16 | '3' << 8; // EXIF InteroperabilityIndex of Adobe RGB
-  private static final int ICC_HEADER = 128; // bytes, ICC.1 section 7.2
-  private static final int ICC_PART = 65519; // a segment's 65,533 bytes less the 14 of its own header
+  final int process; // the SOF marker: Marker.SOF0 baseline, SOF1 extended, SOF2 progressive...
+  final int precision; // bits per sample
+  final int height; // pixels; 0: defined by a DNL segment after the first scan
+  final int width; // pixels
+  final List<Component> components;
+  final Kind kind; // null: none of them
+  final Exif exif;
+  final Icc icc;
+  final boolean jfif; // a JFIF APP0 segment was found
+  final boolean garbage; // bytes between the segments that belong to none; readers skip them
+  final int firstScan; // offset of the first SOS marker
 
-  int width; // pixels
-  int height; // pixels; 0: defined by a DNL segment after the first scan
-  int precision; // bits per sample
-  int process; // the SOF marker: Marker.SOF0 baseline, SOF1 extended, SOF2 progressive...
-  List<Component> components = List.of();
-  Kind kind;
-  int orientation = 1; // EXIF tag 0x0112: 1 upright, to 8
-  private boolean adobeRgb; // as cameras mark it, by EXIF alone (DCF 2.0): without it colours look dull
-  byte[] iccProfile; // whole, or null
-  boolean brokenIcc; // there is a profile, but it is incomplete or not credible, or the reader refused it
-  boolean jfif; // a JFIF APP0 segment was found
-  int adobeTransform = -1; // of the Adobe APP14 segment: 0 none, 1 YCbCr, 2 YCCK; -1: no segment
-  boolean garbage; // bytes between the segments that belong to none; readers skip them
-  int firstScan; // offset of the first SOS marker
-
-  private JpegHeader() {}
-
-  /** Whether its colours are inks, as they are or as YCCK: they become sRGB. */
-  boolean isCmyk() {
-    return kind == Kind.CMYK || kind == Kind.YCCK;
+  private JpegHeader(byte[] jpeg) throws JpegException {
+    Segments segments = new Segments(jpeg, 2);
+    int frame = -1; // offset of its segment's parameters
+    int frameMarker = 0;
+    Exif photograph = Exif.NONE;
+    List<byte[]> profile = new ArrayList<>();
+    boolean named = false;
+    int transform = -1; // of the Adobe APP14 segment: 0 none, 1 YCbCr, 2 YCCK; -1: no segment
+    int from = segments.end;
+    for (segments.next(); segments.marker != Marker.SOS; from = segments.end, segments.next()) {
+      int marker = segments.marker;
+      if (Marker.isFrame(marker)) {
+        JpegException.check(frame < 0, "it declares its size twice");
+        checkFrame(segments);
+        frame = segments.start;
+        frameMarker = marker;
+      } else if (marker == Marker.APP0 && segments.isNamed("JFIF") && segments.size() >= 14) {
+        named = true;
+      } else if (marker == Marker.APP1 && segments.isNamed("Exif") && !photograph.isTurned()) {
+        photograph = Exif.read(jpeg, segments.start + 6, segments.end);
+      } else if (marker == Marker.APP2 && segments.isNamed("ICC_PROFILE")) {
+        profile.add(Arrays.copyOfRange(jpeg, segments.start + 12, segments.end));
+      } else if (segments.isAdobe()) {
+        transform = jpeg[segments.start + 11] & 0xFF;
+      } else if (Marker.isStandalone(marker)) {
+        JpegException.check(marker != Marker.EOI, "there is no picture in it");
+        JpegException.check(marker != Marker.SOI, "a second image starts at byte " + from);
+        segments.garbage = true;
+      } else if (marker == Marker.JPG || marker < Marker.SOF0 || marker >= 0xF0) {
+        JpegException.check(marker == Marker.COM, "a reserved marker at byte " + from);
+      }
+    }
+    JpegException.check(frame >= 0, "the picture's size is missing");
+    process = frameMarker;
+    precision = jpeg[frame] & 0xFF;
+    height = segments.u16(frame + 1);
+    width = segments.u16(frame + 3);
+    components = components(jpeg, frame + 5);
+    kind = kind(components, transform, named);
+    exif = photograph;
+    icc = Icc.read(profile, kind == Kind.GREY ? "GRAY" : isCmyk() ? "CMYK" : "RGB ");
+    jfif = named;
+    garbage = segments.garbage;
+    firstScan = segments.start - 4;
   }
 
   /** Reads the segments up to the first scan. */
@@ -1505,52 +1546,51 @@ final class JpegHeader {
     if (jpeg.length < 4 || (jpeg[0] & jpeg[2] & 0xFF) != 0xFF || (jpeg[1] & 0xFF) != Marker.SOI) {
       throw new JpegException("not a JPEG");
     }
-    JpegHeader header = new JpegHeader();
-    Segments segments = new Segments(jpeg, 2);
-    List<byte[]> iccParts = new ArrayList<>();
-    boolean exif = false;
-    while (true) {
-      int from = segments.end;
-      segments.next();
-      int marker = segments.marker;
-      if (marker == Marker.SOS) {
-        header.firstScan = segments.start - 4;
-        break;
-      } else if (Marker.isFrame(marker)) {
-        header.readFrame(segments);
-      } else if (marker == Marker.APP0 && segments.isNamed("JFIF") && segments.size() >= 14) {
-        header.jfif = true;
-      } else if (marker == Marker.APP0 + 1 && segments.isNamed("Exif") && !exif) {
-        exif = header.readExif(jpeg, segments.start + 6, segments.end);
-      } else if (marker == Marker.APP0 + 2 && segments.isNamed("ICC_PROFILE")) {
-        iccParts.add(Arrays.copyOfRange(jpeg, segments.start + 12, segments.end));
-      } else if (isAdobe(segments)) {
-        header.adobeTransform = jpeg[segments.start + 11] & 0xFF;
-      } else if (marker == Marker.EOI) {
-        throw new JpegException("corrupt: there is no picture in it");
-      } else if (marker == Marker.SOI) {
-        throw new JpegException("corrupt: a second image starts at byte " + from);
-      } else if (Marker.isStandalone(marker)) {
-        segments.garbage = true;
-      } else if (marker == Marker.JPG || marker < Marker.SOF0 || marker >= 0xF0) {
-        if (marker != Marker.COM) {
-          throw new JpegException("corrupt: a reserved marker at byte " + from);
-        }
-      }
+    return new JpegHeader(jpeg);
+  }
+
+  /** T.81 B.2.2. */
+  private static void checkFrame(Segments s) throws JpegException {
+    int n = s.size() < 6 ? 0 : s.jpeg[s.start + 5] & 0xFF;
+    JpegException.check(n > 0 && s.size() == 6 + 3 * n, "the declaration of its size");
+    JpegException.check(s.u16(s.start + 3) > 0, "it declares a width of 0 pixels");
+    for (Component c : components(s.jpeg, s.start + 5)) {
+      JpegException.check(c.h >= 1 && c.h <= 4 && c.v >= 1 && c.v <= 4 && c.tq <= 3,
+          "impossible sampling of a colour component");
     }
-    if (header.process == 0) {
-      throw new JpegException("corrupt: the picture's size is missing");
+  }
+
+  private static List<Component> components(byte[] jpeg, int at) {
+    Component[] list = new Component[jpeg[at++] & 0xFF];
+    for (int i = 0; i < list.length; i++, at += 3) {
+      list[i] = new Component(jpeg[at] & 0xFF, jpeg[at + 1] >> 4 & 0xF, jpeg[at + 1] & 0xF, jpeg[at + 2] & 0xFF);
     }
-    header.garbage = segments.garbage;
-    header.kind = header.kindOfComponents();
-    header.readIcc(iccParts);
-    return header;
+    return List.of(list);
+  }
+
+  private static Kind kind(List<Component> components, int adobeTransform, boolean jfif) {
+    switch (components.size()) {
+      case 1:
+        return Kind.GREY;
+      case 3:
+        boolean named = components.get(0).id == 'R' && components.get(1).id == 'G' && components.get(2).id == 'B';
+        return !jfif && (adobeTransform == 0 || adobeTransform < 0 && named) ? Kind.RGB : Kind.YCBCR;
+      case 4:
+        return adobeTransform <= 0 ? Kind.CMYK : Kind.YCCK;
+      default:
+        return null;
+    }
+  }
+
+  /** Whether its colours are inks, as they are or as YCCK: they become sRGB. */
+  boolean isCmyk() {
+    return kind == Kind.CMYK || kind == Kind.YCCK;
   }
 
   /** Refuses what no engine can recompress, or what cannot be whole in a file of this size, in bytes. */
   void check(long size) throws JpegException {
     if (unsupported() != null) {
-      throw new JpegException(unsupported());
+      throw new JpegException("not supported: " + unsupported());
     }
     long blocks = 0; // A.2.4, of the components as they are, without what fills their last MCUs up
     for (Component c : components) {
@@ -1572,170 +1612,23 @@ final class JpegHeader {
     return components.stream().mapToInt(Component::v).max().orElse(1);
   }
 
-  String unsupported() {
+  private String unsupported() {
     if (process > 0xC8) {
-      return "not supported: arithmetic coding";
+      return "arithmetic coding";
     } else if (process == 0xC3) {
-      return "not supported: lossless JPEG";
+      return "lossless JPEG";
     } else if (process > Marker.SOF2) {
-      return "not supported: hierarchical JPEG";
+      return "hierarchical JPEG";
     } else if (precision != 8) {
-      return "not supported: " + precision + " bits per sample";
+      return precision + " bits per sample";
     } else if (height == 0) {
-      return "not supported: a height that only the end of the data tells";
+      return "a height that only the end of the data tells";
     } else if (width > MAX_DIMENSION || height > MAX_DIMENSION) {
-      return "not supported: " + width + " x " + height + " pixels, at most " + MAX_DIMENSION + " are";
+      return width + " x " + height + " pixels, at most " + MAX_DIMENSION + " are";
     } else if (kind == null) {
-      return "not supported: " + components.size() + " colour components";
+      return components.size() + " colour components";
     }
     return null;
-  }
-
-  /** T.81 B.2.2. */
-  private void readFrame(Segments s) throws JpegException {
-    if (process != 0) {
-      throw new JpegException("corrupt: it declares its size twice");
-    }
-    byte[] d = s.jpeg;
-    int n = s.size() < 6 ? 0 : d[s.start + 5] & 0xFF;
-    if (n == 0 || s.size() != 6 + 3 * n) {
-      throw new JpegException("corrupt: the declaration of its size");
-    }
-    process = s.marker;
-    precision = d[s.start] & 0xFF;
-    height = (d[s.start + 1] & 0xFF) << 8 | d[s.start + 2] & 0xFF;
-    width = (d[s.start + 3] & 0xFF) << 8 | d[s.start + 4] & 0xFF;
-    if (width == 0) {
-      throw new JpegException("corrupt: it declares a width of 0 pixels");
-    }
-    List<Component> list = new ArrayList<>();
-    for (int p = s.start + 6; p < s.end; p += 3) {
-      Component c =
-          new Component(d[p] & 0xFF, d[p + 1] >> 4 & 0xF, d[p + 1] & 0xF, d[p + 2] & 0xFF);
-      if (c.h < 1 || c.h > 4 || c.v < 1 || c.v > 4 || c.tq > 3) {
-        throw new JpegException("corrupt: impossible sampling of a colour component");
-      }
-      list.add(c);
-    }
-    components = List.copyOf(list);
-  }
-
-  private static boolean isAdobe(Segments s) {
-    return s.marker == Marker.APP0 + 14
-        && s.size() >= 12
-        && new String(s.jpeg, s.start, 5, StandardCharsets.ISO_8859_1).equals("Adobe");
-  }
-
-  private Kind kindOfComponents() {
-    switch (components.size()) {
-      case 1:
-        return Kind.GREY;
-      case 3:
-        int a = components.get(0).id;
-        int b = components.get(1).id;
-        int c = components.get(2).id;
-        boolean namedRgb = a == 'R' && b == 'G' && c == 'B';
-        boolean rgb = adobeTransform == 0 || (adobeTransform < 0 && namedRgb);
-        return rgb && !jfif ? Kind.RGB : Kind.YCBCR;
-      case 4:
-        return adobeTransform <= 0 ? Kind.CMYK : Kind.YCCK;
-      default:
-        return null;
-    }
-  }
-
-  /** Takes what is kept from an EXIF segment's TIFF structure; returns whether it has an orientation. */
-  private boolean readExif(byte[] d, int tiff, int end) {
-    boolean little = end - tiff >= 8 && d[tiff] == 'I' && d[tiff + 1] == 'I';
-    boolean sound = little || end - tiff >= 8 && d[tiff] == 'M' && d[tiff + 1] == 'M';
-    if (!sound || number(d, tiff + 2, 2, little) != 42) {
-      return false;
-    }
-    long first = number(d, tiff + 4, 4, little);
-    long turned = value(d, tiff, end, first, 0x0112, little);
-    orientation = turned >= 1 && turned <= 8 ? (int) turned : 1;
-    long photo = value(d, tiff, end, first, 0x8769, little);
-    long interoperability = value(d, tiff, end, photo, 0xA005, little);
-    adobeRgb = value(d, tiff, end, interoperability, 1, little) == R03;
-    return turned >= 0;
-  }
-
-  /** The first value of a tag in a TIFF directory (TIFF 6.0 section 2), of ASCII the first 4 characters; -1: none. */
-  private static long value(byte[] d, int tiff, int end, long directory, int tag, boolean little) {
-    if (directory < 8 || directory > end - tiff - 2) {
-      return -1;
-    }
-    int at = tiff + (int) directory;
-    long entries = number(d, at, 2, little);
-    for (at += 2; entries > 0 && at + 12 <= end; entries--, at += 12) {
-      if (number(d, at, 2, little) == tag) {
-        return switch ((int) number(d, at + 2, 2, little)) {
-          case 1 -> d[at + 8] & 0xFF; // BYTE
-          case 2 -> number(d, at + 8, 4, false); // ASCII
-          case 3 -> number(d, at + 8, 2, little); // SHORT
-          case 4, 9 -> number(d, at + 8, 4, little); // LONG, SLONG
-          default -> -1;
-        };
-      }
-    }
-    return -1;
-  }
-
-  private static long number(byte[] d, int at, int bytes, boolean little) {
-    long value = 0;
-    for (int i = 0; i < bytes; i++) {
-      value = value << 8 | d[little ? at + bytes - 1 - i : at + i] & 0xFF;
-    }
-    return value;
-  }
-
-  /** Puts the parts of an ICC profile in order (ICC.1 annex B.4) and checks it for credibility. */
-  private void readIcc(List<byte[]> parts) {
-    if (parts.isEmpty()) {
-      return;
-    }
-    brokenIcc = true; // until it is whole
-    byte[][] ordered = new byte[parts.size()][];
-    for (byte[] part : parts) {
-      int number = part.length < 2 ? 0 : part[0] & 0xFF;
-      if (number < 1 || number > ordered.length || (part[1] & 0xFF) != ordered.length) {
-        return;
-      }
-      if (ordered[number - 1] != null) {
-        return;
-      }
-      ordered[number - 1] = part;
-    }
-    ByteArrayOutputStream whole = new ByteArrayOutputStream();
-    for (byte[] part : ordered) {
-      whole.write(part, 2, part.length - 2);
-    }
-    byte[] profile = whole.toByteArray();
-    String space =
-        kind == Kind.GREY ? "GRAY" : isCmyk() ? "CMYK" : "RGB ";
-    long size = profile.length < ICC_HEADER ? 0 : number(profile, 0, 4, false);
-    if (size >= ICC_HEADER
-        && size <= profile.length
-        && new String(profile, 16, 4, StandardCharsets.ISO_8859_1).equals(space)
-        && new String(profile, 36, 4, StandardCharsets.ISO_8859_1).equals("acsp")
-        && tagsAreWithin(profile, size)) {
-      iccProfile = Arrays.copyOf(profile, (int) size); // less what it was padded with
-      brokenIcc = false;
-    }
-  }
-
-  /** ICC.1 section 7.3: every tag lies within the profile. */
-  private static boolean tagsAreWithin(byte[] profile, long size) {
-    long tags = size < ICC_HEADER + 4 ? size : number(profile, ICC_HEADER, 4, false);
-    if (tags > (size - ICC_HEADER - 4) / 12) {
-      return false;
-    }
-    for (int at = ICC_HEADER + 4; tags > 0; tags--, at += 12) {
-      if (number(profile, at + 4, 4, false) + number(profile, at + 8, 4, false) > size) {
-        return false;
-      }
-    }
-    return true;
   }
 
   /**
@@ -1750,13 +1643,13 @@ final class JpegHeader {
     if (jfif) {
       out.writeBytes(jfif());
     }
-    if (kind != Kind.GREY) { // so that every reader sees the same colours in it as kindOfComponents()
+    if (kind != Kind.GREY) { // so that every reader sees the same colours in it as kind()
       int transform = kind == Kind.YCBCR ? 1 : kind == Kind.YCCK ? 2 : 0;
       byte[] adobe = {-1, (byte) 0xEE, 0, 14, 'A', 'd', 'o', 'b', 'e', 0, 100, 0, 0, 0, 0, (byte) transform};
       out.writeBytes(adobe);
     }
-    if (withIcc && iccProfile != null) {
-      writeIcc(out);
+    if (withIcc) {
+      icc.writeTo(out);
     }
     Segments s = new Segments(jpeg, 2);
     for (s.next(); s.marker != Marker.SOS; s.next()) {
@@ -1780,23 +1673,125 @@ final class JpegHeader {
    */
   byte[] metadata() {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    boolean sameColours = !isCmyk();
-    if (orientation != 1 || adobeRgb && sameColours) {
-      out.writeBytes(exif(adobeRgb && sameColours));
-    }
-    if (iccProfile != null && sameColours) {
-      writeIcc(out);
+    exif.writeTo(out, !isCmyk());
+    if (!isCmyk()) {
+      icc.writeTo(out);
     }
     return out.toByteArray();
   }
 
-  /** An EXIF segment, big endian; its offsets count from behind "Exif" and two zeros. */
-  private byte[] exif(boolean adobeRgb) {
-    ByteBuffer exif = ByteBuffer.allocate(adobeRgb ? 96 : 36);
+  /** A JPEG as an engine writes it, with these segments behind SOI and JFIF. */
+  static byte[] withMetadata(byte[] written, byte[] metadata) throws JpegException {
+    if (metadata.length == 0) {
+      return written;
+    }
+    Segments s = new Segments(written, 2);
+    s.next();
+    int at = s.marker == Marker.APP0 ? s.end : 2;
+    ByteBuffer out = ByteBuffer.allocate(written.length + metadata.length);
+    return out.put(written, 0, at).put(metadata).put(written, at, written.length - at).array();
+  }
+}
+
+/** A TIFF structure (TIFF 6.0 section 2), in either byte order, as EXIF has it; offsets in it count from its start. */
+record Tiff(byte[] bytes, int start, int end, boolean little) {
+  /** The one that starts here, or null if none does. */
+  static Tiff at(byte[] bytes, int start, int end) {
+    int order = end - start < 8 || bytes[start] != bytes[start + 1] ? 0 : bytes[start];
+    Tiff tiff = new Tiff(bytes, start, end, order == 'I');
+    return (order == 'I' || order == 'M') && tiff.number(2, 2) == 42 ? tiff : null;
+  }
+
+  /** A number of so many bytes at an offset; both must lie within. */
+  long number(long offset, int size) {
+    long value = 0;
+    for (int i = 0; i < size; i++) {
+      value = value << 8 | bytes[start + (int) offset + (little ? size - 1 - i : i)] & 0xFF;
+    }
+    return value;
+  }
+
+  /** Where the first directory is. */
+  long directory() {
+    return number(4, 4);
+  }
+
+  /** Where a tag's entry in a directory is: tag, type, count, value or its offset; -1: nowhere. */
+  private long entry(long directory, int tag) {
+    if (directory < 8 || directory > end - start - 2) {
+      return -1;
+    }
+    long entries = number(directory, 2);
+    for (long at = directory + 2; entries > 0 && at + 12 <= end - start; entries--, at += 12) {
+      if (number(at, 2) == tag) {
+        return at;
+      }
+    }
+    return -1;
+  }
+
+  /** The first value of a tag, of ASCII the first 4 characters; -1: none. */
+  long value(long directory, int tag) {
+    long at = entry(directory, tag);
+    return switch (at < 0 ? 0 : (int) number(at + 2, 2)) {
+      case 1 -> number(at + 8, 1); // BYTE
+      case 2 -> new Tiff(bytes, start, end, false).number(at + 8, 4); // ASCII
+      case 3 -> number(at + 8, 2); // SHORT
+      case 4, 9 -> number(at + 8, 4); // LONG, SLONG
+      default -> -1;
+    };
+  }
+
+  /** The values of a tag, as they are, where they are more than 4 bytes of a byte each; empty: none. */
+  byte[] values(long directory, int tag) {
+    long at = entry(directory, tag);
+    long size = at < 0 ? 0 : number(at + 4, 4);
+    long offset = size <= 4 ? 0 : number(at + 8, 4);
+    int from = start + (int) Math.min(offset, end - start);
+    return size <= end - from ? Arrays.copyOfRange(bytes, from, from + (int) size) : new byte[0];
+  }
+}
+
+/**
+ * What EXIF says of how a photograph looks, and when it was taken.
+ *
+ * @param orientation tag 0x0112 as it is: 1 upright, to 8; -1: none
+ * @param adobeRgb as cameras mark it, by EXIF alone (DCF 2.0): without it colours look dull
+ * @param taken DateTimeOriginal, tag 0x9003: 2024:05:06 07:08:09; or empty
+ */
+record Exif(int orientation, boolean adobeRgb, String taken) {
+  static final Exif NONE = new Exif(-1, false, "");
+  private static final int R03 = 'R' << 24 | '0' << 16 | '3' << 8; // InteroperabilityIndex of Adobe RGB
+
+  /** Reads the TIFF structure of an EXIF segment. */
+  static Exif read(byte[] jpeg, int start, int end) {
+    Tiff tiff = Tiff.at(jpeg, start, end);
+    if (tiff == null) {
+      return NONE;
+    }
+    long photograph = tiff.value(tiff.directory(), 0x8769);
+    long interoperability = tiff.value(photograph, 0xA005);
+    return new Exif((int) tiff.value(tiff.directory(), 0x0112), tiff.value(interoperability, 1) == R03,
+        new String(tiff.values(photograph, 0x9003), StandardCharsets.ISO_8859_1).replaceAll("[\0 ]+$", ""));
+  }
+
+  /** Whether it has an orientation, be it one that does not exist: then no later segment counts. */
+  boolean isTurned() {
+    return orientation >= 0;
+  }
+
+  /** Writes a segment, big endian, with nothing but the orientation and the mark of Adobe RGB; none if neither is. */
+  void writeTo(ByteArrayOutputStream out, boolean sameColours) {
+    int turned = orientation > 8 ? 1 : Math.max(orientation, 1);
+    boolean marked = adobeRgb && sameColours;
+    if (turned == 1 && !marked) {
+      return;
+    }
+    ByteBuffer exif = ByteBuffer.allocate(marked ? 96 : 36); // its offsets count from behind "Exif" and two zeros
     exif.putShort((short) 0xFFE1).putShort((short) (exif.capacity() - 2));
-    exif.put("Exif\0\0MM\0*".getBytes(StandardCharsets.ISO_8859_1)).putInt(8).putShort((short) (adobeRgb ? 2 : 1));
-    entry(exif, 0x0112, 3, 1, orientation << 16);
-    if (adobeRgb) {
+    exif.put("Exif\0\0MM\0*".getBytes(StandardCharsets.ISO_8859_1)).putInt(8).putShort((short) (marked ? 2 : 1));
+    entry(exif, 0x0112, 3, 1, turned << 16);
+    if (marked) {
       entry(exif, 0x8769, 4, 1, 38); // the directory of the photograph's data
       exif.putInt(0).putShort((short) 2);
       entry(exif, 0xA001, 3, 1, 0xFFFF << 16); // colour space: none that EXIF names
@@ -1804,43 +1799,77 @@ final class JpegHeader {
       exif.putInt(0).putShort((short) 1);
       entry(exif, 1, 2, 4, R03);
     }
-    return exif.putInt(0).array();
+    out.writeBytes(exif.putInt(0).array());
   }
 
   private static void entry(ByteBuffer exif, int tag, int type, int count, int value) {
     exif.putShort((short) tag).putShort((short) type).putInt(count).putInt(value);
   }
+}
 
-  private void writeIcc(ByteArrayOutputStream out) {
-    int parts = (iccProfile.length + ICC_PART - 1) / ICC_PART;
+/**
+ * An ICC profile, as it lies in the segments of a JPEG (ICC.1 annex B.4).
+ *
+ * @param profile whole, or null
+ * @param broken whether there is one, but incomplete or not credible
+ */
+record Icc(byte[] profile, boolean broken) {
+  private static final int HEADER = 128; // bytes, ICC.1 section 7.2
+  private static final int PART = 65519; // a segment's 65,533 bytes less the 14 of its own header
+
+  /** Puts the parts, each with its number and how many there are, in order: a profile for this colour space. */
+  static Icc read(List<byte[]> parts, String space) {
+    Icc broken = new Icc(null, !parts.isEmpty());
+    byte[][] ordered = new byte[parts.size()][];
+    for (byte[] part : parts) {
+      int number = part.length < 2 ? 0 : part[0] & 0xFF;
+      if (number < 1 || number > ordered.length || (part[1] & 0xFF) != ordered.length || ordered[number - 1] != null) {
+        return broken;
+      }
+      ordered[number - 1] = part;
+    }
+    ByteArrayOutputStream whole = new ByteArrayOutputStream();
+    for (byte[] part : ordered) {
+      whole.write(part, 2, part.length - 2);
+    }
+    ByteBuffer profile = ByteBuffer.wrap(whole.toByteArray()); // big endian, as it is
+    int size = profile.capacity() < HEADER ? 0 : profile.getInt(0);
+    boolean credible = size >= HEADER && size <= profile.capacity()
+        && new String(profile.array(), 16, 4, StandardCharsets.ISO_8859_1).equals(space)
+        && new String(profile.array(), 36, 4, StandardCharsets.ISO_8859_1).equals("acsp")
+        && tagsAreWithin(profile, size);
+    return credible ? new Icc(Arrays.copyOf(profile.array(), size), false) : broken; // less what it was padded with
+  }
+
+  /** ICC.1 section 7.3: every tag lies within the profile. */
+  private static boolean tagsAreWithin(ByteBuffer profile, int size) {
+    long tags = size < HEADER + 4 ? size : Integer.toUnsignedLong(profile.getInt(HEADER));
+    if (tags > (size - HEADER - 4) / 12) {
+      return false;
+    }
+    for (int at = HEADER + 4; tags > 0; tags--, at += 12) {
+      if (Integer.toUnsignedLong(profile.getInt(at + 4)) + Integer.toUnsignedLong(profile.getInt(at + 8)) > size) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Writes its segments, if there is a sound profile. */
+  void writeTo(ByteArrayOutputStream out) {
+    int size = profile == null ? 0 : profile.length;
+    int parts = (size + PART - 1) / PART;
     for (int i = 0; i < parts; i++) {
-      int from = i * ICC_PART;
-      int size = Math.min(iccProfile.length - from, ICC_PART);
+      int length = Math.min(size - i * PART, PART);
       out.write(0xFF);
-      out.write(Marker.APP0 + 2);
-      out.write(size + 16 >> 8);
-      out.write(size + 16);
+      out.write(Marker.APP2);
+      out.write(length + 16 >> 8);
+      out.write(length + 16);
       out.writeBytes("ICC_PROFILE\0".getBytes(StandardCharsets.ISO_8859_1));
       out.write(i + 1);
       out.write(parts);
-      out.write(iccProfile, from, size);
+      out.write(profile, i * PART, length);
     }
-  }
-
-  /** A JPEG as ImageIO writes it, with the metadata of its source behind SOI and JFIF. */
-  static byte[] withMetadata(byte[] written, JpegHeader source) throws JpegException {
-    byte[] metadata = source.metadata();
-    if (metadata.length == 0) {
-      return written;
-    }
-    Segments s = new Segments(written, 2);
-    s.next();
-    int at = s.marker == Marker.APP0 ? s.end : 2;
-    ByteArrayOutputStream out = new ByteArrayOutputStream(written.length + metadata.length);
-    out.write(written, 0, at);
-    out.writeBytes(metadata);
-    out.write(written, at, written.length - at);
-    return out.toByteArray();
   }
 }
 
@@ -3371,7 +3400,6 @@ final class CoefficientEngine {
     head.write(0xFF);
     head.write(Marker.SOI);
     head.writeBytes(JpegHeader.jfif());
-    head.writeBytes(header.metadata());
     segment(head, Marker.DQT, quantizers);
     segment(head, Marker.SOF0, frame);
     segment(head, Marker.DHT, codes);
