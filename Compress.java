@@ -11,7 +11,9 @@
 import com.twelvemonkeys.imageio.stream.ByteArrayImageInputStream;
 import java.awt.image.BufferedImage;
 import java.io.*;
+import java.lang.invoke.*;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.channels.*;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.*;
@@ -1384,6 +1386,8 @@ final class Marker {
 
 /** Walks over the marker segments of a JPEG (T.81 B.1.1): {@link #next} moves to the next one. */
 final class Segments {
+  static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
+
   final byte[] jpeg;
   int marker; // the second byte of the marker, see Marker
   int start; // of the parameters, behind the marker and the length
@@ -1454,15 +1458,29 @@ final class Segments {
 
   /** Where entropy-coded data that starts here ends: at the next marker that is not a restart marker. */
   static int endOfScan(byte[] jpeg, int from) {
-    for (int p = from; p + 1 < jpeg.length; p++) {
-      if (jpeg[p] == -1) {
-        int next = jpeg[p + 1] & 0xFF;
-        if (next != 0 && next != 0xFF && (next & 0xF8) != Marker.RST0) {
-          return p;
-        }
+    for (int p = indexOf0xFF(jpeg, from, jpeg.length); p + 1 < jpeg.length; p = indexOf0xFF(jpeg, p + 1, jpeg.length)) {
+      int next = jpeg[p + 1] & 0xFF;
+      if (next != 0 && next != 0xFF && (next & 0xF8) != Marker.RST0) {
+        return p;
       }
     }
     return jpeg.length;
+  }
+
+  /** Where the next 0xFF is, or to where none was found: looks at eight bytes at once. */
+  static int indexOf0xFF(byte[] bytes, int from, int to) {
+    int p = from;
+    while (p <= to - 8) {
+      long eight = (long) LONGS.get(bytes, p);
+      if ((eight & ~eight - 0x0101010101010101L & 0x8080808080808080L) != 0) {
+        break;
+      }
+      p += 8;
+    }
+    while (p < to && bytes[p] != -1) {
+      p++;
+    }
+    return p;
   }
 }
 
@@ -1911,30 +1929,30 @@ final class StandardTables {
 }
 
 /**
- * A Huffman code for decoding (T.81 annex C and F.2.2.3). A lookup by the next 11 bits gives a whole coefficient, value
- * bits included, wherever all its bits fit, which is nearly always.
- *
- * <p>An entry holds the number of bits it takes (bits 0 to 7), by how much the coefficient index advances (8 to 15),
- * the magnitude (16 to 30) and the sign (31). END as advance means end of block (END + r: an end of band run of
- * category r, in progressive scans), INVALID an undefined code.
+ * A Huffman code for decoding (T.81 annex C and F.2.2.3). What an AC code means is said by an entry: the number of bits
+ * that code and value take (bits 0 to 7), by how much the index of the coefficient advances (8 to 15), and as in a
+ * {@link Coefficient} magnitude and sign. END as advance means end of block (END + r: an end of band run of category r,
+ * in progressive scans), INVALID an undefined code.
  */
 final class HuffmanCode {
   static final int END = 128;
   static final int INVALID = 64;
-  static final int BITS = 11; // 8 KB a table: those of a scan stay in the first level cache
+  static final int NONE = 255; // advance in a lookup where the bits do not hold even one code and its value
 
-  final int[] lookup = new int[1 << BITS]; // entries; 0: more than 11 bits
-  private final char[] codes = new char[1 << BITS]; // length << 8 | symbol; 0: more than 11 bits
+  final int bits; // that are looked up
+  private final char[] codes; // by those bits: length << 8 | symbol; 0: more of them
   private final int[] limit = new int[17]; // by length: the first 16 bits beyond its codes
   private final int[] base = new int[17]; // by length: index of the first symbol less first code
   private final byte[] symbols;
-  private final boolean dc;
   private final boolean progressive;
+  private int[] limits; // for which the lookup was made
+  private int[] lookup;
 
   /** Reads the table whose 16 counts stand at this offset (B.2.4.2), the symbols behind them. */
   HuffmanCode(byte[] d, int at, int total, boolean dc, boolean progressive) throws JpegException {
-    this.dc = dc;
     this.progressive = progressive;
+    bits = dc || d.length < 1 << 18 ? 10 : 13; // large tables take time to make
+    codes = new char[1 << bits];
     symbols = Arrays.copyOfRange(d, at + 16, at + 16 + total);
     for (byte symbol : symbols) {
       JpegException.check(!dc || (symbol & 0xFF) < 16, "a Huffman table");
@@ -1946,117 +1964,177 @@ final class HuffmanCode {
       JpegException.check(code + n < 1 << length, "a Huffman table"); // C.2: all ones is no code
       base[length] = index - code;
       for (; n > 0; n--, code++, index++) {
-        fill(code, length, symbols[index] & 0xFF);
+        if (length <= bits) {
+          int from = code << bits - length;
+          Arrays.fill(codes, from, from + (1 << bits - length), (char) (length << 8 | symbols[index] & 0xFF));
+        }
       }
       limit[length] = code << 16 - length;
     }
   }
 
-  private void fill(int code, int length, int symbol) {
-    int shift = BITS - length;
-    for (int i = 0; shift >= 0 && i < 1 << shift; i++) {
-      int prefix = (code << shift) + i;
-      int entry = entry(length, symbol, (long) prefix << 64 - BITS);
-      codes[prefix] = (char) (length << 8 | symbol);
-      lookup[prefix] = (entry & 0xFF) <= BITS ? entry : 0;
-    }
+  /** The code that comes next in left-aligned bits, as length << 8 | symbol; 0 if it is undefined. */
+  int code(long next) {
+    int known = codes[(int) (next >>> 64 - bits)];
+    return known != 0 ? known : longer((int) (next >>> 48));
   }
 
-  /** The entry for the bits that come next, left-aligned; at least 31 of them must be there. */
-  int next(long bits) {
-    int entry = lookup[(int) (bits >>> 64 - BITS)];
-    return entry != 0 ? entry : longer(bits);
-  }
-
-  /** The entry where it is not in the lookup. */
-  int longer(long bits) {
-    int known = codes[(int) (bits >>> 64 - BITS)];
-    if (known != 0) {
-      return entry(known >> 8, known & 0xFF, bits);
-    }
-    int code = (int) (bits >>> 48);
-    for (int length = BITS + 1; length <= 16; length++) {
-      if (code < limit[length]) {
-        return entry(length, symbols[base[length] + (code >> 16 - length)] & 0xFF, bits);
+  private int longer(int sixteen) {
+    for (int length = bits + 1; length <= 16; length++) {
+      if (sixteen < limit[length]) {
+        return length << 8 | symbols[base[length] + (sixteen >> 16 - length)] & 0xFF;
       }
     }
-    return INVALID << 8 | 1;
+    return 0;
   }
 
-  /** The entry of a symbol: its value bits, behind the code, extended (F.2.2.1, figure F.12). */
-  private int entry(int length, int symbol, long bits) {
-    int run = dc ? 0 : symbol >> 4;
-    int size = dc ? symbol : symbol & 15;
-    if (size == 0) {
-      boolean end = run == 0 || progressive;
-      return (run == 15 ? 16 : end ? END + run : INVALID) << 8 | length;
+  /** The entry of the AC code that comes next; at least 31 bits must be there. */
+  int entry(long next) {
+    int code = code(next);
+    int length = code >> 8;
+    int run = code >> 4 & 15;
+    int size = code & 15;
+    if (size > 0) {
+      int value = extend(next << length, size);
+      return Coefficient.of(value < 0, Math.abs(value), 0) | run + 1 << 8 | length + size;
     }
-    int value = (int) (bits << length >>> 64 - size);
-    boolean negative = value >> size - 1 == 0;
-    int magnitude = negative ? (1 << size) - 1 - value : value;
-    return (negative ? 1 << 31 : 0) | magnitude << 16 | run + 1 << 8 | length + size;
+    boolean end = run == 0 || progressive;
+    return code == 0 ? INVALID << 8 | 1 : (run == 15 ? 16 : end ? END + run : INVALID) << 8 | length;
+  }
+
+  /** The value of so many bits that come next (F.2.2.1, figure F.12). */
+  static int extend(long bits, int size) {
+    int value = (int) (bits >>> 1 >>> 63 - size);
+    return value + (1 - (1 << size) & (int) ~(bits >> 63));
+  }
+
+  /**
+   * A lookup by the next bits that takes as many AC codes at once as it can: those of coefficients that no limit
+   * lets pass are merely passed over, around one that may. Its entries hold the number of bits (0 to 5), the advance
+   * behind the one coefficient (6 to 13), its magnitude (16 to 24), the advance up to it (25 to 30) and the sign (31).
+   */
+  int[] lookup(int[] limits) {
+    if (this.limits == limits) {
+      return lookup;
+    }
+    int small = Short.MAX_VALUE;
+    for (int k = 1; k < 64; k++) {
+      small = Math.min(small, limits[k]);
+    }
+    lookup = new int[1 << bits];
+    for (int prefix = 0; prefix < lookup.length; prefix++) {
+      lookup[prefix] = several((long) prefix << 64 - bits, small);
+    }
+    this.limits = limits;
+    return lookup;
+  }
+
+  private int several(long next, int small) {
+    int used = 0;
+    int coefficient = 0;
+    int before = 0;
+    int behind = 0;
+    while (true) {
+      int entry = entry(next << used);
+      int advance = entry >> 8 & 0xFF;
+      boolean large = Coefficient.magnitude(entry) > small;
+      boolean first = coefficient == 0;
+      if (used + (entry & 0xFF) > bits || advance > END || advance == INVALID || large && !first
+          || advance < END && (first ? before : behind) + advance > 63 || Coefficient.magnitude(entry) > 0x1FF) {
+        return coefficient | before << 25 | (used == 0 ? NONE : behind) << 6 | used;
+      }
+      used += entry & 0xFF;
+      if (advance == END || !first) {
+        behind += advance;
+      } else {
+        before += advance;
+      }
+      if (advance == END) {
+        return coefficient | before << 25 | behind << 6 | used;
+      }
+      coefficient |= large ? entry & 0x81FF0000 : 0;
+    }
   }
 }
 
 /** The entropy-coded data of a scan (T.81 B.1.1.5, F.2.2), read up to the marker that ends it. */
 final class ScanReader {
-  final int[] kept = new int[64]; // coefficients read: entries, with the index for the low bits
-  int n; // how many
-  int position; // of the next byte to take
+  private static final int PIECE = 8192; // bytes
+  private static final int BLOCK = 264; // bytes: more than a block takes, 64 codes and values of 31 bits at most
+
+  int position; // of the next byte of the data to take into the piece
+  int endRun; // EOBRUN (G.1.2.2): blocks that end without a code
   int row; // MCU row in work, of so many: to say where something is wrong
   int rows;
 
+  final int end; // of the data
   private final byte[] data;
-  private final ByteBuffer buffer; // the same, big endian
-  private final int end;
+  private final byte[] piece; // of the data: without the zeros behind 0xFF (B.1.1.5); behind it are zeros
+  private int filled; // how much of it is data
+  private int at; // the next byte of it to take
+  private int safe = -1; // up to here in it there are the bytes of a whole block
+  private boolean complete; // behind it there is a marker, or nothing
   private final int restartInterval; // in MCUs; 0: none
   private int untilRestart;
   private int restarts;
   private long bits; // left-aligned; behind them zeros or bits that will be added once more
   private int count; // of the bits in it, at most 63
-  private int beyond; // how many of them are zeros that stand for data that is not there
 
   ScanReader(byte[] data, int position, int end, int restartInterval) {
     this.data = data;
-    this.buffer = ByteBuffer.wrap(data);
     this.position = position;
     this.end = end;
     this.restartInterval = restartInterval;
     untilRestart = restartInterval;
+    piece = new byte[Math.min(PIECE, end - position) + BLOCK + 24];
   }
 
-  /** Fills up to at least 56 bits: as many whole bytes as fit, eight looked at together. */
+  /** Before each block: sees to it that its bytes are there. */
+  void prepare() throws JpegException {
+    if (at > safe) {
+      fill();
+    }
+  }
+
+  private void fill() throws JpegException {
+    if (complete) {
+      checkRow();
+      return;
+    }
+    filled -= at;
+    System.arraycopy(piece, at, piece, 0, filled);
+    at = 0;
+    int room = piece.length - BLOCK - 24;
+    while (filled < room && !complete) {
+      int stop = Math.min(end, position + room - filled);
+      int next = Segments.indexOf0xFF(data, position, stop);
+      System.arraycopy(data, position, piece, filled, next - position);
+      filled += next - position;
+      position = next;
+      if (next == end || next < stop && (next + 1 == end || data[next + 1] != 0)) {
+        complete = true;
+      } else if (next < stop) {
+        piece[filled++] = -1;
+        position += 2;
+      }
+    }
+    Arrays.fill(piece, filled, piece.length, (byte) 0);
+    safe = complete ? filled : filled - BLOCK;
+  }
+
+  /** How many bits of the piece are still to be taken; less than 0: bits were taken that are not there. */
+  private int left() {
+    return (filled - at) * 8 + count;
+  }
+
+  /** Fills up to at least 56 bits: as many whole bytes as fit. */
   private void refill() {
-    if (position <= end - 8) {
-      long eight = buffer.getLong(position);
-      if ((eight & ~eight - 0x0101010101010101L & 0x8080808080808080L) == 0) { // none is 0xFF
-        bits |= eight >>> count;
-        position += 63 - count >> 3;
-        count |= 56;
-        return;
-      }
-    }
-    refillBytewise();
+    bits |= (long) Segments.LONGS.get(piece, at) >>> count;
+    at += 63 - count >> 3;
+    count |= 56;
   }
 
-  private void refillBytewise() {
-    for (; count < 56; count += 8) {
-      int next = position < end ? data[position] & 0xFF : -1;
-      if (next == 0xFF) {
-        boolean stuffed = position + 1 < end && data[position + 1] == 0; // or it is a marker
-        next = stuffed ? 0xFF : -1;
-        position += stuffed ? 1 : 0;
-      }
-      if (next < 0) {
-        beyond += 8;
-      } else {
-        bits |= (long) next << 56 - count;
-        position++;
-      }
-    }
-  }
-
-  /** Takes up to 16 bits. */
+  /** Takes up to 32 bits. */
   int take(int n) {
     if (count < n) {
       refill();
@@ -2067,69 +2145,89 @@ final class ScanReader {
     return value;
   }
 
-  /** Takes a code and its value. */
+  /** Takes an AC code and its value: an entry. */
   int next(HuffmanCode code) {
     refill();
-    int entry = code.next(bits);
+    int entry = code.entry(bits);
     bits <<= entry; // by its lowest 6 bits
     count -= entry & 0xFF;
     return entry;
   }
 
   /** Takes the difference of a DC coefficient to the one before (F.2.2.1). */
-  int difference(HuffmanCode code) throws JpegException {
-    int entry = next(code);
-    if (entry >> 8 == HuffmanCode.INVALID) {
+  int difference(HuffmanCode dc) throws JpegException {
+    refill();
+    int code = dc.code(bits);
+    if (code == 0) {
       throw damaged("a code that means nothing");
     }
-    int sign = entry >> 31;
-    return (entry >>> 16 & 0x7FFF ^ sign) - sign;
+    int length = code >> 8;
+    int size = code & 15;
+    int value = HuffmanCode.extend(bits << length, size);
+    bits <<= length + size;
+    count -= length + size;
+    return value;
   }
 
   /**
-   * Takes coefficients behind index k up to an index of 63 at most (F.2.2.2), and keeps those whose magnitude is over
-   * the limit for their index; limits go up to index 207.
+   * Takes coefficients behind index k up to an index of 63 at most (F.2.2.2), and puts those whose magnitude is over
+   * the limit for their index into kept, from this place on; the limits are those of the lookup.
    *
-   * @return the index arrived at: the last one, or END or more if a code ended the block
+   * @return the place behind the last
    */
-  int coefficients(HuffmanCode code, int[] limit, int k, int to) throws JpegException {
-    int[] lookup = code.lookup;
-    int[] kept = this.kept;
-    int n = 0;
-    int entry;
-    while (true) {
-      refill();
-      long bits = this.bits;
-      int count = this.count;
-      int left = 5; // lookups of 11 bits for which there are bits
+  int coefficients(HuffmanCode code, int[] lookup, int[] limits, int k, int to, int[] kept, int n)
+      throws JpegException {
+    long bits = this.bits;
+    int count = this.count;
+    int at = this.at;
+    int shift = 64 - code.bits;
+    int category = 0; // of an end of band run
+    while (k < to) {
+      bits |= (long) Segments.LONGS.get(piece, at) >>> count;
+      at += 63 - count >> 3;
+      count |= 56;
+      int left = 4; // lookups of 13 bits for which there are bits
+      long bitsBefore;
+      int kBefore;
+      int nBefore;
+      int entry;
       do { // the hot loop: no calls, and no branch on whether a coefficient is kept
-        entry = lookup[(int) (bits >>> 64 - HuffmanCode.BITS)];
+        bitsBefore = bits;
+        kBefore = k;
+        nBefore = n;
+        entry = lookup[(int) (bits >>> shift)];
+        bits <<= entry; // by its lowest 6 bits
+        count -= entry & 63;
+        k += entry >>> 25 & 63;
+        kept[n] = entry & 0x81FF0000 | k;
+        n += limits[k] - (entry >>> 16 & 0x1FF) >>> 31;
+        k += entry >>> 6 & 0xFF;
+      } while (k < to && --left > 0);
+      if (k > to && (k < HuffmanCode.END || k >= HuffmanCode.END + to)) { // too many codes, or none
+        count += entry & 63;
+        bits = bitsBefore | (long) Segments.LONGS.get(piece, at) >>> count;
+        at += 63 - count >> 3;
+        count |= 56;
+        entry = code.entry(bits);
         bits <<= entry;
-        count -= entry & 0xFF;
-        k += entry >> 8 & 0xFF;
-        kept[n] = entry & 0xFFFF0000 | k;
-        n += limit[k] - (entry >>> 16 & 0x7FFF) >>> 31;
-      } while (k < to && entry != 0 && --left > 0);
-      this.bits = bits;
-      this.count = count;
-      if (entry == 0) {
-        refill();
-        entry = code.longer(this.bits);
-        this.bits <<= entry;
-        this.count -= entry & 0xFF;
-        k += entry >> 8 & 0xFF;
-        kept[n] = entry & 0xFFFF0000 | k;
-        n += limit[k] - (entry >>> 16 & 0x7FFF) >>> 31;
-      }
-      if (k >= to) {
-        break;
+        count -= entry & 63;
+        int advance = entry >> 8 & 0xFF;
+        category = Math.max(advance - HuffmanCode.END, 0);
+        k = kBefore + advance;
+        kept[nBefore] = entry & 0xFFFF0000 | k;
+        n = nBefore + (limits[k] - Coefficient.magnitude(entry) >>> 31);
       }
     }
+    this.bits = bits;
+    this.count = count;
+    this.at = at;
     if (k > to && k < HuffmanCode.END) {
       throw damaged("a code that means nothing");
     }
-    this.n = n;
-    return k < HuffmanCode.END ? k : entry >> 8;
+    if (category > 0) {
+      endRun = (1 << category) - 1 + take(category);
+    }
+    return n;
   }
 
   /** Before each MCU: moves behind the restart marker that is due (E.2.4); true if one was. */
@@ -2138,39 +2236,55 @@ final class ScanReader {
       return false;
     }
     untilRestart = restartInterval - 1;
-    boolean there = count >= beyond && count - beyond < 8;
+    if (!complete) {
+      fill();
+    }
+    boolean there = complete && left() >= 0 && left() < 8;
     skipFill();
     int marker = Marker.RST0 + (restarts++ & 7);
-    there = there && position + 1 < end && data[position] == -1;
-    if (!there || (data[position + 1] & 0xFF) != marker) {
+    if (!there || position + 1 >= end || data[position] != -1 || (data[position + 1] & 0xFF) != marker) {
       throw damaged("a restart marker is missing");
     }
     position += 2;
     bits = 0;
     count = 0;
-    beyond = 0;
+    at = 0;
+    filled = 0;
+    safe = -1;
+    complete = false;
+    endRun = 0;
     return true;
   }
 
   /** After each MCU row: checks that the data has not ended before. */
   void checkRow() throws JpegException {
-    if (count < beyond) {
+    if (left() < 0) {
       throw damaged("");
     }
   }
 
-  /** After the last MCU: but for a few zero bytes, a marker must be next, or nothing at all. */
+  /**
+   * After the last MCU: a marker must be next, or nothing at all. Some cameras and programs put a restart marker, a
+   * filled up byte or a few zeros before it; no reader minds.
+   */
   void checkEnd() throws JpegException {
-    int rest = count - beyond;
-    int pad = rest & 7;
-    boolean clean = rest < 8 || bits << pad >>> 64 - rest + pad == 0;
-    for (int i = 0; i < 8 && position < data.length && data[position] == 0; i++) {
-      position++;
+    if (!complete) {
+      fill();
     }
-    skipFill();
-    int next = position + 1 < data.length ? data[position + 1] & 0xFF : Marker.EOI;
-    boolean marker = position >= data.length || (data[position] == -1 && next != 0);
-    JpegException.check(clean && marker && (next & 0xF8) != Marker.RST0, "stray data behind the picture");
+    checkRow();
+    boolean clean = complete && left() < 72 && endRun == 0;
+    for (int i = filled - (left() >> 3); clean && i < filled; i++) {
+      clean = piece[i] == 0 || piece[i] == -1;
+    }
+    int next = Marker.EOI;
+    for (skipFill(); position + 1 < data.length; position += 2, skipFill()) {
+      next = data[position + 1] & 0xFF;
+      if (data[position] != -1 || (next & 0xF8) != Marker.RST0) {
+        break;
+      }
+    }
+    boolean marker = position >= data.length || data[position] == -1 && next != 0;
+    JpegException.check(clean && marker, "stray data behind the picture");
   }
 
   private void skipFill() { // B.1.1.2
@@ -2182,7 +2296,7 @@ final class ScanReader {
   /** What is wrong, and where; past the end of the data nothing else is wrong. */
   JpegException damaged(String what) {
     String where = " after " + row * 100L / rows + " % of the picture";
-    boolean ended = count < beyond;
+    boolean ended = complete && left() < 0;
     return new JpegException(ended ? "truncated: the data ends" + where : "corrupt: " + what + "," + where);
   }
 }
@@ -2263,9 +2377,7 @@ final class Requantizer {
   }
 }
 
-/**
- * A coefficient in one int: the sign in bit 31, the magnitude in bits 16 to 30, the index in zigzag order in bits 0 to 5.
- */
+/** A coefficient in one int: sign in bit 31, magnitude in bits 16 to 30, index in zigzag order in bits 0 to 5. */
 final class Coefficient {
   private Coefficient() {}
 
@@ -2610,7 +2722,7 @@ final class ScanWriter {
   }
 }
 
-/** One component on its way through the engine: where it comes from, what becomes of it. */
+/** One component on its way through the engine: what it is in the source, and what it becomes in the copy. */
 final class Plane {
   static final int UNSEEN = 99;
 
@@ -2628,14 +2740,8 @@ final class Plane {
   int largestDc; // magnitude that can be, in these steps
   final int[] low = new int[64]; // lowest bit known of each coefficient (successive approximation)
 
-  short[] band; // coefficients of the MCU rows in work, by block, in zigzag order
-  byte[] ends; // of each block of it: the last coefficient that is not zero
-  int stride; // blocks in a row of it
-
   Requantizer requantizer; // null where no copy is made
   int[] limits; // what need not be delivered: see BlockSink
-  int[] gathered; // and what need not be decoded into the band: all may count where something is added to it
-  int prediction; // the DC coefficient before
 
   /** A component within MCUs of hMax by vMax blocks of the one that is sampled most. */
   Plane(JpegHeader header, int index, int hMax, int vMax) {
@@ -2660,92 +2766,197 @@ final class Plane {
   }
 }
 
-/**
- * The way of most photographs: one sequential scan whose blocks already stand in the order of the copy's. Each block is
- * decoded, requantized and made symbols at once (T.81 F.2).
- */
-final class StraightScan {
-  private final ScanReader in;
-  private final BlockSink sink;
+/** The blocks of a component in the MCU rows in work: of each, its DC coefficient and a list of the others kept. */
+final class BlockRows {
+  final int[] limits; // by index: up to this magnitude coefficients are not kept
+  final int stride; // blocks in a row, those included that fill up the last MCU
+  final int[] dc; // by block
+  final int[] kept; // Coefficients: those of a block from 64 times its index on
+  final int[] ends; // by block: the place behind its last in kept
+  final short[] values; // all coefficients, by block, in zigzag order, where scans make them exact one after the other
+  final long[] nonzero; // by block: a bit for each of them that is not zero, but for DC
 
-  StraightScan(ScanReader in, BlockSink sink) {
-    this.in = in;
-    this.sink = sink;
+  BlockRows(int wide, int high, int[] limits, boolean progressive) {
+    this.limits = limits;
+    int blocks = wide * high;
+    stride = wide;
+    dc = new int[blocks];
+    kept = new int[blocks * 64];
+    ends = new int[blocks];
+    values = new short[progressive ? blocks * 64 : 0];
+    nonzero = new long[progressive ? blocks : 0];
   }
 
-  /** Transcodes all MCUs; the reader is then behind the last. */
-  void run(Plane[] planes, HuffmanCode[] dc, HuffmanCode[] ac) throws JpegException {
-    int wide = planes[0].mcusWide();
-    in.rows = planes[0].mcusHigh();
-    for (in.row = 0; in.row < in.rows; in.row++) {
-      for (int x = 0; x < wide; x++) {
-        if (in.restarted()) {
-          for (Plane plane : planes) {
-            plane.prediction = 0;
-          }
-        }
-        for (int c = 0; c < planes.length; c++) {
-          Plane plane = planes[c];
-          for (int row = in.row * plane.v, down = 0; down < plane.v; down++, row++) {
-            for (int column = x * plane.h, across = 0; across < plane.h; across++, column++) {
-              block(plane, dc[c], ac[c], column < plane.blocksWide && row < plane.blocksHigh);
-            }
-          }
-        }
+  /** Before the scans of MCU rows. */
+  void clear() {
+    Arrays.fill(values, (short) 0);
+    Arrays.fill(nonzero, 0);
+  }
+
+  /** After them: makes lists of the values. */
+  void list() {
+    for (int block = 0; block < nonzero.length; block++) {
+      int at = block * 64;
+      int n = at;
+      for (long rest = nonzero[block]; rest != 0; rest &= rest - 1) {
+        int k = Long.numberOfTrailingZeros(rest);
+        int magnitude = Math.abs(values[at + k]);
+        kept[n] = Coefficient.of(values[at + k] < 0, magnitude, k);
+        n += limits[k] - magnitude >>> 31;
       }
-      in.checkRow();
-    }
-  }
-
-  private void block(Plane plane, HuffmanCode dc, HuffmanCode ac, boolean visible) throws JpegException {
-    int value = plane.prediction + in.difference(dc);
-    plane.prediction = value;
-    if (Math.abs(value) > plane.largestDc) {
-      throw in.damaged("a brightness that cannot be");
-    }
-    in.coefficients(ac, plane.limits, 0, 63);
-    if (visible) {
-      sink.block(plane, value, in.kept, 0, in.n);
-    } else {
-      sink.padding(plane);
+      dc[block] = values[at];
+      ends[block] = n;
     }
   }
 }
 
-/**
- * A scan whose coefficients are gathered in a band: progressive (T.81 annex G), of one component, or of blocks in
- * another order than the copy's. All scans of an image are decoded side by side, one MCU row at a time, so that a band
- * of the image is in memory and never the whole.
- */
-final class GatheredScan {
-  private final ScanReader in;
-  private final Plane[] planes;
-  private final HuffmanCode[] dc;
-  private final HuffmanCode[] ac;
-  private final boolean progressive;
-  private final int from; // Ss: the first coefficient
-  private final int to; // Se: the last
-  private final boolean refining; // Ah > 0
-  private final int low; // Al: the position of the lowest bit given
-  private int endRun; // EOBRUN: blocks that end here without a code
-  private final int[] predictions;
+/** What coefficients a scan has, and which bits of them (T.81 B.2.3): Ss, Se, Ah, Al. */
+record ScanRange(int from, int to, int high, int low) {
+  /** All that there is; in sequential scans it is not looked at what stands there, as by libjpeg. */
+  static final ScanRange SEQUENTIAL = new ScanRange(0, 63, 0, 0);
 
-  /** A scan of these components with the Ss, Se, Ah and Al of its header, checked. */
-  GatheredScan(ScanReader in, Plane[] planes, HuffmanCode[] dc, HuffmanCode[] ac, boolean progressive, int[] range) {
-    this.in = in;
-    this.planes = planes;
-    this.dc = dc;
-    this.ac = ac;
-    this.progressive = progressive;
-    predictions = new int[planes.length];
-    from = range[0];
-    to = range[1];
-    refining = range[2] > 0;
-    low = range[3];
+  /** Reads them from the end of a progressive scan's header, of this many components. */
+  static ScanRange read(Segments s, int components) throws JpegException {
+    byte[] d = s.jpeg;
+    int p = s.end - 3;
+    ScanRange range = new ScanRange(d[p], d[p + 1], d[p + 2] >> 4 & 15, d[p + 2] & 15);
+    boolean dc = range.from == 0 && range.to == 0;
+    boolean ac = range.from > 0 && range.from <= range.to && range.to < 64 && components == 1;
+    boolean bit = range.high == 0 ? range.low <= 13 : range.low == range.high - 1;
+    JpegException.check((dc || ac) && bit, "the header of a scan");
+    return range;
   }
 
-  /** Decodes MCU row y of the frame into row y % rows of the band. */
-  void decodeRow(int y, int rows, int of) throws JpegException {
+  /** Whether the scan gives one more bit of what is known. */
+  boolean isRefinement() {
+    return high > 0;
+  }
+
+  /** Checks that a scan of these coefficients is due in a component (G.1.1.1). */
+  void join(Plane plane) throws JpegException {
+    for (int k = from; k <= to; k++) {
+      JpegException.check(plane.low[k] == (high == 0 ? Plane.UNSEEN : high), "scans that contradict each other");
+      plane.low[k] = low;
+    }
+  }
+}
+
+/** The tables that stand between the scans, and hold for those behind (T.81 B.2.4). */
+final class Tables {
+  final int[][] quantization = new int[4][]; // by identifier: what was defined last
+  final HuffmanCode[] dc = new HuffmanCode[4];
+  final HuffmanCode[] ac = new HuffmanCode[4];
+  int restartInterval;
+  boolean wide; // there was a quantization table of 16 bits
+
+  /** B.2.4.1. */
+  void readQuantization(Segments s) throws JpegException {
+    byte[] jpeg = s.jpeg;
+    for (int at = s.start; at < s.end; ) {
+      int bytes = 1 + (jpeg[at] >> 4 & 15);
+      int id = jpeg[at++] & 15;
+      JpegException.check(bytes <= 2 && id <= 3 && s.end - at >= 64 * bytes, "a quantization table");
+      wide |= bytes == 2;
+      int[] steps = new int[64];
+      for (int k = 0; k < 64; k++, at += bytes) {
+        steps[k] = bytes == 1 ? jpeg[at] & 0xFF : s.u16(at);
+        JpegException.check(steps[k] > 0, "a quantization table");
+      }
+      quantization[id] = steps;
+    }
+  }
+
+  /** B.2.4.2. */
+  void readHuffman(Segments s, boolean progressive) throws JpegException {
+    byte[] jpeg = s.jpeg;
+    for (int at = s.start; at < s.end; ) {
+      int kind = jpeg[at] >> 4 & 15; // 0 DC, 1 AC
+      int id = jpeg[at++] & 15;
+      JpegException.check(kind <= 1 && id <= 3 && s.end - at >= 16, "a Huffman table");
+      int total = 0;
+      for (int i = 0; i < 16; i++) {
+        total += jpeg[at + i] & 0xFF;
+      }
+      JpegException.check(total <= 256 && s.end - at >= 16 + total, "a Huffman table");
+      (kind == 0 ? dc : ac)[id] = new HuffmanCode(jpeg, at, total, kind == 0, progressive);
+      at += 16 + total;
+    }
+  }
+
+  /** B.2.4.4. */
+  void readRestartInterval(Segments s) throws JpegException {
+    JpegException.check(s.size() == 2, "the restart interval");
+    restartInterval = s.u16(s.start);
+  }
+}
+
+/**
+ * A scan (T.81 B.2.3, F.2, annex G). All scans of an image are decoded side by side, one MCU row at a time, so that a
+ * few rows of the image are in memory and never the whole.
+ */
+final class Scan {
+  final Plane[] planes;
+  private final boolean progressive;
+  private final ScanRange range;
+  private final HuffmanCode[] dc;
+  private final HuffmanCode[] ac;
+  private final int[][] lookups; // of ac
+  private final BlockRows[] rows; // of the planes
+  private final int[] predictions; // the DC coefficients before
+  private final int[] found = new int[64]; // coefficients of a block
+  private ScanReader in;
+
+  /** Reads the header of a scan of these components. */
+  Scan(Segments s, Tables tables, Plane[] frame, boolean progressive) throws JpegException {
+    byte[] jpeg = s.jpeg;
+    int n = s.size() < 1 ? 0 : jpeg[s.start];
+    JpegException.check(n >= 1 && n <= frame.length && s.size() == 4 + 2 * n, "the header of a scan");
+    this.progressive = progressive;
+    range = progressive ? ScanRange.read(s, n) : ScanRange.SEQUENTIAL;
+    planes = new Plane[n];
+    dc = new HuffmanCode[n];
+    ac = new HuffmanCode[n];
+    lookups = new int[n][];
+    rows = new BlockRows[n];
+    predictions = new int[n];
+    int next = 0; // components are in the order of the frame
+    for (int i = 0; i < n; i++) {
+      int id = jpeg[s.start + 1 + 2 * i] & 0xFF;
+      int dcTable = jpeg[s.start + 2 + 2 * i] >> 4 & 15;
+      int acTable = jpeg[s.start + 2 + 2 * i] & 15;
+      int c = 0; // where identifiers are not unique, libjpeg takes the first component that the scan has not yet
+      while (c < frame.length && (frame[c].component.id() != id || Arrays.asList(planes).contains(frame[c]))) {
+        c++;
+      }
+      JpegException.check(c >= next && c < frame.length && dcTable < 4 && acTable < 4, "the header of a scan");
+      next = c + 1;
+      Plane plane = frame[c];
+      planes[i] = plane;
+      dc[i] = tables.dc[dcTable];
+      ac[i] = tables.ac[acTable];
+      boolean complete = (dc[i] != null || range.from() + range.high() > 0) && (ac[i] != null || range.to() == 0);
+      JpegException.check(complete, "a Huffman table is missing");
+      if (plane.steps == null) { // a component keeps the table that it has at its first scan
+        plane.steps = tables.quantization[plane.component.tq()];
+        JpegException.check(plane.steps != null, "a quantization table is missing");
+        plane.largestDc = Requantizer.largest(plane.steps);
+      }
+      range.join(plane);
+    }
+  }
+
+  /** Before its rows: takes its data from the reader, and puts its blocks into the rows of their components. */
+  void start(ScanReader reader, BlockRows[] all) {
+    in = reader;
+    for (int i = 0; i < planes.length; i++) {
+      rows[i] = all[planes[i].index];
+      int[] limits = progressive ? Requantizer.ALL : rows[i].limits; // more bits may follow
+      lookups[i] = range.to() > 0 && !range.isRefinement() ? ac[i].lookup(limits) : null;
+    }
+  }
+
+  /** Decodes MCU row y of so many in the frame into this MCU row of those in work. */
+  void decodeRow(int y, int of, int row) throws JpegException {
     in.row = y;
     in.rows = of;
     Plane first = planes[0];
@@ -2756,17 +2967,18 @@ final class GatheredScan {
       for (int x = 0; x < wide; x++) {
         if (in.restarted()) {
           Arrays.fill(predictions, 0);
-          endRun = 0;
         }
         if (alone) {
-          block(0, first, (y % rows * first.v + sub) * first.stride + x);
+          block(0, (row * first.v + sub) * rows[0].stride + x);
           continue;
         }
         for (int c = 0; c < planes.length; c++) {
-          Plane plane = planes[c];
-          for (int i = 0; i < plane.h * plane.v; i++) {
-            int row = y % rows * plane.v + i / plane.h;
-            block(c, plane, row * plane.stride + x * plane.h + i % plane.h);
+          int h = planes[c].h;
+          for (int v = 0; v < planes[c].v; v++) {
+            int block = (row * planes[c].v + v) * rows[c].stride + x * h;
+            for (int end = block + h; block < end; block++) {
+              block(c, block);
+            }
           }
         }
       }
@@ -2774,195 +2986,224 @@ final class GatheredScan {
     in.checkRow();
   }
 
-  void checkEnd() throws JpegException {
-    in.checkEnd();
-    JpegException.check(endRun == 0, "blocks beyond the picture");
-  }
-
-  private void block(int c, Plane plane, int block) throws JpegException {
-    if (from > 0 && refining) {
-      refine(plane, block);
-    } else if (from > 0) {
-      decodeAc(plane, ac[0], block);
-    } else if (refining) { // G.1.2.1
-      plane.band[block * 64] |= (short) (in.take(1) << low);
+  private void block(int c, int block) throws JpegException {
+    in.prepare();
+    BlockRows rows = this.rows[c];
+    if (!progressive) {
+      rows.dc[block] = nextDc(c);
+      rows.ends[block] = in.coefficients(ac[c], lookups[c], rows.limits, 0, 63, rows.kept, block * 64);
+    } else if (range.from() > 0 && range.isRefinement()) {
+      refine(rows, block);
+    } else if (range.from() > 0) {
+      decodeAc(rows, block);
+    } else if (range.isRefinement()) { // G.1.2.1
+      rows.values[block * 64] |= (short) (in.take(1) << range.low());
     } else {
-      predictions[c] += in.difference(dc[c]);
-      if (Math.abs((long) predictions[c] << low) > plane.largestDc) {
-        throw in.damaged("a brightness that cannot be");
-      }
-      plane.band[block * 64] = (short) (predictions[c] << low);
-      if (!progressive) {
-        decodeAc(plane, ac[c], block);
-      }
+      rows.values[block * 64] = (short) nextDc(c);
     }
   }
 
-  /** A block's coefficients: F.2.2.2 and, where blocks in a row end without code, G.1.2.2. */
-  private void decodeAc(Plane plane, HuffmanCode code, int block) throws JpegException {
-    if (endRun > 0) {
-      endRun--;
+  /** The next DC coefficient of a component, as far as its bits are given (F.2.2.1, G.1.2.1). */
+  private int nextDc(int c) throws JpegException {
+    predictions[c] += in.difference(dc[c]);
+    long value = (long) predictions[c] << range.low();
+    int largest = planes[c].largestDc;
+    if (value > largest || value + (1 << range.low()) <= -largest) {
+      throw in.damaged("a brightness that cannot be");
+    }
+    return (int) value;
+  }
+
+  /** A block's coefficients, or none where blocks in a row end without code (G.1.2.2). */
+  private void decodeAc(BlockRows rows, int block) throws JpegException {
+    if (in.endRun > 0) {
+      in.endRun--;
       return;
     }
-    int at = in.coefficients(code, plane.gathered, Math.max(from - 1, 0), to);
-    if (at > HuffmanCode.END) {
-      int category = at - HuffmanCode.END;
-      endRun = (1 << category) - 1 + in.take(category);
+    int n = in.coefficients(ac[0], lookups[0], Requantizer.ALL, range.from() - 1, range.to(), found, 0);
+    long nonzero = 0;
+    for (int i = 0; i < n; i++) {
+      int k = Coefficient.index(found[i]);
+      int value = Math.clamp((long) Coefficient.value(found[i]) << range.low(), -Short.MAX_VALUE, Short.MAX_VALUE);
+      rows.values[block * 64 + k] = (short) value;
+      nonzero |= 1L << k;
     }
-    for (int i = 0; i < in.n; i++) {
-      int entry = in.kept[i];
-      int sign = entry >> 31;
-      int magnitude = Math.min(Coefficient.magnitude(entry) << low, Short.MAX_VALUE);
-      plane.band[block * 64 + Coefficient.index(entry)] = (short) ((magnitude ^ sign) - sign);
-    }
-    int end = in.n == 0 ? 0 : in.kept[in.n - 1] & 63;
-    plane.ends[block] = (byte) Math.max(plane.ends[block], end);
+    rows.nonzero[block] |= nonzero;
   }
 
   /** One more bit of the coefficients known, and those that become known with it (G.1.2.3). */
-  private void refine(Plane plane, int block) throws JpegException {
-    short[] band = plane.band;
+  private void refine(BlockRows rows, int block) throws JpegException {
+    short[] values = rows.values;
     int at = block * 64;
-    int end = plane.ends[block];
-    int k = from;
-    for (; endRun == 0 && k <= to; k++) {
+    int to = range.to();
+    long known = rows.nonzero[block] & -1L >>> 63 - to;
+    int k = range.from();
+    while (in.endRun == 0 && k <= to) {
       int entry = in.next(ac[0]);
       int advance = entry >> 8 & 0xFF;
       if (advance >= HuffmanCode.END) {
         int category = advance - HuffmanCode.END;
-        endRun = (1 << category) + in.take(category);
+        in.endRun = (1 << category) + in.take(category);
         break;
       }
-      for (int zeros = advance - 1; k <= to; k++) { // zeros to be passed over
-        if (band[at + k] != 0) {
-          correct(band, at + k);
-        } else if (zeros-- == 0) {
-          break;
-        }
+      long zeros = ~known & -1L << k;
+      for (int i = 1; i < advance; i++) { // zeros to be passed over
+        zeros &= zeros - 1;
       }
-      int magnitude = entry >>> 16 & 0x7FFF;
+      correct(values, at, known & -1L << k & (zeros & -zeros) - 1);
+      k = Long.numberOfTrailingZeros(zeros); // 64 where there are not so many
+      int magnitude = Coefficient.magnitude(entry);
       if (advance == HuffmanCode.INVALID || magnitude > 1 || k > to && magnitude > 0) {
         throw in.damaged("a code that means nothing");
       }
       if (magnitude > 0) {
-        band[at + k] = (short) (entry < 0 ? -1 << low : 1 << low);
-        end = Math.max(end, k);
+        values[at + k] = (short) (Coefficient.value(entry) << range.low());
+        rows.nonzero[block] |= 1L << k;
       }
+      k++;
     }
-    plane.ends[block] = (byte) end;
-    if (endRun > 0) {
-      for (int stop = Math.min(to, end); k <= stop; k++) {
-        if (band[at + k] != 0) {
-          correct(band, at + k);
-        }
-      }
-      endRun--;
+    if (in.endRun > 0) {
+      correct(values, at, known & -1L << k);
+      in.endRun--;
     }
   }
 
-  private void correct(short[] band, int at) {
-    if (in.take(1) != 0) {
-      band[at] += (short) (band[at] < 0 ? -1 << low : 1 << low);
+  /** Takes a bit for each of these coefficients of the block that begins here. */
+  private void correct(short[] values, int block, long coefficients) {
+    for (long rest = coefficients; rest != 0; ) {
+      int n = Math.min(Long.bitCount(rest), 32);
+      int bits = in.take(n);
+      for (int i = n - 1; i >= 0; i--, rest &= rest - 1) {
+        int at = block + Long.numberOfTrailingZeros(rest);
+        values[at] += (short) ((bits >>> i & 1) * (values[at] >> 15 | 1) << range.low());
+      }
     }
   }
 }
 
 /**
- * Chroma to half its width, its height or both, in the frequency domain. Averaging pairs of samples is linear, so two
- * neighbouring blocks, each multiplied by a constant matrix, add up to one block.
+ * Chroma to half its width, its height or both, in the frequency domain: a block is made of two neighbours or of four
+ * without making samples of them, but at the edges. The means of pairs of samples of one block are four numbers in a
+ * row, and so have but four frequencies: two of the block's eight, w and 8 - w, become one of them, the fourth none.
+ * Those four of one block and those of its neighbour then make the eight of the copy's.
  */
 final class ChromaDownsampler {
   static final int FRACTION = 16; // results are requantized in sixteenths
 
   private static final float[] COSINES = new float[64]; // of the DCT (A.3.3): [u * 8 + x]
-  private static final float[][] HALVES = new float[2][64]; // of each half: [v * 8 + u], v to u
+  private static final float[] FOLD = new float[8]; // of each frequency, what becomes of it in the half
+  private static final float[] ODD = new float[16]; // [w * 4 + i]: frequency w of the halves in 2 i + 1 of the whole
 
   static {
     for (int u = 0; u < 8; u++) {
+      double scale = u == 0 ? Math.sqrt(0.125) : 0.5;
+      FOLD[u] = (float) (scale * Math.cos(u * Math.PI / 16) * (u < 4 ? 1 : u == 4 ? 0 : -1));
       for (int x = 0; x < 8; x++) {
-        double scale = u == 0 ? Math.sqrt(0.125) : 0.5;
         COSINES[u * 8 + x] = (float) (scale * Math.cos((2 * x + 1) * u * Math.PI / 16));
       }
     }
-    for (int half = 0; half < 2; half++) {
-      for (int i = 0; i < 64; i++) {
-        for (int x = 0; x < 8; x++) { // sample x of the source is in sample x / 2 of this half
-          float from = COSINES[(i >> 3) * 8 + x];
-          HALVES[half][i] += from * COSINES[(i & 7) * 8 + half * 4 + x / 2] / 2;
-        }
+    for (int i = 0; i < 16; i++) {
+      for (int x = 0; x < 4; x++) {
+        ODD[i] += (float) Math.cos((2 * x + 1) * (i >> 2) * Math.PI / 8) * COSINES[(2 * (i & 3) + 1) * 8 + x];
       }
     }
   }
 
-  final float[] block = new float[64]; // the result, row by row
   private final Plane plane;
+  private final BlockRows rows;
   private final int across; // 2: halves the width
   private final int down; // 2: halves the height
-  private final float[] strip = new float[64]; // downsampled across, still to be downsampled down
+  private final float[] block = new float[64]; // row by row: what becomes the copy's
   private final float[] samples = new float[256];
   private final float[] turned = new float[64];
+  private final int[] kept = new int[64];
+  private final int[] place = new int[64]; // by index: where in the block it is added
+  private final float[] scale = new float[64]; // and times what
+  private final float[] least = new float[64]; // by place: the magnitude from which on a result counts
 
-  ChromaDownsampler(Plane plane, int across, int down) {
+  ChromaDownsampler(Plane plane, BlockRows rows, int across, int down) {
     this.plane = plane;
+    this.rows = rows;
     this.across = across;
     this.down = down;
+    for (int k = 0; k < 64; k++) {
+      int u = StandardTables.ZIGZAG[k] & 7;
+      int v = StandardTables.ZIGZAG[k] >> 3;
+      least[v * 8 + u] = (plane.limits[k] + 1f) / FRACTION;
+      scale[k] = plane.steps[k];
+      if (across == 2) {
+        scale[k] *= FOLD[u];
+        u = Math.min(u, 8 - u) & 3;
+      }
+      if (down == 2) {
+        scale[k] *= FOLD[v];
+        v = Math.min(v, 8 - v) & 3;
+      }
+      place[k] = v * 8 + u;
+    }
   }
 
-  /** Makes the block at this row and column of the copy out of those in the band. */
-  void downsample(int row, int column) {
+  /** Makes the block at this row and column of the copy out of those in work. */
+  void deliver(int row, int column, BlockSink sink) {
     if ((column + 1) * 8 * across > plane.width || (row + 1) * 8 * down > plane.height) {
       atEdge(row, column);
-      return;
+    } else {
+      inside(column);
     }
+    int n = 0;
+    for (int k = 1; k < 64; k++) {
+      float value = block[StandardTables.ZIGZAG[k]];
+      int magnitude = (int) (Math.abs(value) * FRACTION);
+      if (magnitude > plane.limits[k]) {
+        kept[n++] = Coefficient.of(value < 0, Math.min(magnitude, Short.MAX_VALUE), k);
+      }
+    }
+    sink.block(plane, Math.round(block[0]), kept, 0, n);
+  }
+
+  private void inside(int column) {
     Arrays.fill(block, 0);
-    for (int dy = 0; dy < down; dy++) {
-      Arrays.fill(strip, 0);
-      int rows = 0; // of the strip that are not zero, a bit each
-      for (int dx = 0; dx < across; dx++) {
-        rows |= halveAcross(dy * plane.stride + column * across + dx, HALVES[dx]);
+    for (int i = 0; i < across * down; i++) {
+      int dx = i % across;
+      int dy = i / across;
+      int from = dy * rows.stride + column * across + dx;
+      int at = dy * 32 + dx * 4;
+      block[at] += rows.dc[from] * scale[0];
+      for (int j = from * 64; j < rows.ends[from]; j++) {
+        int k = Coefficient.index(rows.kept[j]);
+        block[at + place[k]] += Coefficient.value(rows.kept[j]) * scale[k];
       }
-      halveDown(rows, HALVES[dy]);
+    }
+    for (int i = 0; i < 8; i++) {
+      if (across == 2) {
+        join(i * 8, 1);
+      }
+    }
+    for (int i = 0; i < 8; i++) {
+      if (down == 2) {
+        join(i, 8);
+      }
     }
   }
 
-  private int halveAcross(int index, float[] matrix) {
-    int rows = 0;
-    int end = plane.ends[index];
-    for (int k = 0; k <= end; k++) {
-      int level = plane.band[index * 64 + k];
-      if (level == 0) {
-        continue;
-      }
-      float value = level * plane.steps[k];
-      int place = StandardTables.ZIGZAG[k];
-      int row = place & 56;
-      rows |= 1 << (row >> 3);
-      if (across == 1) {
-        strip[place] = value;
-        continue;
-      }
-      int v = place & 7;
-      for (int u = 0; u < 8; u++) {
-        strip[row + u] += value * matrix[v * 8 + u];
-      }
-    }
-    return rows;
-  }
-
-  private void halveDown(int rows, float[] matrix) {
-    for (int v = 0; v < 8; v++) {
-      if ((rows >> v & 1) == 0) {
-        continue;
-      } else if (down == 1) {
-        System.arraycopy(strip, v * 8, block, v * 8, 8);
-        continue;
-      }
-      for (int u = 0; u < 8; u++) {
-        float factor = matrix[v * 8 + u];
-        for (int x = 0; x < 8; x++) {
-          block[u * 8 + x] += factor * strip[v * 8 + x];
-        }
-      }
+  /** Of the four frequencies of each of two halves, the eight of the whole, in their place. */
+  private void join(int at, int step) {
+    float[] b = block;
+    float a0 = b[at];
+    float a1 = b[at + step];
+    float a2 = b[at + 2 * step];
+    float a3 = b[at + 3 * step];
+    float b0 = b[at + 4 * step];
+    float b1 = b[at + 5 * step];
+    float b2 = b[at + 6 * step];
+    float b3 = b[at + 7 * step];
+    b[at] = (a0 + b0) * (float) Math.sqrt(2);
+    b[at + 2 * step] = a1 - b1;
+    b[at + 4 * step] = a2 + b2;
+    b[at + 6 * step] = a3 - b3;
+    for (int i = 0; i < 4; i++) {
+      b[at + (2 * i + 1) * step] =
+          (a0 - b0) * ODD[i] + (a1 + b1) * ODD[4 + i] + (a2 - b2) * ODD[8 + i] + (a3 + b3) * ODD[12 + i];
     }
   }
 
@@ -2972,13 +3213,16 @@ final class ChromaDownsampler {
     int high = Math.min(8 * down, plane.height - row * 8 * down);
     for (int y = 0; y < high; y += 8) {
       for (int x = 0; x < wide; x += 8) {
-        int at = (y / 8 * plane.stride + column * across + x / 8) * 64;
-        for (int k = 0; k < 64; k++) {
-          strip[StandardTables.ZIGZAG[k]] = plane.band[at + k] * plane.steps[k];
+        int from = y / 8 * rows.stride + column * across + x / 8;
+        Arrays.fill(block, 0);
+        block[0] = rows.dc[from] * plane.steps[0];
+        for (int j = from * 64; j < rows.ends[from]; j++) {
+          int k = Coefficient.index(rows.kept[j]);
+          block[StandardTables.ZIGZAG[k]] = Coefficient.value(rows.kept[j]) * plane.steps[k];
         }
-        transform(strip, true);
+        transform(true);
         for (int i = 0; i < 64; i++) {
-          samples[(y + i / 8) * 16 + x + i % 8] = strip[i];
+          samples[(y + i / 8) * 16 + x + i % 8] = block[i];
         }
       }
     }
@@ -2991,20 +3235,20 @@ final class ChromaDownsampler {
       }
       block[i] = sum / (across * down);
     }
-    transform(block, false);
+    transform(false);
   }
 
-  /** The DCT of a block or its inverse (A.3.3): rows, then columns. */
-  private void transform(float[] b, boolean inverse) {
+  /** The DCT of the block or its inverse (A.3.3): rows, then columns. */
+  private void transform(boolean inverse) {
     for (int pass = 0; pass < 2; pass++) {
       for (int i = 0; i < 64; i++) {
         float sum = 0;
         for (int j = 0; j < 8; j++) {
-          sum += b[(i & 56) + j] * COSINES[inverse ? j * 8 + (i & 7) : (i & 7) * 8 + j];
+          sum += block[(i & 56) + j] * COSINES[inverse ? j * 8 + (i & 7) : (i & 7) * 8 + j];
         }
         turned[(i & 7) * 8 + (i >> 3)] = sum;
       }
-      System.arraycopy(turned, 0, b, 0, 64);
+      System.arraycopy(turned, 0, block, 0, 64);
     }
   }
 }
@@ -3031,11 +3275,9 @@ final class CoefficientEngine {
   private final int down; // and lower: MCU rows of the source in one of the copy
   private final BlockSink sink;
 
-  private final int[][] quantization = new int[4][]; // what was defined last, by identifier
-  private final HuffmanCode[] dcCodes = new HuffmanCode[4];
-  private final HuffmanCode[] acCodes = new HuffmanCode[4];
-  private int restartInterval;
-  private boolean wide; // there was a quantization table of 16 bits
+  private final Tables tables = new Tables();
+  private final List<Scan> scans = new ArrayList<>(); // to be decoded side by side
+  private final List<ScanReader> readers = new ArrayList<>();
 
   private CoefficientEngine(byte[] jpeg, JpegHeader header, int quality, BlockSink sink) {
     this.jpeg = jpeg;
@@ -3075,7 +3317,7 @@ final class CoefficientEngine {
   /** The bytes of heap that recompressing such a file takes at most, the file itself included. */
   static long memory(JpegHeader header, long fileBytes) {
     long blocks = 3L * header.width * header.height / 64;
-    return fileBytes * 5 + blocks * 2 + header.width * 110L + (1 << 20);
+    return fileBytes * 5 + blocks * 2 + header.width * 300L + (1 << 20);
   }
 
   /**
@@ -3102,34 +3344,28 @@ final class CoefficientEngine {
   static boolean check(byte[] jpeg, JpegHeader header) throws JpegException {
     CoefficientEngine engine = new CoefficientEngine(jpeg, header, 0, BlockSink.NOTHING);
     engine.decode();
-    return engine.wide;
+    return engine.tables.wide;
   }
 
-  /** Goes through the segments; decodes an only scan of which a copy is made at once, others side by side. */
+  /** Goes through the segments, and decodes the scans: one that is all of the picture as soon as it comes. */
   private void decode() throws JpegException {
     Segments segments = new Segments(jpeg, 2);
-    List<GatheredScan> scans = new ArrayList<>();
     boolean done = false;
     boolean ended = false;
-    while (!ended && (scans.isEmpty() && !done || segments.end + 2 <= jpeg.length)) {
+    while (!ended && (scans.isEmpty() || segments.end + 2 <= jpeg.length)) {
       segments.next();
       boolean early = segments.start <= header.firstScan + 4; // and so seen by JpegHeader
       segments.garbage &= !early;
       JpegException.check(!segments.garbage, "stray data between its parts");
       switch (segments.marker) {
-        case Marker.DQT -> readQuantization(segments);
-        case Marker.DHT -> readHuffman(segments);
-        case Marker.DRI -> {
-          JpegException.check(segments.size() == 2, "the restart interval");
-          restartInterval = segments.u16(segments.start);
-        }
-        case Marker.SOS -> done |= readScan(segments, scans);
+        case Marker.DQT -> tables.readQuantization(segments);
+        case Marker.DHT -> tables.readHuffman(segments, progressive);
+        case Marker.DRI -> tables.readRestartInterval(segments);
+        case Marker.SOS -> done |= readScan(segments);
         case Marker.EOI -> ended = true;
         case Marker.DNL -> JpegException.check(
             segments.size() == 2 && segments.u16(segments.start) == header.height, "it declares another height");
-        default -> {
-          JpegException.check(early || Marker.isAppOrComment(segments.marker), "a misplaced part");
-        }
+        default -> JpegException.check(early || Marker.isAppOrComment(segments.marker), "a misplaced part");
       }
     }
     for (Plane plane : planes) {
@@ -3141,106 +3377,24 @@ final class CoefficientEngine {
       }
     }
     if (!done) {
-      gather(scans);
+      decodeScans();
     }
   }
 
-  /** B.2.4.1. */
-  private void readQuantization(Segments s) throws JpegException {
-    for (int at = s.start; at < s.end; ) {
-      int bytes = 1 + (jpeg[at] >> 4 & 15);
-      int id = jpeg[at++] & 15;
-      JpegException.check(bytes <= 2 && id <= 3 && s.end - at >= 64 * bytes, "a quantization table");
-      wide |= bytes == 2;
-      int[] steps = new int[64];
-      for (int k = 0; k < 64; k++, at += bytes) {
-        steps[k] = bytes == 1 ? jpeg[at] & 0xFF : s.u16(at);
-        JpegException.check(steps[k] > 0, "a quantization table");
-      }
-      quantization[id] = steps;
-    }
-  }
-
-  /** B.2.4.2. */
-  private void readHuffman(Segments s) throws JpegException {
-    for (int at = s.start; at < s.end; ) {
-      int kind = jpeg[at] >> 4 & 15; // 0 DC, 1 AC
-      int id = jpeg[at++] & 15;
-      JpegException.check(kind <= 1 && id <= 3 && s.end - at >= 16, "a Huffman table");
-      int total = 0;
-      for (int i = 0; i < 16; i++) {
-        total += jpeg[at + i] & 0xFF;
-      }
-      JpegException.check(total <= 256 && s.end - at >= 16 + total, "a Huffman table");
-      HuffmanCode code = new HuffmanCode(jpeg, at, total, kind == 0, progressive);
-      (kind == 0 ? dcCodes : acCodes)[id] = code;
-      at += 16 + total;
-    }
-  }
-
-  /** Reads a scan's header (B.2.3). True if the scan was all of the picture, and is decoded. */
-  private boolean readScan(Segments s, List<GatheredScan> scans) throws JpegException {
-    int n = s.size() < 1 ? 0 : jpeg[s.start];
-    JpegException.check(n >= 1 && n <= planes.length && s.size() == 4 + 2 * n, "the header of a scan");
-    int[] range = {0, 63, 0, 0}; // Ss, Se, Ah, Al; in sequential scans not looked at, as by libjpeg
-    if (progressive) {
-      int p = s.end - 3;
-      range = new int[] {jpeg[p], jpeg[p + 1], jpeg[p + 2] >> 4 & 15, jpeg[p + 2] & 15};
-      boolean dc = range[0] == 0 && range[1] == 0;
-      boolean ac = range[0] > 0 && range[0] <= range[1] && range[1] < 64 && n == 1;
-      boolean bit = range[2] == 0 ? range[3] <= 13 : range[3] == range[2] - 1;
-      JpegException.check((dc || ac) && bit, "the header of a scan");
-    }
-    Plane[] members = new Plane[n];
-    HuffmanCode[] dc = new HuffmanCode[n];
-    HuffmanCode[] ac = new HuffmanCode[n];
-    int next = 0; // components are in the order of the frame
-    for (int i = 0; i < n; i++) {
-      int id = jpeg[s.start + 1 + 2 * i] & 0xFF;
-      int tables = jpeg[s.start + 2 + 2 * i] & 0xFF;
-      int c = 0; // where identifiers are not unique, libjpeg takes the first component that the scan has not yet
-      while (c < planes.length && (planes[c].component.id() != id || Arrays.asList(members).contains(planes[c]))) {
-        c++;
-      }
-      JpegException.check(
-          c >= next && c < planes.length && tables >> 4 < 4 && (tables & 15) < 4, "the header of a scan");
-      next = c + 1;
-      members[i] = planes[c];
-      dc[i] = dcCodes[tables >> 4];
-      ac[i] = acCodes[tables & 15];
-      JpegException.check(
-          (dc[i] != null || range[0] + range[2] > 0) && (ac[i] != null || range[1] == 0),
-          "a Huffman table is missing");
-      join(members[i], range);
-    }
-    boolean straight = n == planes.length && !progressive && across * down == 1;
-    int end = straight ? jpeg.length : Segments.endOfScan(jpeg, s.end);
-    ScanReader reader = new ScanReader(jpeg, s.end, end, restartInterval);
-    if (straight) {
-      setTargets();
-      new StraightScan(reader, sink).run(planes, dc, ac);
-      reader.checkEnd();
-      s.end = reader.position;
-      return true;
-    }
+  /** Reads a scan's header, and where it ends. True if the scan was all of the picture, and is decoded. */
+  private boolean readScan(Segments s) throws JpegException {
     JpegException.check(scans.size() < MAX_SCANS, "too many scans");
-    scans.add(new GatheredScan(reader, members, dc, ac, progressive, range));
-    s.end = end;
-    return false;
-  }
-
-  /** Checks that a scan of these coefficients is due in a component (G.1.1.1). */
-  private void join(Plane plane, int[] range) throws JpegException {
-    if (plane.steps == null) { // a component keeps the table that it has at its first scan
-      plane.steps = quantization[plane.component.tq()];
-      JpegException.check(plane.steps != null, "a quantization table is missing");
-      plane.largestDc = Requantizer.largest(plane.steps);
+    Scan scan = new Scan(s, tables, planes, progressive);
+    scans.add(scan);
+    boolean all = !progressive && scan.planes.length == planes.length;
+    ScanReader reader =
+        new ScanReader(jpeg, s.end, all ? jpeg.length : Segments.endOfScan(jpeg, s.end), tables.restartInterval);
+    readers.add(reader);
+    if (all) {
+      decodeScans();
     }
-    for (int k = range[0]; k <= range[1]; k++) {
-      int due = range[2] == 0 ? Plane.UNSEEN : range[2];
-      JpegException.check(plane.low[k] == due, "scans that contradict each other");
-      plane.low[k] = range[3];
-    }
+    s.end = all ? reader.position : reader.end;
+    return all;
   }
 
   /**
@@ -3271,92 +3425,67 @@ final class CoefficientEngine {
     }
   }
 
-  /** Decodes all scans side by side and makes symbols, one MCU row of the copy after the other. */
-  private void gather(List<GatheredScan> scans) throws JpegException {
+  /** Decodes all scans side by side, and delivers the blocks of one MCU row of the copy after the other. */
+  private void decodeScans() throws JpegException {
     setTargets();
     int wide = planes[0].mcusWide();
     int high = planes[0].mcusHigh();
+    boolean downsampled = across * down > 1;
+    BlockRows[] rows = new BlockRows[planes.length];
     ChromaDownsampler[] downsamplers = new ChromaDownsampler[planes.length];
-    for (int c = 0; c < planes.length; c++) {
-      Plane plane = planes[c];
-      plane.stride = wide * plane.h;
-      plane.ends = new byte[plane.stride * plane.v * down];
-      plane.band = new short[plane.ends.length * 64];
-      boolean whole = !progressive && (c == 0 || across * down == 1);
-      plane.gathered = whole ? plane.limits : Requantizer.ALL;
-      downsamplers[c] = new ChromaDownsampler(plane, across, down);
+    for (Plane plane : planes) {
+      boolean halved = downsampled && plane != planes[0]; // then all counts, for something may be added to it
+      int c = plane.index;
+      int[] limits = halved ? Requantizer.ALL : plane.limits;
+      rows[c] = new BlockRows(wide * plane.h, plane.v * down, limits, progressive);
+      downsamplers[c] = halved ? new ChromaDownsampler(plane, rows[c], across, down) : null;
+    }
+    for (int i = 0; i < scans.size(); i++) {
+      scans.get(i).start(readers.get(i), rows);
     }
     for (int y = 0; y < high; ) {
-      for (Plane plane : planes) {
-        Arrays.fill(plane.band, (short) 0);
-        Arrays.fill(plane.ends, (byte) 0);
+      for (BlockRows blocks : rows) {
+        blocks.clear();
       }
       int row = y / down;
       for (int stop = Math.min(y + down, high); y < stop; y++) {
-        for (GatheredScan scan : scans) {
-          scan.decodeRow(y, down, high);
+        for (Scan scan : scans) {
+          scan.decodeRow(y, high, y % down);
         }
       }
-      if (quality > 0) {
-        encodeRow(row, downsamplers);
+      for (BlockRows blocks : rows) {
+        blocks.list();
       }
+      deliver(row, rows, downsamplers);
     }
-    for (GatheredScan scan : scans) {
-      scan.checkEnd();
+    for (ScanReader reader : readers) {
+      reader.checkEnd();
     }
   }
 
-  private void encodeRow(int row, ChromaDownsampler[] downsamplers) {
-    Plane luminance = planes[0];
-    int[] kept = new int[64];
-    int side = planes.length == 1 ? 1 : 2; // of an MCU, in blocks
-    for (int x = 0; x * side < luminance.blocksWide; x++) {
-      for (int i = 0; i < side * side; i++) {
-        int down = i / side;
-        int column = x * side + i % side;
-        if (column < luminance.blocksWide && row * side + down < luminance.blocksHigh) {
-          block(luminance, kept, down * luminance.stride + column);
-        } else {
-          sink.padding(luminance);
+  /** Delivers an MCU row: of the luminance as many blocks as together have the size of one of halved chroma. */
+  private void deliver(int row, BlockRows[] rows, ChromaDownsampler[] downsamplers) {
+    int wide = (planes[0].blocksWide + planes[0].h * across - 1) / (planes[0].h * across);
+    for (int x = 0; x < wide; x++) {
+      for (Plane plane : planes) {
+        BlockRows blocks = rows[plane.index];
+        if (downsamplers[plane.index] != null) {
+          downsamplers[plane.index].deliver(row, x, sink);
+          continue;
+        }
+        int h = plane.h * across;
+        int v = plane.v * down;
+        for (int i = 0; i < h * v; i++) {
+          int column = x * h + i % h;
+          int block = i / h * blocks.stride + column;
+          if (column < plane.blocksWide && row * v + i / h < plane.blocksHigh) {
+            sink.block(plane, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
+          } else {
+            sink.padding(plane);
+          }
         }
       }
-      for (int c = 1; c < planes.length; c++) {
-        if (across * down == 1) {
-          block(planes[c], kept, x);
-        } else {
-          downsamplers[c].downsample(row, x);
-          block(planes[c], kept, downsamplers[c].block);
-        }
-      }
     }
-  }
-
-  private void block(Plane plane, int[] kept, int index) {
-    short[] band = plane.band;
-    int[] limit = plane.limits;
-    int at = index * 64;
-    int end = plane.ends[index];
-    int n = 0;
-    for (int k = 1; k <= end; k++) {
-      int value = band[at + k];
-      int magnitude = Math.abs(value);
-      kept[n] = Coefficient.of(value < 0, magnitude, k);
-      n += limit[k] - magnitude >>> 31;
-    }
-    sink.block(plane, band[at], kept, 0, n);
-  }
-
-  private void block(Plane plane, int[] kept, float[] values) {
-    int[] limit = plane.limits;
-    int n = 0;
-    for (int k = 1; k < 64; k++) {
-      float value = values[StandardTables.ZIGZAG[k]];
-      int magnitude = (int) (Math.abs(value) * ChromaDownsampler.FRACTION);
-      if (magnitude > limit[k]) {
-        kept[n++] = Coefficient.of(value < 0, Math.min(magnitude, 0x7FFF), k);
-      }
-    }
-    sink.block(plane, Math.round(values[0]), kept, 0, n);
   }
 
   /** Writes the copy: SOI, JFIF, metadata, tables, frame, the scan, EOI (figure B.2). */
