@@ -2029,6 +2029,16 @@ final class HuffmanCode {
     return lookup;
   }
 
+  /** A lookup of entries by the next bits, 0 where they are more. */
+  int[] single() {
+    int[] single = new int[1 << bits];
+    for (int prefix = 0; prefix < single.length; prefix++) {
+      int entry = entry((long) prefix << 64 - bits);
+      single[prefix] = (entry & 0xFF) <= bits ? entry : 0;
+    }
+    return single;
+  }
+
   private int several(long next, int small) {
     int used = 0;
     int coefficient = 0;
@@ -2145,15 +2155,6 @@ final class ScanReader {
     return value;
   }
 
-  /** Takes an AC code and its value: an entry. */
-  int next(HuffmanCode code) {
-    refill();
-    int entry = code.entry(bits);
-    bits <<= entry; // by its lowest 6 bits
-    count -= entry & 0xFF;
-    return entry;
-  }
-
   /** Takes the difference of a DC coefficient to the one before (F.2.2.1). */
   int difference(HuffmanCode dc) throws JpegException {
     refill();
@@ -2228,6 +2229,75 @@ final class ScanReader {
       endRun = (1 << category) - 1 + take(category);
     }
     return n;
+  }
+
+  /**
+   * Takes one more bit of the coefficients known, and those that become known with it (G.1.2.3).
+   *
+   * @param lookup of single codes
+   * @param block where its values begin
+   * @param nonzero a bit for each coefficient that is known
+   * @return the same with those that are now known
+   */
+  long refine(HuffmanCode code, int[] lookup, ScanRange range, short[] values, int block, long nonzero)
+      throws JpegException {
+    int to = range.to();
+    int low = range.low();
+    long known = nonzero & -1L >>> 63 - to;
+    long found = nonzero;
+    int k = range.from();
+    while (endRun == 0 && k <= to) {
+      refill();
+      int entry = lookup[(int) (bits >>> 64 - code.bits)];
+      entry = entry != 0 ? entry : code.entry(bits);
+      bits <<= entry;
+      count -= entry & 63;
+      int advance = entry >> 8 & 0xFF;
+      if (advance >= HuffmanCode.END) {
+        int category = advance - HuffmanCode.END;
+        endRun = (1 << category) + take(category);
+        break;
+      }
+      long zeros = ~known & -1L << k;
+      for (int i = 1; i < advance; i++) { // zeros to be passed over
+        zeros &= zeros - 1;
+      }
+      correct(values, block, known & -1L << k & (zeros & -zeros) - 1, low);
+      k = Long.numberOfTrailingZeros(zeros); // 64 where there are not so many
+      int value = Coefficient.value(entry);
+      if (advance == HuffmanCode.INVALID || Math.abs(value) > 1 || k > to && value != 0) {
+        throw damaged("a code that means nothing");
+      }
+      if (value != 0) {
+        values[block + k] = (short) (value << low);
+        found |= 1L << k;
+      }
+      k++;
+    }
+    if (endRun > 0) {
+      correct(values, block, known & -1L << k, low);
+      endRun--;
+    }
+    return found;
+  }
+
+  /** Takes a bit for each of these coefficients of a block: whether its magnitude grows. */
+  private void correct(short[] values, int block, long coefficients, int low) {
+    long bits = this.bits;
+    int count = this.count;
+    for (long rest = coefficients; rest != 0; rest &= rest - 1) {
+      if (count == 0) {
+        bits = (long) Segments.LONGS.get(piece, at);
+        at += 7;
+        count = 56;
+      }
+      int i = block + Long.numberOfTrailingZeros(rest);
+      values[i] += (short) (((int) (bits >> 63) & (values[i] >> 15 | 1)) << low);
+      bits <<= 1;
+      count--;
+    }
+    this.bits = bits;
+    this.count = count;
   }
 
   /** Before each MCU: moves behind the restart marker that is due (E.2.4); true if one was. */
@@ -2951,7 +3021,7 @@ final class Scan {
     for (int i = 0; i < planes.length; i++) {
       rows[i] = all[planes[i].index];
       int[] limits = progressive ? Requantizer.ALL : rows[i].limits; // more bits may follow
-      lookups[i] = range.to() > 0 && !range.isRefinement() ? ac[i].lookup(limits) : null;
+      lookups[i] = range.to() == 0 ? null : range.isRefinement() ? ac[i].single() : ac[i].lookup(limits);
     }
   }
 
@@ -2993,7 +3063,7 @@ final class Scan {
       rows.dc[block] = nextDc(c);
       rows.ends[block] = in.coefficients(ac[c], lookups[c], rows.limits, 0, 63, rows.kept, block * 64);
     } else if (range.from() > 0 && range.isRefinement()) {
-      refine(rows, block);
+      rows.nonzero[block] = in.refine(ac[0], lookups[0], range, rows.values, block * 64, rows.nonzero[block]);
     } else if (range.from() > 0) {
       decodeAc(rows, block);
     } else if (range.isRefinement()) { // G.1.2.1
@@ -3029,55 +3099,6 @@ final class Scan {
       nonzero |= 1L << k;
     }
     rows.nonzero[block] |= nonzero;
-  }
-
-  /** One more bit of the coefficients known, and those that become known with it (G.1.2.3). */
-  private void refine(BlockRows rows, int block) throws JpegException {
-    short[] values = rows.values;
-    int at = block * 64;
-    int to = range.to();
-    long known = rows.nonzero[block] & -1L >>> 63 - to;
-    int k = range.from();
-    while (in.endRun == 0 && k <= to) {
-      int entry = in.next(ac[0]);
-      int advance = entry >> 8 & 0xFF;
-      if (advance >= HuffmanCode.END) {
-        int category = advance - HuffmanCode.END;
-        in.endRun = (1 << category) + in.take(category);
-        break;
-      }
-      long zeros = ~known & -1L << k;
-      for (int i = 1; i < advance; i++) { // zeros to be passed over
-        zeros &= zeros - 1;
-      }
-      correct(values, at, known & -1L << k & (zeros & -zeros) - 1);
-      k = Long.numberOfTrailingZeros(zeros); // 64 where there are not so many
-      int magnitude = Coefficient.magnitude(entry);
-      if (advance == HuffmanCode.INVALID || magnitude > 1 || k > to && magnitude > 0) {
-        throw in.damaged("a code that means nothing");
-      }
-      if (magnitude > 0) {
-        values[at + k] = (short) (Coefficient.value(entry) << range.low());
-        rows.nonzero[block] |= 1L << k;
-      }
-      k++;
-    }
-    if (in.endRun > 0) {
-      correct(values, at, known & -1L << k);
-      in.endRun--;
-    }
-  }
-
-  /** Takes a bit for each of these coefficients of the block that begins here. */
-  private void correct(short[] values, int block, long coefficients) {
-    for (long rest = coefficients; rest != 0; ) {
-      int n = Math.min(Long.bitCount(rest), 32);
-      int bits = in.take(n);
-      for (int i = n - 1; i >= 0; i--, rest &= rest - 1) {
-        int at = block + Long.numberOfTrailingZeros(rest);
-        values[at] += (short) ((bits >>> i & 1) * (values[at] >> 15 | 1) << range.low());
-      }
-    }
   }
 }
 
@@ -3119,17 +3140,18 @@ final class ChromaDownsampler {
   private final int[] kept = new int[64];
   private final int[] place = new int[64]; // by index: where in the block it is added
   private final float[] scale = new float[64]; // and times what
-  private final float[] least = new float[64]; // by place: the magnitude from which on a result counts
+  private final float least; // what all coefficients but DC must sum up to before any result counts
 
   ChromaDownsampler(Plane plane, BlockRows rows, int across, int down) {
     this.plane = plane;
     this.rows = rows;
     this.across = across;
     this.down = down;
+    int smallest = Integer.MAX_VALUE;
     for (int k = 0; k < 64; k++) {
       int u = StandardTables.ZIGZAG[k] & 7;
       int v = StandardTables.ZIGZAG[k] >> 3;
-      least[v * 8 + u] = (plane.limits[k] + 1f) / FRACTION;
+      smallest = k == 0 ? smallest : Math.min(smallest, plane.limits[k]);
       scale[k] = plane.steps[k];
       if (across == 2) {
         scale[k] *= FOLD[u];
@@ -3141,17 +3163,17 @@ final class ChromaDownsampler {
       }
       place[k] = v * 8 + u;
     }
+    least = (float) smallest / FRACTION / 2; // no factor of join() is over the root of 2
   }
 
   /** Makes the block at this row and column of the copy out of those in work. */
   void deliver(int row, int column, BlockSink sink) {
-    if ((column + 1) * 8 * across > plane.width || (row + 1) * 8 * down > plane.height) {
+    boolean edge = (column + 1) * 8 * across > plane.width || (row + 1) * 8 * down > plane.height;
+    if (edge) {
       atEdge(row, column);
-    } else {
-      inside(column);
     }
     int n = 0;
-    for (int k = 1; k < 64; k++) {
+    for (int k = edge || inside(column) ? 1 : 64; k < 64; k++) {
       float value = block[StandardTables.ZIGZAG[k]];
       int magnitude = (int) (Math.abs(value) * FRACTION);
       if (magnitude > plane.limits[k]) {
@@ -3161,22 +3183,33 @@ final class ChromaDownsampler {
     sink.block(plane, Math.round(block[0]), kept, 0, n);
   }
 
-  private void inside(int column) {
+  /** False if nothing but the DC coefficient can count, as in smooth areas: then the others are not made. */
+  private boolean inside(int column) {
     Arrays.fill(block, 0);
+    float sum = 0;
+    float dc = 0;
     for (int i = 0; i < across * down; i++) {
       int dx = i % across;
       int dy = i / across;
       int from = dy * rows.stride + column * across + dx;
       int at = dy * 32 + dx * 4;
       block[at] += rows.dc[from] * scale[0];
+      dc += rows.dc[from];
+      sum += Math.abs(block[at] - block[0]);
       for (int j = from * 64; j < rows.ends[from]; j++) {
         int k = Coefficient.index(rows.kept[j]);
-        block[at + place[k]] += Coefficient.value(rows.kept[j]) * scale[k];
+        float value = Coefficient.value(rows.kept[j]) * scale[k];
+        block[at + place[k]] += value;
+        sum += Math.abs(value);
       }
     }
-    for (int i = 0; i < 8; i++) {
+    if (sum < least) {
+      block[0] = dc * plane.steps[0] / (across * down);
+      return false;
+    }
+    for (int i = 0; i < 64; i += 8) {
       if (across == 2) {
-        join(i * 8, 1);
+        join(i, 1);
       }
     }
     for (int i = 0; i < 8; i++) {
@@ -3184,6 +3217,7 @@ final class ChromaDownsampler {
         join(i, 8);
       }
     }
+    return true;
   }
 
   /** Of the four frequencies of each of two halves, the eight of the whole, in their place. */
