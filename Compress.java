@@ -249,6 +249,10 @@ public class Compress implements Callable<Integer> {
       description = "JPEG quality (default: ${DEFAULT-VALUE})")
   int quality;
 
+  @Option(names = {"-s", "--smallest"},
+      description = "far fewer bytes for as good a picture: other tables, a search, progressive; takes twice as long")
+  boolean smallest;
+
   @Option(names = {"-m", "--mode"}, defaultValue = "virtual", paramLabel = "MODE",
       description = "virtual: one virtual thread per image (default); platform: one platform thread per image; "
           + "sequential: no threads, one image after another")
@@ -330,7 +334,7 @@ public class Compress implements Callable<Integer> {
 
   /** What shapes a copy. */
   Recompressor.Settings settings() {
-    return new Recompressor.Settings(quality, engine);
+    return new Recompressor.Settings(quality, engine, smallest);
   }
 
   /** Wrong usage, unless the condition holds. */
@@ -1189,17 +1193,22 @@ final class Recompressor {
    * What shapes a copy.
    *
    * @param quality 1 to 100, on libjpeg's scale
+   * @param smallest whether as good a picture is to take as few bytes as can be: see {@link Smallest}
    */
-  record Settings(int quality, Compress.Engine engine) {}
+  record Settings(int quality, Compress.Engine engine, boolean smallest) {}
 
   private Recompressor() {}
 
   /** How much heap, in bytes, recompressing a JPEG of this header and size takes; an exception if none can do it. */
   static long memory(JpegHeader header, long size, Settings settings) throws JpegException {
     header.check(size);
-    return byCoefficients(header, settings)
-        ? CoefficientEngine.memory(header, size)
-        : PixelEngine.memory(header, size, settings.quality);
+    if (byCoefficients(header, settings)) {
+      return CoefficientEngine.memory(header, size, settings.smallest);
+    }
+    long pixels = PixelEngine.memory(header, size, settings.smallest ? Smallest.BY_PIXELS : settings.quality);
+    return settings.smallest
+        ? Math.max(pixels, size + CoefficientEngine.memory(header, PixelEngine.written(header, Smallest.BY_PIXELS), true))
+        : pixels;
   }
 
   /** The copy of a JPEG, whatever its size; throws a JpegException where none can be made. */
@@ -1207,8 +1216,13 @@ final class Recompressor {
     JpegHeader header = JpegHeader.read(jpeg);
     header.check(jpeg.length);
     PixelEngine.Picture picture = byCoefficients(header, settings)
-        ? new PixelEngine.Picture(CoefficientEngine.recompress(jpeg, header, settings.quality), false)
-        : PixelEngine.recompress(jpeg, header, settings.quality);
+        ? new PixelEngine.Picture(CoefficientEngine.recompress(jpeg, header, settings), false)
+        : PixelEngine.recompress(jpeg, header, settings.smallest ? Smallest.BY_PIXELS : settings.quality);
+    if (settings.smallest && !byCoefficients(header, settings)) {
+      byte[] written = picture.jpeg();
+      picture = new PixelEngine.Picture(
+          CoefficientEngine.recompress(written, JpegHeader.read(written), settings), picture.profileRefused());
+    }
     return new Copy(JpegHeader.withMetadata(picture.jpeg(), header.metadata()), false,
         header.icc.broken() || picture.profileRefused()
             ? List.of("has a colour profile that cannot be used: left out of the copy") : List.of());
@@ -1236,7 +1250,13 @@ final class PixelEngine {
     if (pixels * bytes > Integer.MAX_VALUE) {
       throw new JpegException(Text.format("not supported: %s of pixels", Text.size(pixels * bytes)));
     }
-    return 2 * size + pixels * bytes + (quality <= 50 ? pixels / 2 : pixels * 4) + header.width * 256L + (1 << 20);
+    return 2 * size + pixels * bytes + 2 * written(header, quality) + header.width * 256L + (1 << 20);
+  }
+
+  /** The bytes that a copy of a quality takes at most. */
+  static long written(JpegHeader header, int quality) {
+    long pixels = (long) header.width * header.height;
+    return quality <= 50 ? pixels / 4 : pixels * 2;
   }
 
   /** Recompresses a JPEG; its metadata are not in the copy. */
@@ -1928,6 +1948,13 @@ final class StandardTables {
   }
 }
 
+/** placeholder */
+final class PerceptualTables {
+  static int[] steps(boolean chrominance, int quality) {
+    return StandardTables.steps(chrominance, quality);
+  }
+}
+
 /**
  * A Huffman code for decoding (T.81 annex C and F.2.2.3). What an AC code means is said by an entry: the number of bits
  * that code and value take (bits 0 to 7), by how much the index of the coefficient advances (8 to 15), and as in a
@@ -2423,6 +2450,11 @@ final class Requantizer {
     return (int) Math.min(Math.max(product >> SHIFT, 1), 1023);
   }
 
+  /** The magnitude of an AC coefficient in new steps, not rounded. */
+  float steps(int magnitude, int k) {
+    return (float) magnitude * multiplier[k] / (1 << SHIFT);
+  }
+
   /** The new value of a DC coefficient. */
   int dc(int value) {
     int most = dc.length >> 1;
@@ -2704,21 +2736,24 @@ final class OptimalCode {
   }
 }
 
-/** Writes the entropy-coded data of the new scan (T.81 F.1.2.3). */
+/** Writes the segments and the entropy-coded data of the copy (T.81 B.1.1.5, F.1.2.3). */
 final class ScanWriter {
-  private byte[] out;
+  private byte[] out = {};
   private int position;
   private long bits; // right-aligned
   private int count;
 
-  /** Writes behind this head; expects about so many bytes in all. */
-  ScanWriter(byte[] head, long expected) {
-    out = Arrays.copyOf(head, (int) Math.min(expected, Integer.MAX_VALUE / 2));
-    position = head.length;
+  /** Writes segments; of the data behind them, so many bits are expected. */
+  void segments(ByteArrayOutputStream segments, long expected) {
+    byte[] head = segments.toByteArray();
+    long room = position + head.length + expected / 8 + expected / 1024 + 64; // some for zeros behind 0xFF
+    out = Arrays.copyOf(out, (int) Math.min(room, Integer.MAX_VALUE / 2));
+    System.arraycopy(head, 0, out, position, head.length);
+    position += head.length;
   }
 
-  /** Writes the symbols, block i of each MCU with the codes dc[i] and ac[i], and EOI. */
-  byte[] write(Symbols symbols, int[][] dc, int[][] ac) {
+  /** Writes the symbols, block i of each MCU with the codes dc[i] and ac[i]; without ac, those of DC alone. */
+  void write(Symbols symbols, int[][] dc, int[][] ac) {
     int i = 0;
     while (!symbols.chunks.isEmpty()) {
       char[] chunk = symbols.chunks.poll(); // memory that the output takes over
@@ -2728,11 +2763,21 @@ final class ScanWriter {
         i = i + 1 == dc.length ? 0 : i + 1;
       }
     }
-    put(0x7F, 7); // the last byte is filled up with ones
+    endScan();
+  }
+
+  /** Fills the last byte up with ones (F.1.2.3). */
+  void endScan() {
+    put(0x7F, 7);
     makeRoom();
     for (; count >= 8; count -= 8) {
       put((int) (bits >>> count - 8 & 0xFF));
     }
+    count = 0;
+  }
+
+  /** Writes EOI, and returns all that was written. */
+  byte[] end() {
     byte[] all = Arrays.copyOf(out, position + 2);
     all[position] = -1;
     all[position + 1] = (byte) Marker.EOI;
@@ -2757,7 +2802,8 @@ final class ScanWriter {
     }
   }
 
-  private void put(int value, int length) {
+  /** Writes the lowest bits of a value, at most 31. */
+  void put(int value, int length) {
     bits = bits << length | value;
     count += length;
     if (count >= 32) {
@@ -2789,6 +2835,451 @@ final class ScanWriter {
     if (position > out.length - 8) {
       out = Arrays.copyOf(out, out.length + out.length / 8 + 64);
     }
+  }
+}
+
+/**
+ * What the symbols of a band of coefficients cost, in bits: judged by those chosen so far, for their code is made when
+ * all are known.
+ */
+final class Costs {
+  private static final int OFTEN = 8192; // blocks between two looks at the counts; fewer when there are few
+
+  final float[] symbol = new float[256]; // by RRRRSSSS: code and value; 0: the end of a block
+  private final float[][] emptiness = new float[2][2]; // whether a block is empty: by the one before, and by it
+  private final int[] counts = new int[256];
+  private final int[][] pairs = {{64, 64}, {64, 64}};
+  private int before; // whether the block before is empty: 1, else 0
+  private int blocks;
+  private int due = 128; // number of blocks at which to look again
+
+  Costs() {
+    for (int s = 0; s < 256; s++) { // at first: short runs and small values are frequent
+      int size = s & 15;
+      counts[s] = size == 0 || size > 10 ? 0 : 2048 >> Math.min(11, (s >> 5) + 2 * size);
+    }
+    counts[0xF0] = 2;
+    counts[0] = 512;
+    look();
+  }
+
+  private void look() {
+    int total = Arrays.stream(counts).sum();
+    for (int s = 0; s < 256; s++) {
+      symbol[s] = bits(counts[s] + 0.25, total + 64) + (s & 15);
+    }
+    for (int i = 0; i < 4; i++) {
+      emptiness[i >> 1][i & 1] = bits(pairs[i >> 1][i & 1], pairs[i >> 1][0] + pairs[i >> 1][1]);
+    }
+  }
+
+  private static float bits(double count, double total) {
+    return (float) (Math.log(total / count) / Math.log(2));
+  }
+
+  /** What it costs that this block is empty, as part of a run or not, or that it is not. */
+  float emptiness(boolean empty) {
+    return emptiness[before][empty ? 1 : 0];
+  }
+
+  void count(int symbol) {
+    counts[symbol]++;
+  }
+
+  /** Counts a block, after its symbols. */
+  void countBlock(boolean empty) {
+    int now = empty ? 1 : 0;
+    pairs[before][now]++;
+    before = now;
+    if (++blocks == due) {
+      look();
+      due += Math.min(due, OFTEN);
+    }
+  }
+}
+
+/** Numbers of 16 bits in a row: written once, then read as often as need be. Memory grows evenly, nothing is copied. */
+final class Levels {
+  private final List<char[]> chunks = new ArrayList<>();
+  private char[] chunk = new char[0];
+  private int at;
+  private int next; // chunk to read
+
+  void add(int number) {
+    if (at == chunk.length) {
+      chunk = new char[1 << 13];
+      chunks.add(chunk);
+      at = 0;
+    }
+    chunk[at++] = (char) number;
+  }
+
+  /** Begins to read at the first. */
+  void rewind() {
+    chunk = new char[0];
+    at = 0;
+    next = 0;
+  }
+
+  int read() {
+    if (at == chunk.length) {
+      chunk = chunks.get(next++);
+      at = 0;
+    }
+    return chunk[at++];
+  }
+}
+
+/**
+ * Some of a component's AC coefficients, which have a scan of their own: what of them is worth its bits, and how it is
+ * coded (T.81 G.1.2.2). Of a block, a level is its index, sign and magnitude; a magnitude over 511 follows by itself.
+ */
+final class Band {
+  private static final int END = 0; // of a block's levels
+  private static final float SURE = 1.5f; // steps; what is larger does not become zero
+
+  final int first; // index: Ss
+  final int last; // Se
+  private final Levels[] rows; // of blocks in an MCU
+  private final Costs costs = new Costs();
+  private final float[] steps = new float[65]; // of the block in work: the coefficients, divided by their steps,
+  private final int[] index = new int[65];
+  private final int[] level = new int[65]; // the best level of each if it remains,
+  private final int[] before = new int[65]; // the one that then remains before it,
+  private final float[] least = new float[65]; // and the least cost of all up to it
+  private int[] counts; // of symbols; null while they are written
+  private int[] codes;
+  private ScanWriter out;
+  private int endRun; // EOBRUN: blocks that have ended and are not coded yet
+
+  Band(int first, int last, int high) {
+    this.first = first;
+    this.last = last;
+    rows = new Levels[high];
+    Arrays.setAll(rows, i -> new Levels());
+  }
+
+  /**
+   * Adds a block, visible ones only, from left to right: of the coefficients kept[from] to kept[to - 1], those for which
+   * squares of errors, in steps, and lambda times bits are least in sum.
+   */
+  void add(int row, Requantizer requantizer, float lambda, int[] kept, int from, int to) {
+    index[0] = first - 1;
+    least[0] = lambda * costs.emptiness(false);
+    float all = lambda * costs.emptiness(true); // that nothing remains
+    int end = 0; // the last that remains
+    int sure = 0;
+    int n = to - from;
+    for (int i = 1; i <= n; i++) { // what an error would cost if it became zero is left out everywhere
+      int k = Coefficient.index(kept[from + i - 1]);
+      float exact = requantizer.steps(Coefficient.magnitude(kept[from + i - 1]), k);
+      steps[i] = exact;
+      index[i] = k;
+      int high = Math.clamp((int) (exact + 0.4999f), 1, 1023);
+      int low = high - 1;
+      float highGain = high * (2 * exact - high);
+      float lowGain = low * (2 * exact - low);
+      int size = 32 - Integer.numberOfLeadingZeros(high);
+      boolean shorter = high > 1 && (high & low) == 0; // one less saves a bit of the value at least
+      float minimum = Float.MAX_VALUE;
+      for (int j = i - 1; j >= sure; j--) {
+        int run = k - index[j] - 1;
+        float sum = least[j];
+        if (run > 15) {
+          sum += lambda * (run >> 4) * costs.symbol[0xF0];
+          run &= 15;
+        }
+        float cost = sum + lambda * costs.symbol[run << 4 | size] - highGain;
+        if (cost < minimum) {
+          minimum = cost;
+          level[i] = high;
+          before[i] = j;
+        }
+        cost = shorter ? sum + lambda * costs.symbol[run << 4 | size - 1] - lowGain : minimum;
+        if (cost < minimum) {
+          minimum = cost;
+          level[i] = low;
+          before[i] = j;
+        }
+      }
+      least[i] = minimum;
+      float ended = minimum + (k < last ? lambda * costs.symbol[0] : 0);
+      if (exact > SURE) {
+        sure = i;
+        all = ended;
+        end = i;
+      } else if (ended < all) {
+        all = ended;
+        end = i;
+      }
+    }
+    keep(rows[row], kept, from, end);
+  }
+
+  /** Adds what was chosen, from the last back to the first, and counts its symbols. */
+  private void keep(Levels levels, int[] kept, int from, int end) {
+    int next = END;
+    for (int i = end; i > 0; ) { // turn the way round
+      int previous = before[i];
+      before[i] = next;
+      next = i;
+      i = previous;
+    }
+    int k = first - 1;
+    for (int i = next; i != END; i = before[i]) {
+      int run = index[i] - k - 1;
+      k = index[i];
+      for (; run > 15; run -= 16) {
+        costs.count(0xF0);
+      }
+      int magnitude = level[i];
+      costs.count(run << 4 | 32 - Integer.numberOfLeadingZeros(magnitude));
+      levels.add(k << 10 | (kept[from + i - 1] >>> 31) << 9 | (magnitude < 512 ? magnitude : 0));
+      if (magnitude >= 512) {
+        levels.add(magnitude);
+      }
+    }
+    levels.add(END);
+    if (end > 0 && k < last) {
+      costs.count(0);
+    }
+    costs.countBlock(end == 0);
+  }
+
+  /** The best code for the levels of so many blocks. */
+  OptimalCode code(int wide, int high) {
+    counts = new int[256];
+    code(null, null, wide, high);
+    return new OptimalCode(counts);
+  }
+
+  /** Writes the levels of so many blocks; without a writer, counts their symbols. */
+  void code(ScanWriter out, int[] codes, int wide, int high) {
+    this.out = out;
+    this.codes = codes;
+    for (Levels row : rows) {
+      row.rewind();
+    }
+    for (int y = 0; y < high; y++) {
+      for (int x = 0; x < wide; x++) {
+        block(rows[y % rows.length]);
+      }
+    }
+    endBlocks();
+  }
+
+  private void block(Levels levels) {
+    int next = levels.read();
+    int k = first - 1;
+    if (next != END) {
+      endBlocks();
+    }
+    for (; next != END; next = levels.read()) {
+      int run = (next >> 10) - k - 1;
+      k = next >> 10;
+      for (; run > 15; run -= 16) {
+        put(0xF0, 0);
+      }
+      int sign = -(next >> 9 & 1);
+      int magnitude = (next & 511) == 0 ? levels.read() : next & 511;
+      int size = 32 - Integer.numberOfLeadingZeros(magnitude);
+      put(run << 4 | size, (magnitude ^ sign) & (1 << size) - 1);
+    }
+    if (k < last && ++endRun == 0x7FFF) {
+      endBlocks();
+    }
+  }
+
+  private void endBlocks() {
+    if (endRun > 0) {
+      int size = 31 - Integer.numberOfLeadingZeros(endRun);
+      put(size << 4, 0);
+      if (out != null) {
+        out.put(endRun - (1 << size), size);
+      }
+      endRun = 0;
+    }
+  }
+
+  private void put(int symbol, int value) {
+    if (out == null) {
+      counts[symbol]++;
+    } else {
+      out.put((codes[symbol] >>> 5) + value, codes[symbol] & 31);
+    }
+  }
+}
+
+/**
+ * The sink of {@code --smallest}. DC coefficients are rounded like everywhere, of the others what is worth its bits is
+ * chosen at once: rate-distortion optimal quantization, as mozjpeg's. What is busy hides errors: there, bits count more.
+ */
+final class Smallest implements BlockSink {
+  /** The quality at which pixels are written first where the coefficients cannot be had. */
+  static final int BY_PIXELS = 97;
+
+  private static final int[] FIRST = {1, 3, 64}; // indices of the bands
+  private static final float LAMBDA = 0.08f; // of an error of one step, what a bit is worth
+  private static final float BUSY = 4000; // mean square of AC coefficients at which it is worth twice that
+
+  final Symbols dc = new Symbols();
+  final Band[][] bands; // by component
+  private final int[] blocks; // delivered, by component
+  private final int side; // of an MCU's luminance, in blocks
+
+  Smallest(int components) {
+    side = components == 1 ? 1 : 2;
+    bands = new Band[components][FIRST.length - 1];
+    blocks = new int[components];
+    for (int c = 0; c < components; c++) {
+      int high = c == 0 ? side : 1;
+      Arrays.setAll(bands[c], b -> new Band(FIRST[b], FIRST[b + 1] - 1, high));
+    }
+  }
+
+  @Override
+  public int[] limits(Plane plane) {
+    return plane.requantizer.limit;
+  }
+
+  @Override
+  public void block(Plane plane, int value, int[] kept, int from, int to) {
+    dc.block(plane, value, kept, from, from);
+    Requantizer requantizer = plane.requantizer;
+    float energy = 0;
+    for (int i = from; i < to; i++) {
+      int k = Coefficient.index(kept[i]);
+      float exact = requantizer.steps(Coefficient.magnitude(kept[i]), k) * requantizer.target[k];
+      energy += exact * exact;
+    }
+    float lambda = LAMBDA * (1 + energy / (63 * BUSY));
+    int row = plane.index == 0 ? blocks[0] / side % side : 0;
+    blocks[plane.index]++;
+    int start = from;
+    for (Band band : bands[plane.index]) {
+      int end = start;
+      while (end < to && Coefficient.index(kept[end]) <= band.last) {
+        end++;
+      }
+      band.add(row, requantizer, lambda, kept, start, end);
+      start = end;
+    }
+  }
+
+  @Override
+  public void padding(Plane plane) {
+    dc.padding(plane);
+    blocks[plane.index]++;
+  }
+}
+
+/** Writes a copy: SOI, JFIF, tables, frame, scans, EOI (T.81 figure B.2). */
+final class CopyWriter {
+  private final Plane[] planes;
+  private final ByteArrayOutputStream head = new ByteArrayOutputStream(); // segments before the next scan
+  private final ScanWriter out = new ScanWriter();
+
+  /** Begins a copy of a process: Marker.SOF0 baseline, SOF2 progressive. */
+  CopyWriter(JpegHeader header, Plane[] planes, int process) {
+    this.planes = planes;
+    head.write(0xFF);
+    head.write(Marker.SOI);
+    head.writeBytes(JpegHeader.jfif());
+    ByteArrayOutputStream quantizers = new ByteArrayOutputStream();
+    ByteArrayOutputStream frame = new ByteArrayOutputStream();
+    int h = header.height;
+    int w = header.width;
+    int n = planes.length;
+    frame.writeBytes(new byte[] {8, (byte) (h >> 8), (byte) h, (byte) (w >> 8), (byte) w, (byte) n});
+    for (Plane plane : planes) {
+      int sampling = n > 1 && plane.index == 0 ? 0x22 : 0x11;
+      frame.writeBytes(new byte[] {(byte) (plane.index + 1), (byte) sampling, (byte) plane.table});
+      if (plane.index == plane.table) { // luminance, chrominance
+        quantizers.write(plane.table);
+        for (int step : plane.requantizer.target) {
+          quantizers.write(step);
+        }
+      }
+    }
+    segment(Marker.DQT, quantizers);
+    segment(process, frame);
+  }
+
+  /** Writes all in one scan. */
+  byte[] baseline(Symbols symbols) {
+    interleaved(symbols, 63);
+    return out.end();
+  }
+
+  /** Writes a scan of the DC coefficients, then one of each band. */
+  byte[] progressive(Smallest smallest) {
+    interleaved(smallest.dc, 0);
+    for (Plane plane : planes) {
+      int halved = plane.index == 0 ? 0 : 1; // 4:2:0
+      int wide = planes[0].blocksWide + halved >> halved;
+      int high = planes[0].blocksHigh + halved >> halved;
+      for (Band band : smallest.bands[plane.index]) {
+        OptimalCode code = band.code(wide, high);
+        ByteArrayOutputStream codes = new ByteArrayOutputStream();
+        codes.write(0x10);
+        code.writeTo(codes);
+        segment(Marker.DHT, codes);
+        scan(new byte[] {1, (byte) (plane.index + 1), 0, (byte) band.first, (byte) band.last, 0}, code.bits);
+        band.code(out, code.codes, wide, high);
+        out.endScan();
+      }
+    }
+    return out.end();
+  }
+
+  /** Writes a scan of all components, of the coefficients up to an index: 0 or 63. */
+  private void interleaved(Symbols symbols, int last) {
+    symbols.endChunk();
+    int n = planes.length;
+    int[][] dc = new int[n == 1 ? 1 : 6][]; // codes, by block of an MCU
+    int[][] ac = new int[dc.length][1];
+    long bits = 0;
+    ByteArrayOutputStream codes = new ByteArrayOutputStream();
+    for (int t = 0; t < Math.min(n, 2); t++) { // luminance and chrominance
+      OptimalCode dcCode = new OptimalCode(symbols.dcCounts[t]);
+      bits += dcCode.bits;
+      codes.write(t);
+      dcCode.writeTo(codes);
+      Arrays.fill(dc, 4 * t, t == 0 ? Math.min(4, dc.length) : 6, dcCode.codes);
+      if (last > 0) {
+        OptimalCode acCode = new OptimalCode(symbols.acCounts[t]);
+        bits += acCode.bits;
+        codes.write(0x10 | t);
+        acCode.writeTo(codes);
+        Arrays.fill(ac, 4 * t, t == 0 ? Math.min(4, dc.length) : 6, acCode.codes);
+      }
+    }
+    segment(Marker.DHT, codes);
+    ByteArrayOutputStream scan = new ByteArrayOutputStream();
+    scan.write(n);
+    for (Plane plane : planes) {
+      scan.writeBytes(new byte[] {(byte) (plane.index + 1), (byte) (plane.table * (last > 0 ? 0x11 : 0x10))});
+    }
+    scan.writeBytes(new byte[] {0, (byte) last, 0});
+    scan(scan.toByteArray(), bits);
+    out.write(symbols, dc, ac);
+  }
+
+  /** Begins a scan of about so many bits. */
+  private void scan(byte[] header, long bits) {
+    ByteArrayOutputStream scan = new ByteArrayOutputStream();
+    scan.writeBytes(header);
+    segment(Marker.SOS, scan);
+    out.segments(head, bits);
+    head.reset();
+  }
+
+  private void segment(int marker, ByteArrayOutputStream parameters) {
+    head.write(0xFF);
+    head.write(marker);
+    head.write(parameters.size() + 2 >> 8);
+    head.write(parameters.size() + 2);
+    head.writeBytes(parameters.toByteArray());
   }
 }
 
@@ -3293,6 +3784,7 @@ final class ChromaDownsampler {
  * JpegException, never a wrong picture.
  */
 final class CoefficientEngine {
+  private static final int SMALL = 1 << 14; // bytes: no larger progressive copy would be smaller in baseline
   private static final int MAX_SCANS = 100; // ten are usual; each is a pass over the picture
   private static final int[] UNITS = new int[64];
 
@@ -3303,7 +3795,7 @@ final class CoefficientEngine {
   private final byte[] jpeg;
   private final JpegHeader header;
   private final boolean progressive;
-  private final int quality; // of the copy; 0: none is made, the sink takes the blocks as they are
+  private final Recompressor.Settings settings; // null: no copy is made, the sink takes the blocks as they are
   private final Plane[] planes;
   private final int across; // by how much chroma becomes narrower
   private final int down; // and lower: MCU rows of the source in one of the copy
@@ -3313,10 +3805,10 @@ final class CoefficientEngine {
   private final List<Scan> scans = new ArrayList<>(); // to be decoded side by side
   private final List<ScanReader> readers = new ArrayList<>();
 
-  private CoefficientEngine(byte[] jpeg, JpegHeader header, int quality, BlockSink sink) {
+  private CoefficientEngine(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, BlockSink sink) {
     this.jpeg = jpeg;
     this.header = header;
-    this.quality = quality;
+    this.settings = settings;
     this.sink = sink;
     progressive = header.process == Marker.SOF2;
     int n = header.components.size();
@@ -3326,8 +3818,8 @@ final class CoefficientEngine {
     for (int i = 0; i < n; i++) {
       planes[i] = new Plane(header, i, h, v);
     }
-    across = n == 1 || quality == 0 ? 1 : 2 / h;
-    down = n == 1 || quality == 0 ? 1 : 2 / v;
+    across = n == 1 || settings == null ? 1 : 2 / h;
+    down = n == 1 || settings == null ? 1 : 2 / v;
   }
 
   /** Whether this engine takes a JPEG that {@link JpegHeader#check} takes: grey, or YCbCr with chroma of 1x1 blocks. */
@@ -3349,8 +3841,8 @@ final class CoefficientEngine {
   }
 
   /** The bytes of heap that recompressing such a file takes at most, the file itself included. */
-  static long memory(JpegHeader header, long fileBytes) {
-    long blocks = 3L * header.width * header.height / 64;
+  static long memory(JpegHeader header, long fileBytes, boolean smallest) {
+    long blocks = (smallest ? 6L : 3L) * header.width * header.height / 64;
     return fileBytes * 5 + blocks * 2 + header.width * 300L + (1 << 20);
   }
 
@@ -3358,15 +3850,27 @@ final class CoefficientEngine {
    * Recompresses a JPEG that this engine takes. A file that ends before its end of image marker, but has all of the
    * picture, is taken as whole.
    *
-   * @param quality 1 to 100, as libjpeg counts
-   * @return a baseline JPEG of the same size in pixels, 4:2:0 or grey
+   * @return a JPEG of the same size in pixels, 4:2:0 or grey; baseline, or with {@code smallest} what is smaller
    * @throws JpegException if a part of the picture is missing or damaged
    */
-  static byte[] recompress(byte[] jpeg, JpegHeader header, int quality) throws JpegException {
-    Symbols symbols = new Symbols();
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, quality, symbols);
+  static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
+    if (!settings.smallest()) {
+      Symbols symbols = new Symbols();
+      CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, symbols);
+      engine.decode();
+      return new CopyWriter(header, engine.planes, Marker.SOF0).baseline(symbols);
+    }
+    Smallest sink = new Smallest(header.components.size());
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, sink);
     engine.decode();
-    return engine.encode(symbols);
+    byte[] progressive = new CopyWriter(header, engine.planes, Marker.SOF2).progressive(sink);
+    if (progressive.length > SMALL) {
+      return progressive;
+    }
+    // At quality 100 steps stay as they are, and so do all coefficients.
+    Recompressor.Settings same = new Recompressor.Settings(100, settings.engine(), false);
+    byte[] baseline = recompress(progressive, JpegHeader.read(progressive), same);
+    return baseline.length <= progressive.length ? baseline : progressive;
   }
 
   /**
@@ -3376,7 +3880,7 @@ final class CoefficientEngine {
    * @throws JpegException if a part of the picture is missing or damaged
    */
   static boolean check(byte[] jpeg, JpegHeader header) throws JpegException {
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, 0, BlockSink.NOTHING);
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, null, BlockSink.NOTHING);
     engine.decode();
     return engine.tables.wide;
   }
@@ -3437,7 +3941,7 @@ final class CoefficientEngine {
    * steps over 255 cannot be written in baseline JPEG.)
    */
   private void setTargets() {
-    if (quality == 0) {
+    if (settings == null) {
       for (Plane plane : planes) {
         plane.limits = sink.limits(plane);
       }
@@ -3446,7 +3950,9 @@ final class CoefficientEngine {
     boolean downsampled = across * down > 1;
     for (Plane plane : planes) {
       boolean luminance = plane == planes[0];
-      int[] target = StandardTables.steps(!luminance, quality);
+      int[] target = settings.smallest()
+          ? PerceptualTables.steps(!luminance, settings.quality())
+          : StandardTables.steps(!luminance, settings.quality());
       for (int k = 0; k < 64 && (luminance || !downsampled); k++) {
         int source = luminance ? plane.steps[k] : Math.min(planes[1].steps[k], planes[2].steps[k]);
         target[k] = source > 255 ? target[k] : Math.max(target[k], source);
@@ -3520,69 +4026,5 @@ final class CoefficientEngine {
         }
       }
     }
-  }
-
-  /** Writes the copy: SOI, JFIF, metadata, tables, frame, the scan, EOI (figure B.2). */
-  private byte[] encode(Symbols symbols) {
-    symbols.endChunk();
-    int n = planes.length;
-    int tables = Math.min(n, 2); // luminance and chrominance
-    OptimalCode[] dc = new OptimalCode[tables];
-    OptimalCode[] ac = new OptimalCode[tables];
-    ByteArrayOutputStream quantizers = new ByteArrayOutputStream();
-    ByteArrayOutputStream codes = new ByteArrayOutputStream();
-    long bits = 0;
-    for (int t = 0; t < tables; t++) {
-      quantizers.write(t);
-      for (int step : planes[t].requantizer.target) {
-        quantizers.write(step);
-      }
-      dc[t] = new OptimalCode(symbols.dcCounts[t]);
-      ac[t] = new OptimalCode(symbols.acCounts[t]);
-      bits += dc[t].bits + ac[t].bits;
-      codes.write(t);
-      dc[t].writeTo(codes);
-      codes.write(0x10 | t);
-      ac[t].writeTo(codes);
-    }
-    ByteArrayOutputStream frame = new ByteArrayOutputStream();
-    ByteArrayOutputStream scan = new ByteArrayOutputStream();
-    int h = header.height;
-    int w = header.width;
-    frame.writeBytes(new byte[] {8, (byte) (h >> 8), (byte) h, (byte) (w >> 8), (byte) w, (byte) n});
-    scan.write(n);
-    for (int i = 0; i < n; i++) {
-      int table = Math.min(i, 1);
-      int sampling = n > 1 && i == 0 ? 0x22 : 0x11;
-      frame.writeBytes(new byte[] {(byte) (i + 1), (byte) sampling, (byte) table});
-      scan.writeBytes(new byte[] {(byte) (i + 1), (byte) (table * 0x11)});
-    }
-    scan.writeBytes(new byte[] {0, 63, 0});
-
-    ByteArrayOutputStream head = new ByteArrayOutputStream();
-    head.write(0xFF);
-    head.write(Marker.SOI);
-    head.writeBytes(JpegHeader.jfif());
-    segment(head, Marker.DQT, quantizers);
-    segment(head, Marker.SOF0, frame);
-    segment(head, Marker.DHT, codes);
-    segment(head, Marker.SOS, scan);
-
-    int[][] dcOfBlock = new int[n == 1 ? 1 : 6][];
-    int[][] acOfBlock = new int[n == 1 ? 1 : 6][];
-    for (int i = 0; i < dcOfBlock.length; i++) {
-      dcOfBlock[i] = dc[i / 4].codes;
-      acOfBlock[i] = ac[i / 4].codes;
-    }
-    long expected = head.size() + bits / 8 + bits / 1024 + 64; // some for zeros behind 0xFF
-    return new ScanWriter(head.toByteArray(), expected).write(symbols, dcOfBlock, acOfBlock);
-  }
-
-  private static void segment(ByteArrayOutputStream out, int marker, ByteArrayOutputStream s) {
-    out.write(0xFF);
-    out.write(marker);
-    out.write(s.size() + 2 >> 8);
-    out.write(s.size() + 2);
-    out.writeBytes(s.toByteArray());
   }
 }

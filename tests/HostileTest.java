@@ -149,7 +149,7 @@ class HostileTest {
   private static String outcome(byte[] jpeg, Compress.Engine engine) {
     try {
       JpegHeader header = JpegHeader.read(jpeg);
-      Recompressor.Settings settings = new Recompressor.Settings(30, engine);
+      Recompressor.Settings settings = new Recompressor.Settings(30, engine, false);
       if (Recompressor.memory(header, jpeg.length, settings) > MEMORY) {
         return "large";
       }

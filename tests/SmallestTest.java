@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.util.Arrays;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+@DisplayName("--smallest: as good a picture in fewer bytes")
+class SmallestTest {
+  private static final int BASELINE = 0xC0; // markers of frames
+  private static final int PROGRESSIVE = 0xC2;
+
+  private static byte[] smallest(byte[] jpeg, int quality, Compress.Engine engine) throws IOException {
+    Recompressor.Settings settings = new Recompressor.Settings(quality, engine, true);
+    Recompressor.memory(JpegHeader.read(jpeg), jpeg.length, settings);
+    return Recompressor.recompress(jpeg, settings).bytes();
+  }
+
+  private static byte[] smallest(byte[] jpeg, int quality) throws IOException {
+    return smallest(jpeg, quality, Compress.Engine.auto);
+  }
+
+  private static byte[] usual(byte[] jpeg, int quality) throws IOException {
+    return Program.recompress(jpeg, quality, Compress.Engine.auto);
+  }
+
+  private static double psnr(BufferedImage expected, byte[] jpeg) throws IOException {
+    BufferedImage actual = Pictures.decode(jpeg);
+    assertEquals(expected.getWidth() + " x " + expected.getHeight(), actual.getWidth() + " x " + actual.getHeight());
+    return Pictures.psnr(Jpegs.rgb(expected), actual);
+  }
+
+  /** The mean of SSIM over windows of 8 x 8 samples of green (Wang et al., IEEE Trans. Image Processing 13, 2004). */
+  private static double ssim(BufferedImage expected, BufferedImage actual) {
+    double all = 0;
+    int n = 0;
+    for (int top = 0; top + 8 <= expected.getHeight(); top += 4) {
+      for (int left = 0; left + 8 <= expected.getWidth(); left += 4, n++) {
+        double a = 0;
+        double b = 0;
+        double aa = 0;
+        double bb = 0;
+        double ab = 0;
+        for (int i = 0; i < 64; i++) {
+          double s = expected.getRGB(left + i % 8, top + i / 8) >> 8 & 255;
+          double t = actual.getRGB(left + i % 8, top + i / 8) >> 8 & 255;
+          a += s / 64;
+          b += t / 64;
+          aa += s * s / 64;
+          bb += t * t / 64;
+          ab += s * t / 64;
+        }
+        all += (2 * a * b + 6.5) * (2 * (ab - a * b) + 58.5) / ((a * a + b * b + 6.5) * (aa - a * a + bb - b * b + 58.5));
+      }
+    }
+    return all / n;
+  }
+
+  @ParameterizedTest(name = "quality {0}")
+  @CsvSource({"20, 0.82", "30, 0.83", "50, 0.86", "75, 0.90", "90, 0.96"})
+  @DisplayName("of photographs' kind, copies are smaller by far, and on average as good")
+  void smaller(int quality, double most) throws IOException {
+    double difference = 0;
+    double before = 0;
+    double after = 0;
+    for (String name : Program.files(Program.project().resolve("IMAGES"))) {
+      byte[] whole = Files.readAllBytes(Program.project().resolve("IMAGES").resolve(name));
+      BufferedImage picture = Pictures.decode(whole).getSubimage(1000, 1400, 768, 512);
+      byte[] jpeg = Pictures.jpeg(picture, 0.97f);
+      BufferedImage original = Pictures.decode(jpeg);
+      byte[] usual = usual(jpeg, quality);
+      byte[] smallest = smallest(jpeg, quality);
+      before += usual.length;
+      after += smallest.length;
+      difference += (ssim(original, Pictures.decode(smallest)) - ssim(original, Pictures.decode(usual))) / 4;
+    }
+    assertTrue(after < before * most, after / before + " of the bytes");
+    assertTrue(difference > -0.012, "SSIM differs by " + difference);
+  }
+
+  @ParameterizedTest(name = "sampling {0}")
+  @ValueSource(strings = {"11", "221111", "211111", "121111", "111111", "212111", "11111111", "22111122"})
+  @DisplayName("every kind and size of JPEG: the right picture, by both engines, and again from the copy")
+  void kinds(String sampling) throws IOException {
+    int[][] sizes = {{1, 1}, {7, 9}, {8, 8}, {17, 33}, {130, 67}};
+    for (int[] size : sizes) {
+      BufferedImage picture = Pictures.smooth(size[0], size[1]);
+      Jpegs.Form form = Jpegs.Form.of(sampling);
+      byte[] jpeg = Jpegs.encode(picture, sampling.length() == 8 ? form.withHead(Jpegs.adobe(0)) : form);
+      BufferedImage usual = Pictures.decode(usual(jpeg, 80));
+      for (Compress.Engine engine : Compress.Engine.values()) {
+        byte[] copy = smallest(jpeg, 80, engine);
+        assertTrue(psnr(usual, copy) > 27, sampling + " " + Arrays.toString(size) + ": " + psnr(usual, copy));
+        for (Compress.Engine next : Compress.Engine.values()) {
+          assertTrue(psnr(Pictures.decode(copy), Program.recompress(copy, 95, next)) > 33, "again, " + next);
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest(name = "quality {0}")
+  @ValueSource(ints = {1, 30, 100})
+  @DisplayName("extreme coefficients and a run of more than 32,767 empty blocks are written as they are")
+  void extremes(int quality) throws IOException {
+    BufferedImage picture = new BufferedImage(1600, 1600, BufferedImage.TYPE_BYTE_GRAY);
+    for (int i = 0; i < 64 * 64; i++) { // checks of all frequencies in a corner, 40,000 blocks in all
+      int block = i / 64 % 8 + 1;
+      picture.getRaster().setSample(i % 64, i / 64, 0, (i % 64 / block + i / 64 / block) % 2 * 255);
+    }
+    byte[] jpeg = Pictures.jpeg(picture, 1);
+    byte[] copy = smallest(jpeg, quality);
+    double usual = psnr(Pictures.decode(jpeg), usual(jpeg, quality));
+    assertTrue(psnr(Pictures.decode(jpeg), copy) > Math.min(usual, 60) - 6, quality + ": against " + usual);
+    assertArrayEquals(copy, smallest(jpeg, quality));
+  }
+
+  @Test
+  @DisplayName("a copy's copy loses next to nothing more")
+  void again() throws IOException {
+    BufferedImage picture = Pictures.picture(400, 300, BufferedImage.TYPE_INT_RGB, 3);
+    byte[] copy = smallest(Pictures.jpeg(picture, 0.95f), 50);
+    byte[] second = smallest(copy, 50);
+    assertTrue(second.length > copy.length * 0.9 && second.length <= copy.length * 1.01, copy.length + " " + second.length);
+    assertTrue(psnr(picture, second) > psnr(picture, copy) - 0.3, psnr(picture, copy) + " " + psnr(picture, second));
+  }
+
+  @Test
+  @DisplayName("small copies are baseline, as that is smaller; others progressive")
+  void process() throws IOException {
+    byte[] small = smallest(Pictures.jpeg(Pictures.picture(40, 30, BufferedImage.TYPE_INT_RGB, 1), 0.95f), 30);
+    byte[] large = smallest(Pictures.jpeg(Pictures.picture(640, 480, BufferedImage.TYPE_INT_RGB, 1), 0.95f), 30);
+    assertEquals(BASELINE, Jpegs.frame(small).marker());
+    assertEquals(PROGRESSIVE, Jpegs.frame(large).marker());
+  }
+
+  @Test
+  @DisplayName("damaged data fail in the same words as without it")
+  void damaged() throws IOException {
+    byte[] jpeg = Pictures.jpeg(Pictures.picture(320, 240, BufferedImage.TYPE_INT_RGB, 5), 0.9f);
+    for (int part = 1; part < 8; part++) {
+      byte[] cut = Arrays.copyOf(jpeg, jpeg.length * part / 8);
+      byte[] torn = Jpegs.spliced(jpeg, jpeg.length * part / 8, jpeg.length * part / 8 + 9, (byte) -1, (byte) 0xD3);
+      for (byte[] damaged : new byte[][] {cut, torn}) {
+        String usual = assertThrows(JpegException.class, () -> usual(damaged, 30)).getMessage();
+        assertEquals(usual, assertThrows(JpegException.class, () -> smallest(damaged, 30)).getMessage());
+      }
+    }
+  }
+}
