@@ -1948,10 +1948,44 @@ final class StandardTables {
   }
 }
 
-/** placeholder */
+/**
+ * The quantization tables of {@code --smallest}: finer than annex K's where eyes notice, coarser where they do not. Made
+ * of published ones: luminance the geometric mean, 7 to 3, of jpegli's for 4:2:0 (lib/jpegli/quant.cc, which also says
+ * how low frequencies grow less with the rest) and mozjpeg's default by N. Robidoux (jcparam.c); chrominance of jpegli's
+ * for Cr and Cb. Scaled so that at each quality photographs look as good as in libjpeg's tables, by measure.
+ */
 final class PerceptualTables {
+  private static final int[] LUMINANCE = { // at quality 50
+    10, 10, 16, 17, 27, 31, 37, 43, 10, 13, 17, 21, 30, 30, 38, 42,
+    16, 17, 21, 25, 32, 39, 43, 52, 17, 21, 25, 31, 39, 44, 49, 58,
+    27, 30, 32, 39, 45, 52, 63, 69, 31, 30, 39, 44, 52, 61, 64, 80,
+    37, 38, 43, 49, 63, 64, 73, 80, 43, 42, 52, 58, 69, 80, 80, 75
+  };
+
+  private static final int[] CHROMINANCE = {
+    13, 11, 23, 24, 40, 44, 53, 71, 11, 18, 23, 29, 45, 43, 73, 58,
+    23, 23, 32, 36, 43, 62, 169, 65, 24, 29, 36, 44, 50, 54, 61, 88,
+    40, 45, 43, 50, 45, 52, 46, 111, 44, 43, 62, 54, 52, 69, 92, 66,
+    53, 73, 169, 61, 46, 92, 69, 65, 71, 58, 65, 88, 111, 66, 65, 255
+  };
+
+  private static final double[] GROWTH = {1, 0.66, 0.77, 0.8, 0.93}; // exponents, by diagonal; beyond: 1
+  private static final double KNEE = 0.34; // the coarseness below which all steps grow alike
+
+  private PerceptualTables() {}
+
+  /** The 64 steps, in zigzag order, at a quality of 1 to 100. */
   static int[] steps(boolean chrominance, int quality) {
-    return StandardTables.steps(chrominance, quality);
+    double coarse = quality < 50 ? Math.pow(50.0 / quality, 1.2) : 2 - quality / 50.0;
+    int[] steps = new int[64];
+    for (int k = 0; k < 64; k++) {
+      int place = StandardTables.ZIGZAG[k];
+      int diagonal = (place >> 3) + (place & 7);
+      double growth = Math.pow(Math.max(coarse, KNEE), diagonal < GROWTH.length ? GROWTH[diagonal] : 1);
+      int base = chrominance ? CHROMINANCE[place] : LUMINANCE[place];
+      steps[k] = (int) Math.clamp(Math.round(base * growth * Math.min(1, coarse / KNEE)), 1L, 255L);
+    }
+    return steps;
   }
 }
 
@@ -2727,8 +2761,9 @@ final class OptimalCode {
     lengths[longest]--;
   }
 
-  /** Writes the table for a DHT segment (B.2.4.2). */
-  void writeTo(ByteArrayOutputStream out) {
+  /** Writes the table for a DHT segment (B.2.4.2), with its class and identifier. */
+  void writeTo(ByteArrayOutputStream out, int id) {
+    out.write(id);
     for (int length = 1; length <= 16; length++) {
       out.write(lengths[length]);
     }
@@ -2744,12 +2779,11 @@ final class ScanWriter {
   private int count;
 
   /** Writes segments; of the data behind them, so many bits are expected. */
-  void segments(ByteArrayOutputStream segments, long expected) {
-    byte[] head = segments.toByteArray();
-    long room = position + head.length + expected / 8 + expected / 1024 + 64; // some for zeros behind 0xFF
+  void segments(byte[] segments, long expected) {
+    long room = position + segments.length + expected / 8 + expected / 1024 + 64; // some for zeros behind 0xFF
     out = Arrays.copyOf(out, (int) Math.min(room, Integer.MAX_VALUE / 2));
-    System.arraycopy(head, 0, out, position, head.length);
-    position += head.length;
+    System.arraycopy(segments, 0, out, position, segments.length);
+    position += segments.length;
   }
 
   /** Writes the symbols, block i of each MCU with the codes dc[i] and ac[i]; without ac, those of DC alone. */
@@ -2838,18 +2872,15 @@ final class ScanWriter {
   }
 }
 
-/**
- * What the symbols of a band of coefficients cost, in bits: judged by those chosen so far, for their code is made when
- * all are known.
- */
+/** What the symbols of a band cost, in bits: judged by those chosen so far, for their code is made when all are known. */
 final class Costs {
-  private static final int OFTEN = 8192; // blocks between two looks at the counts; fewer when there are few
+  private static final int OFTEN = 8192; // blocks from one look at the counts to the next; fewer while there are few
 
-  final float[] symbol = new float[256]; // by RRRRSSSS: code and value; 0: the end of a block
-  private final float[][] emptiness = new float[2][2]; // whether a block is empty: by the one before, and by it
+  final float[] symbol = new float[256]; // RRRRSSSS: code and value; 0: the end of a block that is not empty
+  private final float[] emptiness = new float[4]; // of a block: whether the one before is empty, 0 or 2, and it, 0 or 1
   private final int[] counts = new int[256];
-  private final int[][] pairs = {{64, 64}, {64, 64}};
-  private int before; // whether the block before is empty: 1, else 0
+  private final int[] pairs = {64, 64, 64, 64};
+  private int before; // 2: the block before is empty
   private int blocks;
   private int due = 128; // number of blocks at which to look again
 
@@ -2866,20 +2897,20 @@ final class Costs {
   private void look() {
     int total = Arrays.stream(counts).sum();
     for (int s = 0; s < 256; s++) {
-      symbol[s] = bits(counts[s] + 0.25, total + 64) + (s & 15);
+      symbol[s] = bits(total + 64, counts[s] + 0.25) + (s & 15);
     }
     for (int i = 0; i < 4; i++) {
-      emptiness[i >> 1][i & 1] = bits(pairs[i >> 1][i & 1], pairs[i >> 1][0] + pairs[i >> 1][1]);
+      emptiness[i] = bits(pairs[i & 2] + pairs[i | 1], pairs[i]);
     }
   }
 
-  private static float bits(double count, double total) {
-    return (float) (Math.log(total / count) / Math.log(2));
+  private static float bits(double all, double part) {
+    return (float) (Math.log(all / part) / Math.log(2));
   }
 
-  /** What it costs that this block is empty, as part of a run or not, or that it is not. */
+  /** What it costs that a block is empty, alone or in a run, or that it is not. */
   float emptiness(boolean empty) {
-    return emptiness[before][empty ? 1 : 0];
+    return emptiness[before + (empty ? 1 : 0)];
   }
 
   void count(int symbol) {
@@ -2888,9 +2919,8 @@ final class Costs {
 
   /** Counts a block, after its symbols. */
   void countBlock(boolean empty) {
-    int now = empty ? 1 : 0;
-    pairs[before][now]++;
-    before = now;
+    pairs[before + (empty ? 1 : 0)]++;
+    before = empty ? 2 : 0;
     if (++blocks == due) {
       look();
       due += Math.min(due, OFTEN);
@@ -2898,201 +2928,174 @@ final class Costs {
   }
 }
 
-/** Numbers of 16 bits in a row: written once, then read as often as need be. Memory grows evenly, nothing is copied. */
+/** A long row of 16-bit numbers. Memory grows evenly and is never copied. */
 final class Levels {
+  private static final int SHIFT = 13;
+
   private final List<char[]> chunks = new ArrayList<>();
-  private char[] chunk = new char[0];
-  private int at;
-  private int next; // chunk to read
+  private int size;
 
   void add(int number) {
-    if (at == chunk.length) {
-      chunk = new char[1 << 13];
-      chunks.add(chunk);
-      at = 0;
+    if (size >> SHIFT == chunks.size()) {
+      chunks.add(new char[1 << SHIFT]);
     }
-    chunk[at++] = (char) number;
+    chunks.get(size >> SHIFT)[size++ & (1 << SHIFT) - 1] = (char) number;
   }
 
-  /** Begins to read at the first. */
-  void rewind() {
-    chunk = new char[0];
-    at = 0;
-    next = 0;
-  }
-
-  int read() {
-    if (at == chunk.length) {
-      chunk = chunks.get(next++);
-      at = 0;
-    }
-    return chunk[at++];
+  int get(int index) {
+    return chunks.get(index >> SHIFT)[index & (1 << SHIFT) - 1];
   }
 }
 
 /**
- * Some of a component's AC coefficients, which have a scan of their own: what of them is worth its bits, and how it is
- * coded (T.81 G.1.2.2). Of a block, a level is its index, sign and magnitude; a magnitude over 511 follows by itself.
+ * Some of a component's AC coefficients, which have a scan of their own: what of them is worth its bits, and its code
+ * (T.81 G.1.2.2). A level is its index, sign and magnitude in a number; a magnitude over 511 is in another.
  */
 final class Band {
   private static final int END = 0; // of a block's levels
-  private static final float SURE = 1.5f; // steps; what is larger does not become zero
+  private static final float SURE = 1.5f; // steps: what is larger does not become zero
 
   final int first; // index: Ss
   final int last; // Se
-  private final Levels[] rows; // of blocks in an MCU
+  private final Levels[] rows; // a row of blocks in every so many
   private final Costs costs = new Costs();
-  private final float[] steps = new float[65]; // of the block in work: the coefficients, divided by their steps,
-  private final int[] index = new int[65];
-  private final int[] level = new int[65]; // the best level of each if it remains,
-  private final int[] before = new int[65]; // the one that then remains before it,
-  private final float[] least = new float[65]; // and the least cost of all up to it
-  private int[] counts; // of symbols; null while they are written
+  private final int[] index = new int[65]; // of the coefficients of a block, from 1; 0 stands for its begin
+  private final int[] high = new int[65]; // the nearest level,
+  private final float[] highGain = new float[65]; // and by how much the error is less than that of zero
+  private final float[] lowGain = new float[65]; // the same for a level less by one
+  private final float[] least = new float[65]; // the least cost of what follows if the coefficient remains,
+  private final int[] next = new int[65]; // the one that then remains next, or END,
+  private final int[] level = new int[65]; // and its level
+  private int[] counts; // of symbols
   private int[] codes;
-  private ScanWriter out;
+  private ScanWriter out; // null: to count
   private int endRun; // EOBRUN: blocks that have ended and are not coded yet
 
-  Band(int first, int last, int high) {
+  Band(int first, int last, int rows) {
     this.first = first;
     this.last = last;
-    rows = new Levels[high];
-    Arrays.setAll(rows, i -> new Levels());
+    this.rows = new Levels[rows];
+    Arrays.setAll(this.rows, i -> new Levels());
   }
 
   /**
-   * Adds a block, visible ones only, from left to right: of the coefficients kept[from] to kept[to - 1], those for which
-   * squares of errors, in steps, and lambda times bits are least in sum.
+   * Adds a block, in the order of the row: of the coefficients kept[from] to kept[to - 1], those levels for which the
+   * squares of errors, in steps, and lambda times the bits are least in sum.
    */
   void add(int row, Requantizer requantizer, float lambda, int[] kept, int from, int to) {
-    index[0] = first - 1;
-    least[0] = lambda * costs.emptiness(false);
-    float all = lambda * costs.emptiness(true); // that nothing remains
-    int end = 0; // the last that remains
-    int sure = 0;
-    int n = to - from;
-    for (int i = 1; i <= n; i++) { // what an error would cost if it became zero is left out everywhere
-      int k = Coefficient.index(kept[from + i - 1]);
-      float exact = requantizer.steps(Coefficient.magnitude(kept[from + i - 1]), k);
-      steps[i] = exact;
+    int sure = to - from; // the one next to which others need not be looked at
+    boolean mayEnd = true;
+    for (int i = to - from; i >= 0; i--) {
+      int k = i == 0 ? first - 1 : Coefficient.index(kept[from + i - 1]);
       index[i] = k;
-      int high = Math.clamp((int) (exact + 0.4999f), 1, 1023);
-      int low = high - 1;
-      float highGain = high * (2 * exact - high);
-      float lowGain = low * (2 * exact - low);
-      int size = 32 - Integer.numberOfLeadingZeros(high);
-      boolean shorter = high > 1 && (high & low) == 0; // one less saves a bit of the value at least
-      float minimum = Float.MAX_VALUE;
-      for (int j = i - 1; j >= sure; j--) {
-        int run = k - index[j] - 1;
-        float sum = least[j];
-        if (run > 15) {
-          sum += lambda * (run >> 4) * costs.symbol[0xF0];
-          run &= 15;
-        }
-        float cost = sum + lambda * costs.symbol[run << 4 | size] - highGain;
+      float end = i == 0 ? costs.emptiness(true) : k < last ? costs.symbol[0] : 0;
+      float minimum = mayEnd ? lambda * end : Float.MAX_VALUE;
+      float follow = i == 0 ? lambda * costs.emptiness(false) : 0;
+      next[i] = END;
+      for (int j = i + 1; j <= sure; j++) {
+        int run = index[j] - k - 1;
+        int symbol = (run & 15) << 4 | size(high[j]);
+        float rest = least[j] + follow + lambda * (run >> 4) * costs.symbol[0xF0];
+        float cost = rest + lambda * costs.symbol[symbol] - highGain[j];
         if (cost < minimum) {
           minimum = cost;
-          level[i] = high;
-          before[i] = j;
+          next[i] = j;
+          level[i] = high[j];
         }
-        cost = shorter ? sum + lambda * costs.symbol[run << 4 | size - 1] - lowGain : minimum;
+        cost = rest + lambda * costs.symbol[symbol - 1] - lowGain[j]; // if that is of less bits: else it is no gain
         if (cost < minimum) {
           minimum = cost;
-          level[i] = low;
-          before[i] = j;
+          next[i] = j;
+          level[i] = high[j] - 1;
         }
       }
       least[i] = minimum;
-      float ended = minimum + (k < last ? lambda * costs.symbol[0] : 0);
-      if (exact > SURE) {
-        sure = i;
-        all = ended;
-        end = i;
-      } else if (ended < all) {
-        all = ended;
-        end = i;
+      if (i > 0) {
+        float steps = requantizer.steps(Coefficient.magnitude(kept[from + i - 1]), k);
+        int nearest = Math.clamp((int) (steps + 0.4999f), 1, 1023);
+        int less = nearest - 1;
+        high[i] = nearest;
+        highGain[i] = nearest * (2 * steps - nearest);
+        lowGain[i] = less > 0 && size(less) < size(nearest) ? less * (2 * steps - less) : Float.NEGATIVE_INFINITY;
+        sure = steps > SURE ? i : sure;
+        mayEnd &= steps <= SURE;
       }
     }
-    keep(rows[row], kept, from, end);
+    keep(rows[row], kept, from);
   }
 
-  /** Adds what was chosen, from the last back to the first, and counts its symbols. */
-  private void keep(Levels levels, int[] kept, int from, int end) {
-    int next = END;
-    for (int i = end; i > 0; ) { // turn the way round
-      int previous = before[i];
-      before[i] = next;
-      next = i;
-      i = previous;
-    }
+  private static int size(int magnitude) {
+    return 32 - Integer.numberOfLeadingZeros(magnitude);
+  }
+
+  private void keep(Levels levels, int[] kept, int from) {
     int k = first - 1;
-    for (int i = next; i != END; i = before[i]) {
+    for (int i = 0; next[i] != END; ) {
+      int magnitude = level[i];
+      i = next[i];
       int run = index[i] - k - 1;
       k = index[i];
       for (; run > 15; run -= 16) {
         costs.count(0xF0);
       }
-      int magnitude = level[i];
-      costs.count(run << 4 | 32 - Integer.numberOfLeadingZeros(magnitude));
-      levels.add(k << 10 | (kept[from + i - 1] >>> 31) << 9 | (magnitude < 512 ? magnitude : 0));
+      costs.count(run << 4 | size(magnitude));
+      levels.add(k << 10 | kept[from + i - 1] >>> 31 << 9 | (magnitude < 512 ? magnitude : 0));
       if (magnitude >= 512) {
         levels.add(magnitude);
       }
     }
     levels.add(END);
-    if (end > 0 && k < last) {
+    if (next[0] != END && k < last) {
       costs.count(0);
     }
-    costs.countBlock(end == 0);
+    costs.countBlock(next[0] == END);
   }
 
   /** The best code for the levels of so many blocks. */
   OptimalCode code(int wide, int high) {
     counts = new int[256];
-    code(null, null, wide, high);
+    write(null, null, wide, high);
     return new OptimalCode(counts);
   }
 
   /** Writes the levels of so many blocks; without a writer, counts their symbols. */
-  void code(ScanWriter out, int[] codes, int wide, int high) {
+  void write(ScanWriter out, int[] codes, int wide, int high) {
     this.out = out;
     this.codes = codes;
-    for (Levels row : rows) {
-      row.rewind();
-    }
+    int[] at = new int[rows.length];
     for (int y = 0; y < high; y++) {
+      int row = y % rows.length;
       for (int x = 0; x < wide; x++) {
-        block(rows[y % rows.length]);
+        at[row] = block(rows[row], at[row]);
       }
     }
     endBlocks();
   }
 
-  private void block(Levels levels) {
-    int next = levels.read();
+  private int block(Levels levels, int from) {
+    int at = from;
     int k = first - 1;
-    if (next != END) {
+    for (int next; (next = levels.get(at++)) != END; ) {
       endBlocks();
-    }
-    for (; next != END; next = levels.read()) {
       int run = (next >> 10) - k - 1;
       k = next >> 10;
       for (; run > 15; run -= 16) {
         put(0xF0, 0);
       }
       int sign = -(next >> 9 & 1);
-      int magnitude = (next & 511) == 0 ? levels.read() : next & 511;
-      int size = 32 - Integer.numberOfLeadingZeros(magnitude);
+      int magnitude = (next & 511) == 0 ? levels.get(at++) : next & 511;
+      int size = size(magnitude);
       put(run << 4 | size, (magnitude ^ sign) & (1 << size) - 1);
     }
     if (k < last && ++endRun == 0x7FFF) {
       endBlocks();
     }
+    return at;
   }
 
   private void endBlocks() {
     if (endRun > 0) {
-      int size = 31 - Integer.numberOfLeadingZeros(endRun);
+      int size = size(endRun) - 1;
       put(size << 4, 0);
       if (out != null) {
         out.put(endRun - (1 << size), size);
@@ -3111,16 +3114,15 @@ final class Band {
 }
 
 /**
- * The sink of {@code --smallest}. DC coefficients are rounded like everywhere, of the others what is worth its bits is
- * chosen at once: rate-distortion optimal quantization, as mozjpeg's. What is busy hides errors: there, bits count more.
+ * The sink of {@code --smallest}. DC coefficients are rounded as always; of the others what is worth its bits is chosen at
+ * once: rate-distortion optimal quantization, as mozjpeg's. What is busy hides errors, so bits count more there.
  */
 final class Smallest implements BlockSink {
   /** The quality at which pixels are written first where the coefficients cannot be had. */
   static final int BY_PIXELS = 97;
 
-  private static final int[] FIRST = {1, 3, 64}; // indices of the bands
-  private static final float LAMBDA = 0.08f; // of an error of one step, what a bit is worth
-  private static final float BUSY = 4000; // mean square of AC coefficients at which it is worth twice that
+  private static final float[] LAMBDA = {0.08f, 0.12f}; // the error that a bit is worth: luminance, chrominance
+  private static final float BUSY = 63 * 4000; // sum of the squares of AC coefficients at which it is worth twice that
 
   final Symbols dc = new Symbols();
   final Band[][] bands; // by component
@@ -3129,11 +3131,11 @@ final class Smallest implements BlockSink {
 
   Smallest(int components) {
     side = components == 1 ? 1 : 2;
-    bands = new Band[components][FIRST.length - 1];
     blocks = new int[components];
+    bands = new Band[components][];
     for (int c = 0; c < components; c++) {
-      int high = c == 0 ? side : 1;
-      Arrays.setAll(bands[c], b -> new Band(FIRST[b], FIRST[b + 1] - 1, high));
+      int rows = c == 0 ? side : 1;
+      bands[c] = new Band[] {new Band(1, 2, rows), new Band(3, 63, rows)};
     }
   }
 
@@ -3145,14 +3147,13 @@ final class Smallest implements BlockSink {
   @Override
   public void block(Plane plane, int value, int[] kept, int from, int to) {
     dc.block(plane, value, kept, from, from);
-    Requantizer requantizer = plane.requantizer;
     float energy = 0;
     for (int i = from; i < to; i++) {
       int k = Coefficient.index(kept[i]);
-      float exact = requantizer.steps(Coefficient.magnitude(kept[i]), k) * requantizer.target[k];
+      float exact = plane.requantizer.steps(Coefficient.magnitude(kept[i]), k) * plane.requantizer.target[k];
       energy += exact * exact;
     }
-    float lambda = LAMBDA * (1 + energy / (63 * BUSY));
+    float lambda = LAMBDA[plane.table] * (1 + energy / BUSY);
     int row = plane.index == 0 ? blocks[0] / side % side : 0;
     blocks[plane.index]++;
     int start = from;
@@ -3161,7 +3162,7 @@ final class Smallest implements BlockSink {
       while (end < to && Coefficient.index(kept[end]) <= band.last) {
         end++;
       }
-      band.add(row, requantizer, lambda, kept, start, end);
+      band.add(row, plane.requantizer, lambda, kept, start, end);
       start = end;
     }
   }
@@ -3176,31 +3177,31 @@ final class Smallest implements BlockSink {
 /** Writes a copy: SOI, JFIF, tables, frame, scans, EOI (T.81 figure B.2). */
 final class CopyWriter {
   private final Plane[] planes;
-  private final ByteArrayOutputStream head = new ByteArrayOutputStream(); // segments before the next scan
+  private final ByteArrayOutputStream head = new ByteArrayOutputStream(); // what comes before the next scan's data
   private final ScanWriter out = new ScanWriter();
 
   /** Begins a copy of a process: Marker.SOF0 baseline, SOF2 progressive. */
   CopyWriter(JpegHeader header, Plane[] planes, int process) {
     this.planes = planes;
-    head.write(0xFF);
-    head.write(Marker.SOI);
-    head.writeBytes(JpegHeader.jfif());
-    ByteArrayOutputStream quantizers = new ByteArrayOutputStream();
-    ByteArrayOutputStream frame = new ByteArrayOutputStream();
     int h = header.height;
     int w = header.width;
     int n = planes.length;
+    ByteArrayOutputStream quantizers = new ByteArrayOutputStream();
+    ByteArrayOutputStream frame = new ByteArrayOutputStream();
     frame.writeBytes(new byte[] {8, (byte) (h >> 8), (byte) h, (byte) (w >> 8), (byte) w, (byte) n});
     for (Plane plane : planes) {
       int sampling = n > 1 && plane.index == 0 ? 0x22 : 0x11;
       frame.writeBytes(new byte[] {(byte) (plane.index + 1), (byte) sampling, (byte) plane.table});
-      if (plane.index == plane.table) { // luminance, chrominance
+      if (plane.index == plane.table) { // the first of luminance, or of chrominance
         quantizers.write(plane.table);
         for (int step : plane.requantizer.target) {
           quantizers.write(step);
         }
       }
     }
+    head.write(0xFF);
+    head.write(Marker.SOI);
+    head.writeBytes(JpegHeader.jfif());
     segment(Marker.DQT, quantizers);
     segment(process, frame);
   }
@@ -3215,17 +3216,15 @@ final class CopyWriter {
   byte[] progressive(Smallest smallest) {
     interleaved(smallest.dc, 0);
     for (Plane plane : planes) {
-      int halved = plane.index == 0 ? 0 : 1; // 4:2:0
+      int halved = plane.table; // 4:2:0
       int wide = planes[0].blocksWide + halved >> halved;
       int high = planes[0].blocksHigh + halved >> halved;
       for (Band band : smallest.bands[plane.index]) {
         OptimalCode code = band.code(wide, high);
         ByteArrayOutputStream codes = new ByteArrayOutputStream();
-        codes.write(0x10);
-        code.writeTo(codes);
-        segment(Marker.DHT, codes);
-        scan(new byte[] {1, (byte) (plane.index + 1), 0, (byte) band.first, (byte) band.last, 0}, code.bits);
-        band.code(out, code.codes, wide, high);
+        code.writeTo(codes, 0x10);
+        beginScan(codes, code.bits, 1, plane.index + 1, 0, band.first, band.last, 0);
+        band.write(out, code.codes, wide, high);
         out.endScan();
       }
     }
@@ -3241,36 +3240,37 @@ final class CopyWriter {
     long bits = 0;
     ByteArrayOutputStream codes = new ByteArrayOutputStream();
     for (int t = 0; t < Math.min(n, 2); t++) { // luminance and chrominance
-      OptimalCode dcCode = new OptimalCode(symbols.dcCounts[t]);
-      bits += dcCode.bits;
-      codes.write(t);
-      dcCode.writeTo(codes);
-      Arrays.fill(dc, 4 * t, t == 0 ? Math.min(4, dc.length) : 6, dcCode.codes);
+      OptimalCode code = new OptimalCode(symbols.dcCounts[t]);
+      bits += code.bits;
+      code.writeTo(codes, t);
+      Arrays.fill(dc, 4 * t, dc.length, code.codes);
       if (last > 0) {
-        OptimalCode acCode = new OptimalCode(symbols.acCounts[t]);
-        bits += acCode.bits;
-        codes.write(0x10 | t);
-        acCode.writeTo(codes);
-        Arrays.fill(ac, 4 * t, t == 0 ? Math.min(4, dc.length) : 6, acCode.codes);
+        code = new OptimalCode(symbols.acCounts[t]);
+        bits += code.bits;
+        code.writeTo(codes, 0x10 | t);
+        Arrays.fill(ac, 4 * t, ac.length, code.codes);
       }
     }
-    segment(Marker.DHT, codes);
-    ByteArrayOutputStream scan = new ByteArrayOutputStream();
-    scan.write(n);
-    for (Plane plane : planes) {
-      scan.writeBytes(new byte[] {(byte) (plane.index + 1), (byte) (plane.table * (last > 0 ? 0x11 : 0x10))});
+    int[] scan = new int[2 * n + 4];
+    scan[0] = n;
+    for (int c = 0; c < n; c++) {
+      scan[2 * c + 1] = c + 1;
+      scan[2 * c + 2] = planes[c].table * (last > 0 ? 0x11 : 0x10);
     }
-    scan.writeBytes(new byte[] {0, (byte) last, 0});
-    scan(scan.toByteArray(), bits);
+    scan[2 * n + 2] = last;
+    beginScan(codes, bits, scan);
     out.write(symbols, dc, ac);
   }
 
   /** Begins a scan of about so many bits. */
-  private void scan(byte[] header, long bits) {
+  private void beginScan(ByteArrayOutputStream codes, long bits, int... header) {
+    segment(Marker.DHT, codes);
     ByteArrayOutputStream scan = new ByteArrayOutputStream();
-    scan.writeBytes(header);
+    for (int octet : header) {
+      scan.write(octet);
+    }
     segment(Marker.SOS, scan);
-    out.segments(head, bits);
+    out.segments(head.toByteArray(), bits);
     head.reset();
   }
 
