@@ -1205,10 +1205,9 @@ final class Recompressor {
     if (byCoefficients(header, settings)) {
       return CoefficientEngine.memory(header, size, settings.smallest);
     }
-    long pixels = PixelEngine.memory(header, size, settings.smallest ? Smallest.BY_PIXELS : settings.quality);
-    return settings.smallest
-        ? Math.max(pixels, size + CoefficientEngine.memory(header, PixelEngine.written(header, Smallest.BY_PIXELS), true))
-        : pixels;
+    int quality = settings.smallest ? Smallest.BY_PIXELS : settings.quality;
+    long written = settings.smallest ? PixelEngine.written(header, quality) : 0; // and recompressed
+    return Math.max(PixelEngine.memory(header, size, quality), size + CoefficientEngine.memory(header, written, true));
   }
 
   /** The copy of a JPEG, whatever its size; throws a JpegException where none can be made. */
@@ -1949,10 +1948,10 @@ final class StandardTables {
 }
 
 /**
- * The quantization tables of {@code --smallest}: finer than annex K's where eyes notice, coarser where they do not. Made
- * of published ones: luminance the geometric mean, 7 to 3, of jpegli's for 4:2:0 (lib/jpegli/quant.cc, which also says
- * how low frequencies grow less with the rest) and mozjpeg's default by N. Robidoux (jcparam.c); chrominance of jpegli's
- * for Cr and Cb. Scaled so that at each quality photographs look as good as in libjpeg's tables, by measure.
+ * The quantization tables of {@code --smallest}: finer than annex K's where eyes notice, coarser where not. Made of
+ * published ones: luminance the geometric mean, 7 to 3, of jpegli's for 4:2:0 (lib/jpegli/quant.cc, which also says how
+ * low frequencies grow less) and mozjpeg's default by N. Robidoux (jcparam.c); chrominance of jpegli's for
+ * Cr and Cb. Scaled so that at each quality photographs look as good as by libjpeg's tables: see README.md.
  */
 final class PerceptualTables {
   private static final int[] LUMINANCE = { // at quality 50
@@ -2872,7 +2871,7 @@ final class ScanWriter {
   }
 }
 
-/** What the symbols of a band cost, in bits: judged by those chosen so far, for their code is made when all are known. */
+/** What the symbols of a band cost, in bits: judged by those chosen so far, for their code is made at the end. */
 final class Costs {
   private static final int OFTEN = 8192; // blocks from one look at the counts to the next; fewer while there are few
 
@@ -3114,8 +3113,8 @@ final class Band {
 }
 
 /**
- * The sink of {@code --smallest}. DC coefficients are rounded as always; of the others what is worth its bits is chosen at
- * once: rate-distortion optimal quantization, as mozjpeg's. What is busy hides errors, so bits count more there.
+ * The sink of {@code --smallest}. DC coefficients are rounded as always; of the others what is worth its bits is chosen
+ * at once: rate-distortion optimal quantization, as mozjpeg's. What is busy hides errors, so bits count more there.
  */
 final class Smallest implements BlockSink {
   /** The quality at which pixels are written first where the coefficients cannot be had. */
