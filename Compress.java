@@ -48,7 +48,7 @@ final class ProcessImages {
 
   ProcessImages(Compress options, List<ImageFile> files) {
     this.options = options;
-    stats = new CompressionStats(files.size(), options.timeline);
+    stats = new CompressionStats(files.size(), options.remember());
     Semaphore permits = new Semaphore(options.threads, true); // fair: first come, first served
     for (ImageFile file : files) {
       images.add(new CompressOneImage(file, options, permits, stats));
@@ -142,7 +142,7 @@ final class CompressOneImage implements Runnable {
       long started = System.nanoTime();
       ImageFile.State original = file.read();
       Copy copy = Recompressor.recompress(original.bytes(), options.settings()).notLargerThan(original.bytes());
-      if (createFolder(file.folder())) {
+      if (!options.dryRun && createFolder(file.folder())) {
         LOG.info("created %s", file.folder().getFileName());
       }
       file.writeCopy(copy.bytes(), original);
@@ -177,7 +177,7 @@ final class CompressionStats {
   /** The totals of a run over this number of images, all zero. */
   CompressionStats(int total, boolean remember) {
     this.total = total;
-    run = new Run(remember);
+    run = new Run(total, remember);
   }
 
   /** Adds the result of an image, and returns how far the run is: [3/4]. */
@@ -196,9 +196,8 @@ final class CompressionStats {
 
   /** The last line: how many images, their sizes before and after, the ratio after / before. */
   synchronized String report() {
-    String ratio = sizeBefore == 0 ? "none" : Text.format("%.3f", (double) sizeAfter / sizeBefore);
     return Text.format("%s%s, %s -> %s, ratio %s, in %.2f s", Text.count(total, "image"), run.outcomes(total),
-        Text.size(sizeBefore), Text.size(sizeAfter), ratio, run.seconds());
+        Text.size(sizeBefore), Text.size(sizeAfter), Text.ratio(sizeBefore, sizeAfter), run.seconds());
   }
 }
 
@@ -284,6 +283,16 @@ public class Compress implements Callable<Integer> {
   @Option(names = "--timeline", description = "draw when each image's thread waited and worked")
   boolean timeline;
 
+  @Option(names = "--report", paramLabel = "FILE.html",
+      description = "write a page for the browser: the timeline, and each image beside its copy")
+  Path report;
+
+  @Option(names = {"-n", "--dry-run"}, description = "all the work, but write no copy: what would it save?")
+  boolean dryRun;
+
+  @Option(names = "--quiet", description = "log warnings and errors only")
+  boolean quiet;
+
   @Spec Model.CommandSpec command;
 
   /** Runs the command; its exit status is the program's. */
@@ -319,17 +328,32 @@ public class Compress implements Callable<Integer> {
     require(quality >= 1 && quality <= 100, "--quality must be from 1 to 100, not " + quality);
     require(threads >= 1, "--threads must be at least 1, not " + threads);
     require(!compare || !update, "--compare compresses all images again and again: not with --update");
+    require(report == null || Report.mayReplace(report), "--report: there is another file, or no folder: " + report);
+    Log.quiet = quiet || compare;
+    LiveLine.install();
     ImageFiles files = ImageFiles.find(this);
     ProcessImages process = new ProcessImages(this, files.images);
-    boolean done = compare ? Comparison.run(this, files.images) : process.processAndReport();
+    boolean done = compare || process.processAndReport();
+    List<Run> runs = compare ? Comparison.run(this, files.images) : List.of(process.stats.run);
     process.stats.run.printFailures();
-    if (timeline && !compare) {
-      Timeline.print(this, process.stats.run, process.stats.run.seconds());
+    if (timeline) {
+      Timeline.print(this, runs);
+    }
+    if (report != null && !runs.isEmpty()) {
+      Report.write(this, runs);
+    }
+    if (dryRun) {
+      System.out.println("Nothing was written" + (report == null ? "" : " but the report") + ": this was a dry run.");
     }
     if (System.out.checkError()) {
       return complain("the report could not be written", 1);
     }
-    return done && files.complete ? 0 : 1;
+    return done && !runs.isEmpty() && files.complete ? 0 : 1;
+  }
+
+  /** Whether every image's result is needed in the end; else memory does not grow with their number. */
+  boolean remember() {
+    return timeline || report != null;
   }
 
   /** What shapes a copy. */
@@ -348,6 +372,7 @@ public class Compress implements Callable<Integer> {
 /** The logger of one class. tinylog adds the time; class, thread and level stand in the exercise's columns. */
 record Log(Class<?> owner) {
   static volatile boolean quiet; // only warnings and errors
+  static LiveLine live; // below it, or null
 
   /** Logs a text with values in it, as {@link String#format} takes them. */
   void info(String text, Object... values) {
@@ -376,7 +401,12 @@ enum Outcome {
   COMPRESSED,
   KEPT, // recompression would not have saved a byte: the copy is the original
   SKIPPED, // its copy is up to date
-  FAILED
+  FAILED;
+
+  @Override
+  public String toString() {
+    return name().toLowerCase(Locale.ROOT);
+  }
 }
 
 /**
@@ -424,8 +454,9 @@ record Result(ImageFile file, Outcome outcome, long before, long after, long sta
 }
 
 /**
- * One run over the images: when it began and ended, how many images had which outcome, which failed first and, if they
- * are to be remembered, the results of all. While it lasts, {@link CompressionStats} lets one thread in at a time.
+ * One run over the images: when it began and ended, how many images had which outcome, and results: all of them if they
+ * are to be remembered, else the first that failed. While it lasts, {@link CompressionStats} lets one thread in at a
+ * time.
  */
 final class Run {
   private static final int MOST_FAILURES = 10;
@@ -433,12 +464,15 @@ final class Run {
   Compress.Mode mode;
   long started; // nanoseconds, as System.nanoTime has it
   private long ended;
+  private final int total;
   private final boolean remember;
+  private int done;
   private final int[] images = new int[Outcome.values().length]; // by outcome
-  final List<Result> results = new ArrayList<>(); // in the order in which they ended, if they are remembered
-  private final List<Result> failures = new ArrayList<>(); // the first of them
+  private long bytes; // of the images compressed or kept
+  private final List<Result> results = new ArrayList<>();
 
-  Run(boolean remember) {
+  Run(int total, boolean remember) {
+    this.total = total;
     this.remember = remember;
   }
 
@@ -449,19 +483,28 @@ final class Run {
 
   void end() {
     ended = System.nanoTime();
+    if (Log.live != null) {
+      Log.live.clear();
+    }
   }
 
   double seconds() {
     return (ended - started) / 1e9;
   }
 
+  int threads() {
+    return mode == Compress.Mode.sequential ? 1 : total;
+  }
+
   void add(Result result) {
+    done++;
     images[result.outcome().ordinal()]++;
-    if (remember) {
+    bytes += result.before();
+    if (remember || result.outcome() == Outcome.FAILED && count(Outcome.FAILED) <= MOST_FAILURES) {
       results.add(result);
     }
-    if (result.outcome() == Outcome.FAILED && failures.size() < MOST_FAILURES) {
-      failures.add(result);
+    if (Log.live != null) {
+      Log.live.show(done, total, bytes, (System.nanoTime() - started) / 1e9);
     }
   }
 
@@ -469,12 +512,17 @@ final class Run {
     return images[outcome.ordinal()];
   }
 
+  /** The results of all images, as they stand in the folder, in a run that remembers them. */
+  List<Result> results() {
+    return results.stream().sorted(Comparator.comparing(result -> result.file().image())).toList();
+  }
+
   /** How many images had which outcome, in brackets; nothing where all were compressed. */
   String outcomes(int total) {
     if (count(Outcome.COMPRESSED) == total) {
       return "";
     }
-    return Arrays.stream(Outcome.values()).map(outcome -> count(outcome) + " " + outcome.name().toLowerCase(Locale.ROOT))
+    return Arrays.stream(Outcome.values()).map(outcome -> count(outcome) + " " + outcome)
         .collect(Collectors.joining(", ", " (", ")"));
   }
 
@@ -483,10 +531,10 @@ final class Run {
     int failed = count(Outcome.FAILED);
     if (failed > 0) {
       System.err.println(Text.count(failed, "image") + " failed:");
-      failures.forEach(result -> System.err.println(
-          Text.printable("  " + result.file().name() + ": " + result.remarks().getFirst())));
-      if (failed > failures.size()) {
-        System.err.println("  and " + (failed - failures.size()) + " more");
+      results.stream().filter(result -> result.outcome() == Outcome.FAILED).limit(MOST_FAILURES).forEach(result ->
+          System.err.println(Text.printable("  " + result.file().name() + ": " + result.remarks().getFirst())));
+      if (failed > MOST_FAILURES) {
+        System.err.println("  and " + (failed - MOST_FAILURES) + " more");
       }
     }
   }
@@ -498,102 +546,452 @@ final class Comparison {
 
   private Comparison() {}
 
-  /** Prints the table, and the timelines if they are asked for; returns whether every image was done each time. */
-  static boolean run(Compress options, List<ImageFile> files) throws InterruptedException {
+  /** Prints the table and returns the median run of each mode; none if not every image was done each time. */
+  static List<Run> run(Compress options, List<ImageFile> files) throws InterruptedException {
     Map<Compress.Mode, List<Run>> runs = new LinkedHashMap<>();
-    boolean done = true;
-    Log.quiet = true;
-    for (int round = 0; done && round <= ROUNDS; round++) { // round 0 warms up: Java compiles the program as it runs
+    for (int round = 0; round <= ROUNDS; round++) { // round 0 warms up: Java compiles the program as it runs
       for (Compress.Mode mode : List.of(Compress.Mode.sequential, Compress.Mode.platform, Compress.Mode.virtual)) {
-        System.err.printf("%s: %s%n", round == 0 ? "warming up" : "round " + round + " of " + ROUNDS, mode);
+        if (!options.quiet) {
+          System.err.println((round == 0 ? "warming up" : "round " + round + " of " + ROUNDS) + ": " + mode);
+        }
         ProcessImages process = new ProcessImages(options, files);
         process.process(mode);
-        done &= process.stats.allDone();
+        if (!process.stats.allDone()) {
+          System.err.println("Compress: nothing to compare: not all images could be compressed");
+          return List.of();
+        }
         if (round > 0) {
           runs.computeIfAbsent(mode, key -> new ArrayList<>()).add(process.stats.run);
         }
       }
     }
-    if (!done) {
-      System.err.println("Compress: nothing to compare: not all images could be compressed");
-      return false;
-    }
     runs.values().forEach(list -> list.sort(Comparator.comparingDouble(Run::seconds)));
-    Run sequential = runs.get(Compress.Mode.sequential).get(ROUNDS / 2); // the median
+    List<Run> medians = runs.values().stream().map(list -> list.get(ROUNDS / 2)).toList();
     System.out.println("mode        threads  seconds  speed-up");
-    runs.forEach((mode, list) -> {
-      double seconds = list.get(ROUNDS / 2).seconds();
-      System.out.println(Text.format("%-10s %8d %8.3f %9.2f", mode,
-          mode == Compress.Mode.sequential ? 1 : files.size(), seconds, sequential.seconds() / seconds));
-    });
+    for (Run run : medians) {
+      System.out.println(Text.format("%-10s %8d %8.3f %9.2f", run.mode, run.threads(), run.seconds(),
+          medians.getFirst().seconds() / run.seconds()));
+    }
     System.out.println(Text.format(
         "Medians of %d rounds over %s on %s, at most %d in work at once; Java's start-up is left out.",
         ROUNDS, Text.count(files.size(), "image"), Text.cores(), options.threads));
-    if (options.timeline) {
-      Run virtual = runs.get(Compress.Mode.virtual).get(ROUNDS / 2);
-      double axis = Math.max(sequential.seconds(), virtual.seconds());
-      Timeline.print(options, sequential, axis);
-      Timeline.print(options, virtual, axis);
-    }
-    return true;
+    return medians;
   }
 }
 
-/** Draws a run in the terminal: a row for each image, when its thread waited and worked, on one axis of time. */
+/** Draws runs in the terminal: a row for each image, when its thread waited and worked, on one axis of time. */
 final class Timeline {
   private static final int MAX_ROWS = 24;
 
   private Timeline() {}
 
-  /** Prints the chart of a run that has ended, on an axis of this many seconds. */
-  static void print(Compress options, Run run, double axis) {
+  /** The length of the axis, in seconds: that of the longest run. */
+  static double axis(List<Run> runs) {
+    return runs.stream().mapToDouble(Run::seconds).max().orElse(0);
+  }
+
+  /** Round numbers of seconds, one, two or five times a power of ten apart, that part the axis in six at most. */
+  static List<String> ticks(double axis) {
+    double step = Math.pow(10, Math.floor(Math.log10(axis / 6)));
+    step *= axis / step <= 6 ? 1 : axis / step <= 12 ? 2 : axis / step <= 30 ? 5 : 10;
+    List<String> ticks = new ArrayList<>();
+    for (int i = 0; i * step <= axis; i++) {
+      ticks.add(Text.format("%.4f", i * step).replaceFirst("\\.?0+$", ""));
+    }
+    return ticks;
+  }
+
+  /** Prints the charts of runs that have ended. */
+  static void print(Compress options, List<Run> runs) {
     boolean unicode = System.out.charset().newEncoder().canEncode('█');
     boolean colour = CommandLine.Help.Ansi.AUTO.enabled(); // a terminal, and no NO_COLOR
-    List<Result> images = new ArrayList<>(run.results);
-    images.sort(Comparator.comparing(image -> image.file().image()));
-    System.out.print("\n" + run.mode);
-    if (images.size() > MAX_ROWS) {
-      images.sort(Comparator.comparingLong(image -> image.started() - image.ended()));
-      images.subList(MAX_ROWS, images.size()).clear();
-      images.sort(Comparator.comparingLong(Result::started));
-      System.out.print(Text.format(": the %d slowest of %d images", MAX_ROWS, run.results.size()));
+    double axis = axis(runs);
+    for (Run run : runs) {
+      List<Result> images = new ArrayList<>(run.results());
+      System.out.print("\n" + run.mode);
+      if (images.size() > MAX_ROWS) {
+        System.out.print(Text.format(": the %d slowest of %d images", MAX_ROWS, images.size()));
+        images.sort(Comparator.comparingLong(image -> image.started() - image.ended()));
+        images.subList(MAX_ROWS, images.size()).clear();
+        images.sort(Comparator.comparingLong(Result::started));
+      }
+      System.out.println();
+      int label = Math.min(32, images.stream().mapToInt(image -> name(image).length()).max().orElse(0));
+      int columns = Math.max(20, options.command.usageMessage().width() - label - 3);
+      for (Result image : images) {
+        int begin = (int) Math.round((image.started() - run.started) / 1e9 / axis * columns);
+        int end = Math.max(begin + 1, (int) Math.round((image.ended() - run.started) / 1e9 / axis * columns));
+        String name = name(image).length() <= label ? name(image) : name(image).substring(0, label - 1) + "~";
+        String working = (unicode ? "█" : "#").repeat(end - begin);
+        System.out.println(Text.format("%-" + label + "s ", name) + (unicode ? "░" : ".").repeat(begin)
+            + (colour ? "\u001b[32m" + working + "\u001b[0m" : working));
+      }
+      StringBuilder scale = new StringBuilder();
+      for (String tick : ticks(axis)) {
+        int at = (int) Math.round(Double.parseDouble(tick) / axis * columns);
+        scale.append(" ".repeat(Math.max(0, at - scale.length()))).append(tick).append(" s");
+      }
+      System.out.println(" ".repeat(label + 1) + scale);
+      System.out.println(" ".repeat(label + 1) + (unicode ? "░ waiting  █ working" : ". waiting  # working"));
     }
-    int label = Math.min(32, images.stream().mapToInt(image -> name(image).length()).max().orElse(0));
-    int columns = Math.max(20, options.command.usageMessage().width() - label - 3);
-    System.out.println();
-    for (Result image : images) {
-      int begin = (int) Math.round((image.started() - run.started) / 1e9 / axis * columns);
-      int end = Math.max(begin + 1, (int) Math.round((image.ended() - run.started) / 1e9 / axis * columns));
-      String name = name(image).length() <= label ? name(image) : name(image).substring(0, label - 1) + "~";
-      String working = (unicode ? "█" : "#").repeat(end - begin);
-      System.out.println(Text.format("%-" + label + "s ", name) + (unicode ? "░" : ".").repeat(begin)
-          + (colour ? "\u001b[32m" + working + "\u001b[0m" : working));
-    }
-    StringBuilder ticks = new StringBuilder();
-    double step = step(axis);
-    for (int i = 0; i * step <= axis; i++) {
-      int at = (int) Math.round(i * step / axis * columns);
-      ticks.append(" ".repeat(Math.max(0, at - ticks.length())));
-      ticks.append(Text.format("%.3f s", i * step).replaceFirst("\\.?0+ s", " s"));
-    }
-    System.out.println(" ".repeat(label + 1) + ticks);
-    System.out.println(" ".repeat(label + 1) + (unicode ? "░ waiting  █ working" : ". waiting  # working"));
   }
 
   private static String name(Result image) {
     return Text.printable(Text.format("%-8s %s", image.thread(), image.file().name()));
   }
+}
 
-  /** A round number of seconds, 1, 2 or 5 times a power of ten, that divides the axis into at most six parts. */
-  private static double step(double axis) {
-    double step = Math.pow(10, Math.floor(Math.log10(axis / 6)));
-    for (double factor : new double[] {1, 2, 5}) {
-      if (axis / (step * factor) <= 6) {
-        return step * factor;
-      }
-    }
-    return step * 10;
+/** The last line of a terminal while images are in work: how far the run is. All else on System.err scrolls above. */
+final class LiveLine extends OutputStream {
+  private static final int WIDTH = 39; // characters: fits every terminal, and Java does not know how wide this one is
+  private static final long PAUSE = 100_000_000; // nanoseconds from one change to the next
+
+  private final PrintStream terminal;
+  private byte[] line = {}; // what is to stand there
+  private boolean stands;
+  private boolean ended = true; // what was written above it
+  private long changed; // when it did, as System.nanoTime has it
+
+  private LiveLine(PrintStream terminal) {
+    this.terminal = terminal;
   }
+
+  /** Puts it between System.err and the terminal, if that is one. */
+  static void install() {
+    if (isTerminal()) {
+      Log.live = new LiveLine(System.err);
+      Runtime.getRuntime().addShutdownHook(new Thread(Log.live::clear)); // Ctrl-C
+      System.setErr(new PrintStream(Log.live, true, System.err.charset()));
+    }
+  }
+
+  /** Whether System.err is a terminal: a device of characters, but not /dev/null; on Windows, nobody can tell. */
+  private static boolean isTerminal() {
+    String type = System.getenv("TERM");
+    try {
+      Path err = Path.of("/dev/fd/2");
+      return type != null && !type.equals("dumb")
+          && ((int) Files.getAttribute(err, "unix:mode") & 0xF000) == 0x2000
+          && !Files.getAttribute(err, "unix:rdev").equals(Files.getAttribute(Path.of("/dev/null"), "unix:rdev"));
+    } catch (IOException | RuntimeException e) {
+      return false;
+    }
+  }
+
+  /** Shows how far a run is; not more often than the eye sees. */
+  synchronized void show(int done, int total, long bytes, double seconds) {
+    if (System.nanoTime() - changed >= PAUSE) {
+      changed = System.nanoTime();
+      long left = Math.round(seconds / done * (total - done));
+      String text = Text.format(
+          " %d/%d %.0f MB/s %d:%02d left", done, total, bytes / 1e6 / seconds, left / 60, left % 60);
+      boolean unicode = terminal.charset().newEncoder().canEncode('█');
+      int width = Math.max(0, WIDTH - text.length());
+      int full = (int) ((long) width * done / total);
+      text = (unicode ? "█" : "#").repeat(full) + (unicode ? "░" : ".").repeat(width - full) + text;
+      line = text.getBytes(terminal.charset());
+      write(new byte[0], 0, 0);
+    }
+  }
+
+  synchronized void clear() {
+    line = new byte[0];
+    write(line, 0, 0);
+  }
+
+  @Override
+  public void write(int b) {
+    write(new byte[] {(byte) b}, 0, 1);
+  }
+
+  /** Writes all in one, or it would flicker. */
+  @Override
+  public synchronized void write(byte[] text, int from, int length) {
+    ByteArrayOutputStream all = new ByteArrayOutputStream();
+    all.writeBytes(stands ? "\r\u001b[K".getBytes(StandardCharsets.US_ASCII) : new byte[0]);
+    all.write(text, from, length);
+    ended = length == 0 ? ended : text[from + length - 1] == '\n';
+    stands = ended && line.length > 0;
+    all.writeBytes(stands ? line : new byte[0]);
+    terminal.write(all.toByteArray(), 0, all.size());
+    terminal.flush();
+  }
+}
+
+/**
+ * Writes a page for the browser: the totals, when each image waited and worked, and each beside its copy. The page is
+ * the text below; what it shows stands in it as JSON, and its script makes text of that, never HTML: whatever the names
+ * of images, they run nothing.
+ */
+final class Report {
+  private static final String BEGIN = "<!DOCTYPE html>\n<!-- A report of Compress -->\n";
+
+  private Report() {}
+
+  /** Whether there is no file yet, or an earlier report; and a folder. */
+  static boolean mayReplace(Path page) throws IOException {
+    if (!Files.exists(page, LinkOption.NOFOLLOW_LINKS)) {
+      return page.toAbsolutePath().getParent() != null && Files.isDirectory(page.toAbsolutePath().getParent());
+    }
+    if (!Files.isRegularFile(page)) {
+      return false;
+    }
+    try (InputStream in = Files.newInputStream(page)) {
+      return new String(in.readNBytes(BEGIN.length()), StandardCharsets.ISO_8859_1).equals(BEGIN);
+    }
+  }
+
+  /** Writes the page of these runs over the same images, of which the last says what became of them. */
+  static void write(Compress options, List<Run> runs) throws IOException {
+    if (!mayReplace(options.report)) {
+      throw new FileAlreadyExistsException(options.report.toString());
+    }
+    Run last = runs.getLast();
+    List<Result> images = last.results();
+    long before = images.stream().mapToLong(Result::before).sum();
+    long after = images.stream().mapToLong(Result::after).sum();
+    double axis = Timeline.axis(runs);
+    String nonce = UUID.randomUUID().toString();
+    String[] parts = PAGE.replace("NONCE", nonce).split("DATA");
+    try (Writer out = Files.newBufferedWriter(options.report)) {
+      out.append(BEGIN).append(parts[0]);
+      json(out, List.of(
+          Text.count(images.size(), "image") + last.outcomes(images.size()) + " from " + options.source,
+          String.join(" ", options.command.commandLine().getParseResult().originalArgs()),
+          List.of(
+              List.of(Text.size(before) + " → " + Text.size(after), "before → after"),
+              List.of(Text.ratio(before, after), "ratio, in quality " + options.quality),
+              List.of(Text.format("%.2f s", last.seconds()), Text.count(last.threads(), last.mode + " thread")),
+              List.of(Text.cores(), "at most " + options.threads + " images in work at once")),
+          micros(axis), Timeline.ticks(axis),
+          runs.stream().map(run -> List.of(run.mode.toString(), run.seconds(),
+              run.results().stream().map(image -> List.of(image.thread(), micros((image.started() - run.started) / 1e9),
+                  micros((image.ended() - run.started) / 1e9))))),
+          images.stream().map(image -> row(options, image))));
+      out.append(parts[1]);
+    }
+  }
+
+  private static long micros(double seconds) {
+    return Math.round(seconds * 1e6);
+  }
+
+  private static List<Object> row(Compress options, Result image) {
+    boolean pair = image.outcome() != Outcome.FAILED && !options.dryRun;
+    return List.of(image.file().name(), pair ? link(options.report, image.file().image()) : "",
+        pair ? link(options.report, image.file().copy()) : "", image.outcome().toString(), image.before(),
+        image.after(), (image.ended() - image.started()) / 1_000_000, image.remarks());
+  }
+
+  /** How a page leads to a file: a relative URL, or an absolute one to another drive. */
+  private static String link(Path page, Path file) {
+    String[] from = page.toAbsolutePath().normalize().getParent().toUri().toString().split("/");
+    String[] to = file.toAbsolutePath().normalize().toUri().toString().split("/");
+    int same = 0;
+    while (same < from.length && same < to.length - 1 && from[same].equals(to[same])) {
+      same++;
+    }
+    String rest = String.join("/", Arrays.asList(to).subList(same, to.length));
+    return same < 3 ? String.join("/", to) : "./" + "../".repeat(from.length - same) + rest;
+  }
+
+  /** Lists, streams, numbers and texts; of these only letters, digits and harmless signs stand as they are. */
+  private static void json(Writer out, Object value) throws IOException {
+    switch (value) {
+      case Iterable<?> list -> {
+        String separator = "[";
+        for (Object item : list) {
+          out.append(separator);
+          json(out, item);
+          separator = ",";
+        }
+        out.append(separator.equals("[") ? "[]" : "]");
+      }
+      case java.util.stream.Stream<?> stream -> json(out, (Iterable<Object>) stream.map(Object.class::cast)::iterator);
+      case String text -> {
+        out.append('"');
+        for (char c : text.toCharArray()) {
+          boolean plain = c < 127 ? c >= ' ' && "\"\\<>&'".indexOf(c) < 0 : Character.isLetterOrDigit(c) || c == '→';
+          out.append(plain ? String.valueOf(c) : "\\u" + HexFormat.of().toHexDigits(c));
+        }
+        out.append('"');
+      }
+      default -> out.append(value.toString());
+    }
+  }
+
+  private static final String PAGE = """
+    <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+    <meta http-equiv="Content-Security-Policy" content="default-src 'none'; base-uri 'none'; form-action 'none';
+      img-src 'self' file:; style-src 'nonce-NONCE'; script-src 'nonce-NONCE'">
+    <title>Compress</title>
+    <style nonce="NONCE">
+      :root { color-scheme: light dark; --paper: #fff; --card: #f2f5f8; --ink: #14202b; --soft: #566575;
+        --line: #cfd8e0; --wait: #ccd6df; --work: #0a66c2; --bad: #b3261e; --warn: #8a5300 }
+      @media screen and (prefers-color-scheme: dark) { :root { --paper: #10171e; --card: #1b252f; --ink: #f0f4f8;
+        --soft: #a3b2c0; --line: #34424f; --wait: #3a4957; --work: #4db2ff; --bad: #ff8a80; --warn: #ffc069 } }
+      * { box-sizing: border-box }
+      html { font-size: clamp(16px, 1.35vw, 26px); background: var(--paper); color: var(--ink) }
+      body { font: 1rem/1.4 system-ui, sans-serif; max-width: 90rem; margin: 0 auto; padding: 1rem 4vw 4rem }
+      h1 { font-size: 1.7rem; line-height: 1.2; margin: .6rem 0 .2rem } h2 { font-size: 1.4rem; margin: 2rem 0 .2rem }
+      p, figcaption { color: var(--soft); margin: 0 0 .6rem } bdi, p { overflow-wrap: anywhere }
+      .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .7rem; margin: 1rem 0 }
+      .tiles div { background: var(--card); border-radius: .6rem; padding: .6rem .9rem; color: var(--soft) }
+      .tiles b { display: block; font-size: 1.4rem; color: var(--ink) }
+      .run { display: flex; gap: 1rem; align-items: baseline; margin-top: .9rem; font-size: 1.25rem; font-weight: 600 }
+      .run b { margin-left: auto; white-space: nowrap } .run b + b { margin: 0; color: var(--work); font-size: 1.5rem }
+      .chart { display: grid; grid-template-columns: minmax(8rem, 24%) 1fr; column-gap: .8rem; position: relative }
+      .labels { display: grid; grid-auto-rows: var(--row); align-items: center; white-space: nowrap }
+      .labels div { overflow: hidden; text-overflow: ellipsis } .labels i { font-style: normal; color: var(--soft) }
+      .plot, .axis { grid-column: 2 } svg { display: block; width: 100%; height: 100%; cursor: crosshair }
+      .wait { stroke: var(--wait) } .work { stroke: var(--work) }
+      .grid { stroke: var(--line); vector-effect: non-scaling-stroke }
+      .axis { position: relative; height: 1.6rem; color: var(--soft) }
+      .axis span { position: absolute; transform: translateX(-50%); white-space: nowrap }
+      .axis span:first-child { transform: none }
+      .key::before { content: ""; display: inline-block; width: 1.6em; height: .8em; margin-right: .4em;
+        background: var(--wait); print-color-adjust: exact }
+      .key + .key { margin-left: 1.5em } .key + .key::before { background: var(--work) }
+      #tip { position: fixed; z-index: 2; max-width: 22rem; padding: .4rem .7rem; border-radius: .4rem;
+        pointer-events: none; background: var(--ink); color: var(--paper) }
+      table { width: 100%; border-collapse: collapse } tr { border-bottom: 1px solid var(--line) }
+      th, td { padding: .35rem .5rem; text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
+      th:first-child, td:first-child { text-align: left; white-space: normal; padding-left: 0 }
+      button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer }
+      td button { color: var(--work); text-decoration: underline; text-underline-offset: .2em }
+      th[aria-sort=ascending] button::after { content: " ↑" } th[aria-sort=descending] button::after { content: " ↓" }
+      .failed, .failed small { color: var(--bad) } small { display: block; color: var(--warn); font-size: .85em }
+      .view { position: relative; overflow: auto; width: 0; min-width: 100%; max-height: 80vh; background: var(--card) }
+      .stage { display: grid; width: max-content; margin: auto } .stage img { grid-area: 1 / 1; display: block }
+      .stage img + img { clip-path: inset(0 0 0 var(--cut)) }
+      .stage::after { content: ""; grid-area: 1 / 1; z-index: 1; width: 3px; margin-left: calc(var(--cut) - 1px);
+        background: #fff; box-shadow: 0 0 4px #000 }
+      input { width: 100%; margin: .3rem 0 0; accent-color: var(--work) }
+      .sides { display: flex; justify-content: space-between }
+      @media (max-width: 700px) {
+        .chart { grid-template-columns: 1fr } .labels, .plot { grid-area: 1 / 1 } .plot, .axis { grid-column: 1 }
+        .labels { z-index: 1; pointer-events: none; align-items: start; line-height: 1.3 }
+        .few path { stroke-width: .4; transform: translateY(.25px) }
+        tr { display: grid; grid-template-columns: repeat(5, auto); justify-content: space-between }
+        th:first-child, td:first-child, td[colspan] { grid-column: 1 / -1 }
+        th, td { padding: .1rem 0 }
+      }
+    </style></head>
+    <body><h1></h1><p id="command"></p><div class="tiles"></div>
+    <h2>When each thread worked</h2>
+    <p><span class="key">waiting</span><span class="key">working</span></p><section></section>
+    <h2>The images</h2><p>Open one to see the original and the copy under one slider, pixel for pixel.</p>
+    <table><thead><tr></tr></thead><tbody></tbody></table><p id="end"></p><div id="tip" hidden></div>
+    <script type="application/json" id="data">DATA</script>
+    <script nonce="NONCE">
+      const find = selector => document.querySelector(selector);
+      const [title, command, tiles, axis, ticks, runs, images] = JSON.parse(find("#data").textContent);
+      const make = (tag, set, ...inside) => {
+        const element = Object.assign(document.createElement(tag), set);
+        element.append(...inside);
+        return element;
+      };
+      const size = n => n < 1e3 ? n + " B" : n < 1e5 ? (n / 1e3).toFixed(1) + " kB"
+          : n < 1e9 ? (n / 1e6).toFixed(2) + " MB" : (n / 1e9).toFixed(2) + " GB";
+      const ratio = ([, , , , before, after]) => before ? after / before : -1;
+      const sizes = image => image[4] ? `${size(image[4])} → ${size(image[5])} (${ratio(image).toFixed(3)})` : image[3];
+
+      document.title = find("h1").textContent = title;
+      find("#command").textContent = "jbang Compress.java " + command;
+      for (const [value, meaning] of tiles) find(".tiles").append(make("div", {}, make("b", {}, value), meaning));
+
+      const tip = find("#tip"); // what the timeline tells of the image under the pointer
+      for (const [mode, seconds, rows] of runs) {
+        const few = rows.length <= 24, height = rows.length <= 8 ? 2.1 : few ? 1.6 : 26 / rows.length; // of a row
+        const chart = make("div", {className: few ? "chart few" : "chart"}), plot = make("div", {className: "plot"});
+        const labels = few
+            ? rows.map(([thread], i) => make("div", {}, make("i", {}, thread + " "), make("bdi", {}, images[i][0])))
+            : [make("div", {}, rows.length + " rows, one for each image")];
+        const thick = Math.max(.75, rows.length / 200); // so that what works is seen among thousands
+        plot.innerHTML = `<svg viewBox="0 0 ${axis} ${rows.length}" preserveAspectRatio="none" role="img">
+          <path class="wait" stroke-width=".75" d="${rows.map(([, from], i) => `M0 ${i + .5}H${from}`).join("")}"/>
+          <path class="grid" d="${ticks.map(tick => `M${tick * 1e6} 0V${rows.length}`).join("")}"/>
+          <path class="work" stroke-width="${thick}" d="${rows.map(([, from, to], i) =>
+            `M${from} ${i + .5}H${Math.max(to, from + axis / 600)}`).join("")}"/></svg>`;
+        plot.onpointermove = plot.onpointerdown = event => {
+          const box = plot.getBoundingClientRect();
+          const at = Math.floor((event.clientY - box.top) / box.height * rows.length);
+          const i = Math.min(rows.length - 1, Math.max(0, at)), [thread, from, to] = rows[i];
+          tip.replaceChildren(make("b", {}, thread + " "), make("bdi", {}, images[i][0]), make("br"), sizes(images[i]),
+              make("br"), `waited ${(from / 1e3).toFixed(0)} ms, worked ${((to - from) / 1e3).toFixed(0)} ms`);
+          tip.hidden = false;
+          tip.style.left = Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 8) + "px";
+          tip.style.top = Math.min(event.clientY + 16, innerHeight - tip.offsetHeight - 8) + "px";
+        };
+        plot.onpointerleave = () => tip.hidden = true;
+        chart.style.setProperty("--row", height * (few && innerWidth <= 700 ? 1.4 : 1) + "rem");
+        chart.append(make("div", {className: "labels"}, ...labels), plot);
+        const speedUp = runs.length > 1 ? [make("b", {}, (runs[0][1] / seconds).toFixed(2) + " ×")] : [];
+        find("section").append(make("div", {className: "run"}, mode === "sequential" ? "no threads" : mode + " threads",
+            make("b", {}, seconds.toFixed(3) + " s"), ...speedUp), chart);
+      }
+      const scale = make("div", {className: "axis"}, ...ticks.map(tick => make("span", {}, tick + " s")));
+      [...scale.children].forEach((tick, i) => tick.style.left = ticks[i] * 1e8 / axis + "%");
+      find(".chart:last-child").append(scale);
+
+      const columns = {image: i => images[i][0], before: i => images[i][4], after: i => images[i][5],
+        ratio: i => ratio(images[i]), ms: i => images[i][6], outcome: i => images[i][3]};
+      const order = images.map((image, i) => i), body = find("tbody");
+      for (const [name, key] of Object.entries(columns)) {
+        const th = make("th", {}, make("button", {textContent: name, onclick() {
+          const up = th.ariaSort === "ascending" ? -1 : 1;
+          for (const other of find("thead tr").children) other.ariaSort = null;
+          th.ariaSort = up > 0 ? "ascending" : "descending";
+          order.sort((a, b) => {
+            const x = key(a), y = key(b);
+            return up * (typeof x === "string" ? x.localeCompare(y, undefined, {numeric: true}) : x - y) || a - b;
+          });
+          body.replaceChildren();
+          more();
+        }}));
+        find("thead tr").append(th);
+      }
+      const row = i => {
+        const [name, original, copy, outcome, before, after, ms, remarks] = images[i];
+        const open = () => tr.nextSibling?.className === "pair" ? tr.nextSibling.remove() : tr.after(pair(original, copy));
+        const tr = make("tr", {className: outcome}, make("td", {},
+            original ? make("button", {onclick: open}, make("bdi", {}, name)) : make("bdi", {}, name),
+            ...remarks.map(remark => make("small", {}, remark))));
+        const numbers = before ? [size(before), size(after), ratio(images[i]).toFixed(3), ms + " ms"] : ["–", "–", "–", "–"];
+        tr.append(...[...numbers, outcome].map(text => make("td", {}, text)));
+        return tr;
+      };
+      const more = () => { // a hundred rows, then those that are scrolled to
+        const from = body.querySelectorAll("tr:not(.pair)").length;
+        body.append(...order.slice(from, from + 100).map(row));
+        find("#end").textContent = body.lastChild && from + 100 < order.length ? "…" : "";
+      };
+      const pair = (original, copy) => { // both pictures at 100 %, the copy to the right of the slider
+        const stage = make("div", {className: "stage"}), view = make("div", {className: "view"}, stage);
+        const slider = make("input", {type: "range", max: 1000, value: 500, ariaLabel: "original or copy"});
+        const cut = () => stage.style.setProperty("--cut", Math.max(0, view.scrollLeft - stage.offsetLeft
+            + slider.value / 1000 * view.clientWidth) + "px");
+        for (const src of [original, copy]) {
+          stage.append(make("img", {src, alt: "", onload() {
+            this.width = this.naturalWidth / devicePixelRatio;
+            view.scrollTo((view.scrollWidth - view.clientWidth) / 2, (view.scrollHeight - view.clientHeight) / 2);
+            cut();
+          }, onerror: () => view.replaceChildren("not there any more: " + decodeURI(src))}));
+        }
+        slider.oninput = view.onscroll = cut;
+        return make("tr", {className: "pair"}, make("td", {colSpan: 6}, view, slider,
+            make("div", {className: "sides"}, make("span", {}, "original"), make("span", {}, "copy"))));
+      };
+      new IntersectionObserver(([end], observer) => {
+        if (end.isIntersecting && body.querySelectorAll("tr:not(.pair)").length < order.length) {
+          more();
+          observer.unobserve(end.target);
+          observer.observe(end.target); // it may still be in sight
+        }
+      }, {rootMargin: "800px"}).observe(find("#end"));
+      more();
+    </script></body></html>
+    """;
 }
 
 /** Words and numbers for people, the same in every country. */
@@ -616,6 +1014,10 @@ final class Text {
 
   static String cores() {
     return count(Runtime.getRuntime().availableProcessors(), "core");
+  }
+
+  static String ratio(long before, long after) {
+    return before == 0 ? "none" : format("%.3f", (double) after / before);
   }
 
   /** A size in bytes, decimal units: 512 B, 12.8 kB, 3.21 MB, 1.20 GB. */
