@@ -145,7 +145,9 @@ final class CompressOneImage implements Runnable {
       if (!options.dryRun && createFolder(file.folder())) {
         LOG.info("created %s", file.folder().getFileName());
       }
-      file.writeCopy(copy.bytes(), original);
+      if (!options.dryRun) {
+        file.writeCopy(copy.bytes(), original);
+      }
       return Result.done(file, started, original.bytes().length, copy);
     }
   }
@@ -759,10 +761,10 @@ final class Report {
           Text.count(images.size(), "image") + last.outcomes(images.size()) + " from " + options.source,
           String.join(" ", options.command.commandLine().getParseResult().originalArgs()),
           List.of(
-              List.of(Text.size(before) + " → " + Text.size(after), "before → after"),
+              List.of(Text.size(before), "before"), List.of(Text.size(after), "after"),
               List.of(Text.ratio(before, after), "ratio, in quality " + options.quality),
               List.of(Text.format("%.2f s", last.seconds()), Text.count(last.threads(), last.mode + " thread")),
-              List.of(Text.cores(), "at most " + options.threads + " images in work at once")),
+              List.of(Text.cores(), "at most " + options.threads + " in work at once")),
           micros(axis), Timeline.ticks(axis),
           runs.stream().map(run -> List.of(run.mode.toString(), run.seconds(),
               run.results().stream().map(image -> List.of(image.thread(), micros((image.started() - run.started) / 1e9),
@@ -811,7 +813,7 @@ final class Report {
       case String text -> {
         out.append('"');
         for (char c : text.toCharArray()) {
-          boolean plain = c < 127 ? c >= ' ' && "\"\\<>&'".indexOf(c) < 0 : Character.isLetterOrDigit(c) || c == '→';
+          boolean plain = c < 127 ? c >= ' ' && "\"\\<>&'".indexOf(c) < 0 : Character.isLetterOrDigit(c);
           out.append(plain ? String.valueOf(c) : "\\u" + HexFormat.of().toHexDigits(c));
         }
         out.append('"');
@@ -835,7 +837,7 @@ final class Report {
       body { font: 1rem/1.4 system-ui, sans-serif; max-width: 90rem; margin: 0 auto; padding: 1rem 4vw 4rem }
       h1 { font-size: 1.7rem; line-height: 1.2; margin: .6rem 0 .2rem } h2 { font-size: 1.4rem; margin: 2rem 0 .2rem }
       p, figcaption { color: var(--soft); margin: 0 0 .6rem } bdi, p { overflow-wrap: anywhere }
-      .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .7rem; margin: 1rem 0 }
+      .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .7rem; margin: 1rem 0 }
       .tiles div { background: var(--card); border-radius: .6rem; padding: .6rem .9rem; color: var(--soft) }
       .tiles b { display: block; font-size: 1.4rem; color: var(--ink) }
       .run { display: flex; gap: 1rem; align-items: baseline; margin-top: .9rem; font-size: 1.25rem; font-weight: 600 }
@@ -1208,7 +1210,9 @@ final class ImageFiles {
     Map<Path, Object> folders = files.foldersOfCopies();
     files.protectOriginals(folders);
     files.protectCopies(folders);
-    clearLeftovers(folders.keySet());
+    if (!options.dryRun) {
+      clearLeftovers(folders.keySet());
+    }
     return files;
   }
 

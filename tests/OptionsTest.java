@@ -31,6 +31,8 @@ class OptionsTest {
       --update=maybe           | Invalid value for option '--update'
       --files-from=nowhere.txt | --files-from: cannot read nowhere.txt
       --files-from=IMAGES      | --files-from: cannot read IMAGES
+      --report=no/report.html  | --report: there is another file, or no folder: no/report.html
+      --report=IMAGES/a.jpg    | --report: there is another file, or no folder: IMAGES/a.jpg
       --turbo                  | Unknown option: '--turbo'
       IMAGES out more          | Unmatched argument at index 2: 'more'
       IMAGES/a.jpg             | SOURCE is not a folder: IMAGES/a.jpg
@@ -58,7 +60,7 @@ class OptionsTest {
     assertEquals(0, result.status());
     assertEquals("", result.err());
     for (String word : new String[] {"-q, --quality", "-m, --mode", "-t, --threads", "-r, --recursive", "-u, --update",
-        "--files-from", "-h, --help", "-V, --version", "Exit status:", "SOURCE", "DESTINATION"}) {
+        "--files-from", "--report", "-n, --dry-run", "--quiet", "-h, --help", "-V, --version", "Exit status:", "SOURCE", "DESTINATION"}) {
       assertTrue(result.out().contains(word), word);
     }
     assertTrue(result.out().lines().allMatch(line -> line.length() <= 100));
