@@ -686,7 +686,7 @@ final class LiveLine extends OutputStream {
       changed = System.nanoTime();
       long left = Math.round(seconds / done * (total - done));
       String text = Text.format(
-          " %d/%d %.0f MB/s %d:%02d left", done, total, bytes / 1e6 / seconds, left / 60, left % 60);
+          " %d/%d %.1f MB/s %d:%02d left", done, total, bytes / 1e6 / seconds, left / 60, left % 60);
       boolean unicode = terminal.charset().newEncoder().canEncode('█');
       int width = Math.max(0, WIDTH - text.length());
       int full = (int) ((long) width * done / total);

@@ -114,7 +114,7 @@ class ClassroomTest {
     assumeTrue(Files.isExecutable(Path.of("/usr/bin/script")), "script makes the terminal");
     images(2);
     assertFalse(Program.run(folder, "--timeline").out().contains("\u001b["), "no terminal");
-    String command = "stty cols 60; " + Program.quoted(Program.command("--timeline"));
+    String command = "stty cols 60; " + Program.quoted(Program.command("--timeline")) + " 2>/dev/null";
     List<String> terminal = new ArrayList<>(List.of("env", "-u", "NO_COLOR", "TERM=xterm",
         "script", "-qec", command, "/dev/null"));
     String coloured = Program.run(folder, "", terminal).out();
