@@ -21,7 +21,9 @@ import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.tools.ToolProvider;
 import org.junit.jupiter.api.AfterAll;
@@ -32,13 +34,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Grades the right solutions, the skeleton that students start from, and solutions with one mistake each. */
+/** Grades Compress, the skeleton that students start from, and the solutions of tests/solutions/variants.md. */
 @DisplayName("Grade: the checklist of the exercise")
 class GradeTest {
   private static final Path PROJECT = Program.project();
-  private static final Grade.Scale WHOLE = new Grade.Scale(5, 480, 100, 30);
-  private static final Grade.Scale SHORT = new Grade.Scale(5, 480, 0, 30);
-  private static final Grade.Scale IMPATIENT = new Grade.Scale(5, 480, 0, 3);
+  private static final Grade.Scale WHOLE = new Grade.Scale(8, 640, 100, 30);
+  private static final Grade.Scale SHORT = new Grade.Scale(8, 640, 0, 30);
+  private static final Grade.Scale IMPATIENT = new Grade.Scale(8, 640, 0, 3);
 
   @TempDir static Path folder;
 
@@ -47,61 +49,87 @@ class GradeTest {
   private static final Map<String, Future<List<Grade.Point>>> GRADED = new LinkedHashMap<>();
 
   /**
-   * A mistake in the solution that is right otherwise.
+   * A solution with some lines changed.
    *
-   * @param name what is wrong
-   * @param fails the only point that it fails
+   * @param fails the points that it fails, as a list; or: right
+   * @param name what is changed
+   * @param suite whether it is graded in each run of the tests
    * @param says what the checklist says of it, among other things
-   * @param edits texts of the solution, each followed by the one that replaces it
    */
-  private record Mistake(String name, String fails, String says, String... edits) {}
+  private record Variant(String fails, String name, boolean suite, String says, String code) {
+    private static final Pattern SECTION =
+        Pattern.compile("(?ms)^## ([a-z, ]+): (.*?)( \\*)?\\n\\n(?:> (.*?)\\n\\n)?```diff\\n(.*?)^```");
 
-  private static final String THREAD =
-      "Thread thread = Thread.ofVirtual().name(\"image-\" + (threads.size() + 1)).start(work);";
-  private static final String JOIN = """
-          for (Thread thread : threads) {
-            thread.join();
-          }
-      """;
+    static List<Variant> all() throws IOException {
+      String solution = Files.readString(PROJECT.resolve("tests/solutions/MyCompress.java"));
+      return SECTION.matcher(Files.readString(PROJECT.resolve("tests/solutions/variants.md"))).results()
+          .map(section -> new Variant(section.group(1), section.group(2), section.group(3) != null,
+              section.group(4) == null ? "" : section.group(4), edited(solution, section.group(5))))
+          .toList();
+    }
 
-  private static final List<Mistake> MISTAKES = List.of(
-      new Mistake("a pool of threads is not shut down", "end", "does not end, although the ratio is printed",
-          "List<Thread> threads = new ArrayList<>();",
-          "var pool = java.util.concurrent.Executors.newFixedThreadPool(4);\n"
-              + "List<java.util.concurrent.Future<?>> threads = new ArrayList<>();",
-          THREAD, "var thread = pool.submit(work);",
-          JOIN, "for (var thread : threads) try { thread.get(); } catch (Exception e) { LOG.error(\"%s\", e); }"),
-      new Mistake("run() for start()", "threads", "One thread, main, compressed all images",
-          THREAD, "Thread thread = Thread.ofPlatform().unstarted(work);\nthread.run();"),
-      new Mistake("the totals are not synchronized", "totals", "one addition is lost",
-          "synchronized void add", "void add"),
-      new Mistake("the creation of the folder is not synchronized", "folder", "about to create it at the same time",
-          "static synchronized void createFolder", "static void createFolder"),
-      new Mistake("the ratio is upside down", "ratio", "that is before / after",
-          "(double) sizeAfter / sizeBefore", "(double) sizeBefore / sizeAfter"),
-      new Mistake("the quality is 75", "quality", "those of quality 75",
-          "saveAsJpeg(picture, compressed, 30)", "saveAsJpeg(picture, compressed, 75)"),
-      new Mistake("files are taken that are no .jpg", "images", "drawing.png",
-          ".filter(file -> file.toString().endsWith(\".jpg\"))", ""),
-      new Mistake("--mode=sequential does nothing", "sequential", "With --mode=sequential 5 threads were at work",
-          "List.of(arguments).contains(\"--mode=sequential\")", "false"),
-      new Mistake("the threads have no names", "log", "The column of the thread is blank",
-          THREAD, "Thread thread = Thread.startVirtualThread(work);"));
+    /** The solution with the lines after - replaced by those after +. */
+    private static String edited(String solution, String diff) {
+      String code = solution;
+      for (Matcher edit = Pattern.compile("((?:-.*\\n)+)((?:\\+.*\\n)*)").matcher(diff); edit.find(); ) {
+        String old = edit.group(1).replaceAll("(?m)^-", "");
+        assertEquals(2, ("\n" + code).split(Pattern.quote("\n" + old), -1).length, "in the solution once: " + old);
+        code = ("\n" + code).replace("\n" + old, "\n" + edit.group(2).replaceAll("(?m)^\\+", "")).substring(1);
+      }
+      return code;
+    }
+
+    Grade.Scale scale() {
+      return fails.equals("end") ? IMPATIENT : SHORT;
+    }
+
+    List<String> failing() {
+      return fails.equals("right") ? List.of() : List.of(fails.split(", "));
+    }
+  }
+
+  /**
+   * Grades all variants, or those whose title matches the first argument, as often as the second one says, and prints
+   * which points they fail each time.
+   */
+  public static void main(String[] arguments) throws Exception {
+    folder = Files.createTempDirectory("grades");
+    int times = arguments.length < 2 ? 1 : Integer.parseInt(arguments[1]);
+    for (Variant variant : Variant.all()) {
+      if (arguments.length == 0 || (variant.fails + ": " + variant.name).matches(arguments[0])) {
+        for (int i = 1; i <= times; i++) {
+          grade(variant.fails + ": " + variant.name + " " + i, "MyCompress", variant.code, variant.scale());
+        }
+      }
+    }
+    if (arguments.length > 0 && "Compress".matches(arguments[0])) {
+      for (int i = 1; i <= times; i++) {
+        grade("right: Compress.java " + i, "Compress", Files.readString(PROJECT.resolve("Compress.java")), WHOLE);
+      }
+    }
+    int wrong = 0;
+    for (Map.Entry<String, Future<List<Grade.Point>>> graded : GRADED.entrySet()) {
+      String fails = String.join(", ", failing(graded.getValue().get()));
+      boolean expected = graded.getKey().startsWith((fails.isEmpty() ? "right" : fails) + ": ");
+      System.out.println((expected ? "ok     " : "WRONG  ") + graded.getKey() + " -> " + fails);
+      if (!expected) {
+        wrong++;
+        System.out.println(text(graded.getValue().get(), false, StandardCharsets.UTF_8));
+      }
+    }
+    System.out.printf("%d gradings, %d not as expected%n", GRADED.size(), wrong);
+    System.exit(wrong == 0 ? 0 : 1);
+  }
 
   @BeforeAll
   static void startGrading() throws IOException {
-    String solution = Files.readString(PROJECT.resolve("tests/solutions/MyCompress.java"));
-    for (Mistake mistake : MISTAKES) {
-      String code = solution;
-      for (int i = 0; i < mistake.edits.length; i += 2) {
-        assertEquals(2, code.split(Pattern.quote(mistake.edits[i]), -1).length,
-            "in the solution once: " + mistake.edits[i]);
-        code = code.replace(mistake.edits[i], mistake.edits[i + 1]);
+    for (Variant variant : Variant.all()) {
+      if (variant.suite) {
+        grade(variant.name, "MyCompress", variant.code, variant.scale());
       }
-      grade(mistake.name, "MyCompress", code, mistake.fails.equals("end") ? IMPATIENT : SHORT);
     }
-    grade("right", "MyCompress", solution, WHOLE);
-    grade("skeleton", "MyCompress", skeleton(), WHOLE);
+    grade("solution", "MyCompress", Files.readString(PROJECT.resolve("tests/solutions/MyCompress.java")), WHOLE);
+    grade("skeleton", "MyCompress", skeleton("en"), SHORT);
     grade("Compress", "Compress", Files.readString(PROJECT.resolve("Compress.java")), WHOLE);
   }
 
@@ -112,57 +140,66 @@ class GradeTest {
 
   private static void grade(String name, String mainClass, String code, Grade.Scale scale) {
     int number = GRADED.size();
+    boolean preview = name.contains("(preview)");
     GRADED.put(name, POOL.submit(() -> {
       Path classes = Files.createDirectories(folder.resolve("solution-" + number));
       Path source = Files.writeString(classes.resolve(mainClass + ".java"), code);
       String classPath = System.getProperty("java.class.path");
+      List<String> compile = new ArrayList<>(List.of("-g", "-proc:none", "-cp", classPath, "-d", classes.toString(),
+          "--release", preview ? "" + Runtime.version().feature() : "21", source.toString()));
+      compile.addAll(preview ? List.of("--enable-preview") : List.of());
       ByteArrayOutputStream errors = new ByteArrayOutputStream();
-      int status = ToolProvider.getSystemJavaCompiler().run(null, null, errors,
-          "-g", "-proc:none", "-cp", classPath, "-d", classes.toString(), "--release", "21", source.toString());
+      int status = ToolProvider.getSystemJavaCompiler().run(null, null, errors, compile.toArray(String[]::new));
       assertEquals(0, status, errors.toString());
       Grade.Launcher java = (options, arguments) -> {
         List<String> command = new ArrayList<>();
         command.add(ProcessHandle.current().info().command().orElseThrow());
         command.addAll(List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")); // a quick start counts most
+        command.addAll(preview ? List.of("--enable-preview") : List.of());
         command.addAll(options);
         command.addAll(List.of("-cp", classes + File.pathSeparator + classPath, mainClass));
         command.addAll(arguments);
         return command;
       };
       PrintStream nowhere = new PrintStream(OutputStream.nullOutputStream());
-      return Grade.grade(java, source.getFileName().toString(), scale, nowhere);
+      return Grade.grade(java, source.getFileName().toString(), scale, false, nowhere);
     }));
   }
 
-  /** What {@code jbang init --template=exercise MyCompress.java} makes. */
-  private static String skeleton() throws IOException {
-    return Files.readString(PROJECT.resolve(".jbang/exercise.java.qute")).replace("{baseName}", "MyCompress")
-        .replace("\\{", "{");
+  /** What {@code jbang init --template=exercise -Dlang=LANG MyCompress.java} makes. */
+  private static String skeleton(String language) throws IOException {
+    boolean french = language.equals("fr");
+    return Files.readString(PROJECT.resolve(".jbang/exercise.java.qute"))
+        .replaceAll("(?s)\\{#if lang == 'fr'\\}\\n(.*?)\\{#else\\}\\n(.*?)\\{/if\\}\\n", french ? "$1" : "$2")
+        .replace("{baseName}", "MyCompress").replace("\\{", "{");
   }
 
   private static List<String> failing(List<Grade.Point> points) {
     return points.stream().filter(point -> !point.done()).map(Grade.Point::name).toList();
   }
 
-  private static String text(List<Grade.Point> points, Charset charset) {
+  private static String text(List<Grade.Point> points, boolean french, Charset charset) {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    Grade.print(points, "MyCompress.java", new PrintStream(bytes, true, charset));
+    Grade.print(points, "MyCompress.java", french, new PrintStream(bytes, true, charset));
     return bytes.toString(charset);
+  }
+
+  private static void assertPasses(String name) throws Exception {
+    List<Grade.Point> points = GRADED.get(name).get();
+    assertEquals(List.of(), failing(points), text(points, false, StandardCharsets.UTF_8));
+    assertEquals(9, points.size());
   }
 
   @Test
   @DisplayName("Compress.java passes every point")
   void compressPasses() throws Exception {
-    List<Grade.Point> points = GRADED.get("Compress").get();
-    assertEquals(List.of(), failing(points), text(points, StandardCharsets.UTF_8));
-    assertEquals(9, points.size());
+    assertPasses("Compress");
   }
 
   @Test
   @DisplayName("so does a student's solution")
   void solutionPasses() throws Exception {
-    List<Grade.Point> points = GRADED.get("right").get();
-    assertEquals(List.of(), failing(points), text(points, StandardCharsets.UTF_8));
+    assertPasses("solution");
   }
 
   @Test
@@ -171,68 +208,83 @@ class GradeTest {
     List<Grade.Point> points = GRADED.get("skeleton").get();
     assertEquals(points.stream().map(Grade.Point::name).toList(), failing(points));
     assertEquals(9, points.size());
-    String skeleton = skeleton();
-    for (int number = 1; number <= 6; number++) {
-      assertTrue(skeleton.contains("// TODO " + number + ": "), "the place of TODO " + number);
-      assertTrue(skeleton.contains("\n          TODO " + number + "  "), "TODO " + number + " in the list");
+    for (String skeleton : List.of(skeleton("en"), skeleton("fr"))) {
+      for (int number = 1; number <= 6; number++) {
+        assertTrue(skeleton.matches("(?s).*// TODO " + number + " ?: .*"), "the place of TODO " + number);
+        assertTrue(skeleton.contains("\n          TODO " + number + "  "), "TODO " + number + " in the list");
+      }
     }
   }
 
   @Test
-  @DisplayName("the solution is the skeleton with its TODOs done")
+  @DisplayName("the solution is the skeleton, English or French, with its TODOs done")
   void solutionContainsSkeleton() throws Exception {
-    String skeleton = skeleton();
-    String code = skeleton.substring(skeleton.indexOf("import "))
-        .replaceAll("(?s)    // Delete what.*?\"\"\"\\);\n", ""); // the list of what is to be done
-    Iterator<String> solution =
-        Files.readString(PROJECT.resolve("tests/solutions/MyCompress.java")).lines().map(GradeTest::bare).iterator();
-    for (String line : code.lines().toList()) {
-      boolean found = bare(line).isEmpty();
-      while (!found && solution.hasNext()) {
-        found = solution.next().equals(bare(line));
+    for (String skeleton : List.of(skeleton("en"), skeleton("fr"))) {
+      String code = skeleton.substring(skeleton.indexOf("import "))
+          .replaceAll("(?s)    // (Delete|Effacez) what.*?\"\"\"\\);\n", ""); // the list of what is to be done
+      Iterator<String> solution = bare(Files.readString(PROJECT.resolve("tests/solutions/MyCompress.java")));
+      for (Iterator<String> lines = bare(code); lines.hasNext(); ) {
+        String line = lines.next();
+        boolean found = line.isEmpty();
+        while (!found && solution.hasNext()) {
+          found = solution.next().equals(line);
+        }
+        assertTrue(found, "not in the solution, or not in this order: " + line);
       }
-      assertTrue(found, "not in the solution, or not in this order: " + line);
     }
   }
 
-  /** A line less comments, and less what a student adds within a line. */
-  private static String bare(String line) {
-    return line.replaceAll("//.*", "").replace("synchronized ", "").replaceAll("\\.filter\\(.*?\"\\)\\)", "").strip();
+  /** The lines of some code less comments, and less what a student adds within a line. */
+  private static Iterator<String> bare(String code) {
+    return code.lines().map(line -> line.replaceAll("//.*|/\\*\\*.*", "").replace("synchronized ", "")
+        .replaceAll("\\.filter\\(.*?\"\\)\\)", "").strip()).iterator();
   }
 
   @TestFactory
-  @DisplayName("a mistake fails its own point and no other")
-  Stream<DynamicTest> mistakes() {
-    return MISTAKES.stream().map(mistake -> DynamicTest.dynamicTest(mistake.fails + ": " + mistake.name, () -> {
-      List<Grade.Point> points = GRADED.get(mistake.name).get();
-      String text = text(points, StandardCharsets.UTF_8);
-      assertEquals(List.of(mistake.fails), failing(points), text);
-      assertTrue(text.replaceAll("\\s+", " ").contains(mistake.says), text);
-    }));
+  @DisplayName("a mistake fails its own points and no other, and what is right passes")
+  Stream<DynamicTest> variants() throws IOException {
+    return Variant.all().stream().filter(Variant::suite).map(variant -> DynamicTest.dynamicTest(
+        variant.fails + ": " + variant.name, () -> {
+          List<Grade.Point> points = GRADED.get(variant.name).get();
+          String text = text(points, false, StandardCharsets.UTF_8);
+          assertEquals(variant.failing(), failing(points), text);
+          assertTrue(text.replaceAll("\\s+", " ").contains(variant.says), text);
+        }));
   }
 
   @Test
-  @DisplayName("the checklist is plain ASCII where the terminal knows no more")
+  @DisplayName("every variant compiles to what differs from the others")
+  void variantsDiffer() throws IOException {
+    List<Variant> variants = Variant.all();
+    assertEquals(variants.size(), variants.stream().map(Variant::code).collect(Collectors.toSet()).size());
+  }
+
+  @Test
+  @DisplayName("the checklist is plain ASCII where the terminal knows no more, and French where asked for")
   void ascii() {
     List<Grade.Point> points =
         List.of(new Grade.Point("images", true, "all there"), new Grade.Point("ratio", false, "wrong"));
-    assertTrue(text(points, StandardCharsets.UTF_8).contains("✓ images      all there"));
+    assertTrue(text(points, false, StandardCharsets.UTF_8).contains("✓ images      all there"));
+    assertTrue(text(points, true, StandardCharsets.UTF_8).endsWith("MyCompress.java : 1 points sur 2\n"));
     assertEquals("""
 
         [x] images      all there
-        [ ] ratio       wrong
+        [ ] taux        wrong
 
-        MyCompress.java: 1 of 2 points
-        """, text(points, StandardCharsets.US_ASCII).replace(System.lineSeparator(), "\n"));
+        MyCompress.java : 1 points sur 2
+        """, text(points, true, StandardCharsets.US_ASCII).replace(System.lineSeparator(), "\n"));
   }
 
   @Test
-  @DisplayName("wrong usage: exit status 2")
+  @DisplayName("wrong usage: exit status 2; a missing file is said to be missing")
   void usage() throws Exception {
-    for (String[] arguments : List.of(new String[] {}, new String[] {"a.java", "b.java"}, new String[] {"none.java"})) {
+    Map<String, String> wrong = Map.of("", "one solution is expected", "a.java b.java", "one solution is expected",
+        "none.java", "no such file: none.java", ".", "not a Java file: .", "--lang=fr none.java", "n'existe pas");
+    for (Map.Entry<String, String> one : wrong.entrySet()) {
       ByteArrayOutputStream err = new ByteArrayOutputStream();
+      String[] arguments = one.getKey().isEmpty() ? new String[0] : one.getKey().split(" ");
       assertEquals(2, Grade.run(arguments, System.out, new PrintStream(err)));
-      assertTrue(err.toString().contains("Usage:"), err.toString());
+      assertTrue(err.toString().contains(one.getValue()), err.toString());
     }
   }
 }
