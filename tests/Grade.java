@@ -435,8 +435,8 @@ public final class Grade {
           run.compressed().size());
     } else if (noFolder) {
       fail("images", "No image could be saved, for nobody creates COMPRESSED_IMAGES: see the point folder. (Where the "
-          + "grader creates it, %d of %d are compressed.)", "Aucune image n'a pu être enregistrée, car personne ne crée "
-          + "COMPRESSED_IMAGES : voir le point dossier. (Quand le correcteur le crée, %d sur %d sont compressées.)",
+          + "grader creates it, %d of %d are compressed.)", "Aucune image n'a pu être enregistrée, car personne ne "
+          + "crée COMPRESSED_IMAGES : voir le point dossier. (Si le correcteur le crée, %d sur %d sont compressées.)",
           run.compressed().size(), all);
     } else if (!run.missing().isEmpty()) {
       fail("images", "%d of %d images are not in COMPRESSED_IMAGES: %s.%s Hints 2 and 3; and every thread that was "
@@ -444,9 +444,9 @@ public final class Grade {
           + "Indications 2 et 3 ; et chaque thread démarré doit être attendu (join).", run.missing().size(), all,
           String.join(", ", run.missing()), lastWords(run));
     } else if (!others.isEmpty()) {
-      fail("images", "All %d .jpg files are compressed, but these were taken as well: %s. Expected: only names that end "
-          + "in .jpg. Hint 2.", "Les %d fichiers .jpg sont compressés, mais ceux-ci ont été pris aussi : %s. Attendu : "
-          + "seuls les noms qui finissent par .jpg. Indication 2.", all, String.join(", ", others));
+      fail("images", "All %d .jpg files are compressed, but these were taken as well: %s. Expected: only names that "
+          + "end in .jpg. Hint 2.", "Les %d fichiers .jpg sont compressés, mais ceux-ci ont été pris aussi : %s. "
+          + "Attendu : seuls les noms qui finissent par .jpg. Indication 2.", all, String.join(", ", others));
     } else {
       pass("images", "%d of %d .jpg files compressed, nothing else", "%d fichiers .jpg sur %d compressés, rien d'autre",
           all, all);
@@ -478,9 +478,9 @@ public final class Grade {
         fail("quality", "The compressed %s shows another picture than its original. Hint 3.",
             "L'image compressée %s ne montre pas la même chose que l'original. Indication 3.", name);
       } else if (quality != 0 && Math.abs(quality - 30) > 2) {
-        fail("quality", "The quantization tables of %s are those of quality %d; expected: 30. It has %d bytes, where %d "
-            + "are usual. Hint 3.", "Les tables de quantification de %s sont celles de la qualité %d ; attendu : 30. "
-            + "Elle a %d octets au lieu de %d. Indication 3.", name, quality, copy.length, usual);
+        fail("quality", "The quantization tables of %s are those of quality %d; expected: 30. It has %d bytes, where "
+            + "%d are usual. Hint 3.", "Les tables de quantification de %s sont celles de la qualité %d ; attendu : "
+            + "30. Elle a %d octets au lieu de %d. Indication 3.", name, quality, copy.length, usual);
       } else if (copy.length > 1.2 * usual || copy.length < 0.5 * usual) {
         fail("quality", "%s has %d bytes, where %d are usual for quality 30. Hint 3.",
             "%s a %d octets, alors que %d sont habituels en qualité 30. Indication 3.", name, copy.length, usual);
@@ -525,8 +525,8 @@ public final class Grade {
     } else if (plain != null) {
       fail("log", "This line names an image, but is not in the exercise's columns (time with milliseconds, class, "
           + "thread, level, message): \"%s\". Hints 1 and 6.", "Cette ligne nomme une image, mais n'est pas dans les "
-          + "colonnes de l'exercice (heure avec millisecondes, classe, thread, niveau, message) : « %s ». Indications 1 "
-          + "et 6.", plain);
+          + "colonnes de l'exercice (heure avec millisecondes, classe, thread, niveau, message) : « %s ». Indications "
+          + "1 et 6.", plain);
     } else {
       fail("log", "No line of the log names %s. Expected: a line for each image, with time, class, thread and level. "
           + "Hint 1.", "Aucune ligne du journal ne nomme %s. Attendu : une ligne par image, avec heure, classe, thread "
@@ -543,8 +543,8 @@ public final class Grade {
       fail("threads", "No thread was seen to read a file of IMAGES. Hint 1: each thread reads an image.",
           "Aucun thread n'a lu un fichier d'IMAGES. Indication 1 : chaque thread lit une image.");
     } else if (threads.size() == 1) {
-      fail("threads", "One thread, %s, compressed all images. Expected: one thread per image, at the same time. Hint 1; "
-          + "it is start() that starts a thread: run() runs its work in the thread that calls it.",
+      fail("threads", "One thread, %s, compressed all images. Expected: one thread per image, at the same time. Hint "
+          + "1; it is start() that starts a thread: run() runs its work in the thread that calls it.",
           "Un seul thread, %s, a compressé toutes les images. Attendu : un thread par image, en même temps. Indication "
           + "1 ; c'est start() qui démarre un thread : run() fait son travail dans le thread qui l'appelle.",
           threads.values().iterator().next());
@@ -555,9 +555,9 @@ public final class Grade {
           + "soit attendu (join), et aucun verrou n'est tenu pendant qu'une image est compressée. Indication 1.",
           threads.size());
     } else if (4 * threads.size() < 3 * images) { // a cached pool may use one or two again
-      fail("threads", "%d threads compressed %d images: a pool. Expected: one thread per image. Hint 1; virtual threads "
-          + "cost so little that nobody needs a pool of them.", "%d threads ont compressé %d images : un pool. Attendu : "
-          + "un thread par image. Indication 1 ; un thread virtuel coûte si peu qu'il n'en faut pas de pool.",
+      fail("threads", "%d threads compressed %d images: a pool. Expected: one thread per image. Hint 1; virtual "
+          + "threads cost so little that nobody needs a pool of them.", "%d threads ont compressé %d images : un pool. "
+          + "Attendu : un thread par image. Indication 1 ; un thread virtuel coûte si peu qu'il n'en faut pas de pool.",
           threads.size(), images);
     } else if (slowly.motion.alone()) {
       fail("threads", "No two threads ever save a picture at the same time: while one did, all others waited for it. "
@@ -565,8 +565,8 @@ public final class Grade {
           + "image en même temps : pendant que l'un le fait, tous les autres l'attendent. Attendu : aucun verrou n'est "
           + "tenu pendant qu'une image est compressée. Indication 1.");
     } else {
-      pass("threads", "%d threads at work, up to %d at the same time", "%d threads au travail, jusqu'à %d en même temps",
-          threads.size(), most);
+      pass("threads", "%d threads at work, up to %d at the same time",
+          "%d threads au travail, jusqu'à %d en même temps", threads.size(), most);
     }
     return most >= 2;
   }
@@ -607,8 +607,8 @@ public final class Grade {
           + "Indication 4.");
     } else if (load.compressed().isEmpty()) {
       fail("folder", "With COMPRESSED_IMAGES there before the start, nothing was compressed.%s Expected: it is created "
-          + "only if it does not exist. Hint 4.", "Quand COMPRESSED_IMAGES existe dès le départ, rien n'est compressé.%s "
-          + "Attendu : il n'est créé que s'il n'existe pas. Indication 4.", lastWords(load));
+          + "only if it does not exist. Hint 4.", "Quand COMPRESSED_IMAGES existe dès le départ, rien n'est "
+          + "compressé.%s Attendu : il n'est créé que s'il n'existe pas. Indication 4.", lastWords(load));
     } else {
       pass("folder", "created once%s; used as it is if it exists", "créé une fois%s ; utilisé tel quel s'il existe",
           !threads || motion.creators.isEmpty() || motion.creators.size() > 1 ? ""
@@ -624,14 +624,15 @@ public final class Grade {
     if (motion.failure != null) {
       fail("totals", "Could not be checked: %s", "N'a pas pu être vérifié : %s", motion.failure);
     } else if (met != null) {
-      fail("totals", "Two threads were about to change %s at the same time, %s: each starts from the same old value, and "
-          + "one addition is lost. Expected: a critical section, with one lock for all threads. Hint 5.", "Deux threads "
-          + "allaient modifier %s en même temps, %s : chacun part de la même ancienne valeur, et une addition est "
-          + "perdue. Attendu : une section critique, avec un seul verrou pour tous. Indication 5.", met.what, met.met);
+      fail("totals", "Two threads were about to change %s at the same time, %s: each starts from the same old value, "
+          + "and one addition is lost. Expected: a critical section, with one lock for all threads. Hint 5.", "Deux "
+          + "threads allaient modifier %s en même temps, %s : chacun part de la même ancienne valeur, et une addition "
+          + "est perdue. Attendu : une section critique, avec un seul verrou pour tous. Indication 5.", met.what,
+          met.met);
     } else if (motion.mainSizes >= 6) {
-      fail("totals", "The main thread takes the sizes of the compressed files. Expected: each thread takes those of its "
-          + "image, and adds them to the totals in a critical section. Hint 5.", "C'est le thread main qui prend les "
-          + "tailles des fichiers compressés. Attendu : chaque thread prend celles de son image, et les ajoute aux "
+      fail("totals", "The main thread takes the sizes of the compressed files. Expected: each thread takes those of "
+          + "its image, and adds them to the totals in a critical section. Hint 5.", "C'est le thread main qui prend "
+          + "les tailles des fichiers compressés. Attendu : chaque thread prend celles de son image, et les ajoute aux "
           + "totaux dans une section critique. Indication 5.");
     } else if (trusted && !slowly.ratioIsRight() && slowly.missing().isEmpty()) {
       String where = motion.places.values().stream().filter(place -> place.met != null).map(place -> place.what)
@@ -666,10 +667,10 @@ public final class Grade {
           motion.early == null ? say("a thread", "un thread") : motion.early, motion.paused == null ? ""
               : say(" but a limited time (%s)", ", mais un temps limité (%s)", motion.paused));
     } else if (motion.polled != null) {
-      fail("ratio", "The main thread looks at %s again and again, without a lock, until the threads have ended: nothing "
-          + "promises that it ever sees what they write. Expected: join() of each thread.", "Le thread main regarde %s "
-          + "encore et encore, sans verrou, jusqu'à la fin des threads : rien ne garantit qu'il voie ce qu'ils écrivent. "
-          + "Attendu : join() de chaque thread.", motion.polled);
+      fail("ratio", "The main thread looks at %s again and again, without a lock, until the threads have ended: "
+          + "nothing promises that it ever sees what they write. Expected: join() of each thread.", "Le thread main "
+          + "regarde %s encore et encore, sans verrou, jusqu'à la fin des threads : rien ne garantit qu'il voie ce "
+          + "qu'ils écrivent. Attendu : join() de chaque thread.", motion.polled);
     } else if (plain.ratioIsRight()) {
       pass("ratio", "%s, as on the disk", "%s, comme sur le disque", plain.ratioText());
     } else {
@@ -700,9 +701,9 @@ public final class Grade {
       fail("sequential", "With %s nothing was compressed.%s The statement's last paragraph.",
           "Avec %s rien n'a été compressé.%s Dernier paragraphe de l'énoncé.", SEQUENTIAL, lastWords(run));
     } else if (ids.size() > 1) {
-      fail("sequential", "With %s %d threads were at work: %s. Expected: the main thread alone, one image after another. "
-          + "The statement's last paragraph.", "Avec %s %d threads ont travaillé : %s. Attendu : le thread main seul, "
-          + "une image après l'autre. Dernier paragraphe de l'énoncé.", SEQUENTIAL, ids.size(), names);
+      fail("sequential", "With %s %d threads were at work: %s. Expected: the main thread alone, one image after "
+          + "another. The statement's last paragraph.", "Avec %s %d threads ont travaillé : %s. Attendu : le thread "
+          + "main seul, une image après l'autre. Dernier paragraphe de l'énoncé.", SEQUENTIAL, ids.size(), names);
     } else if (!threads.equals(Set.of("main"))) {
       fail("sequential", "With %s the thread %s did the work. Expected: the main thread does.",
           "Avec %s c'est le thread %s qui a travaillé. Attendu : le thread main.", SEQUENTIAL, names);
@@ -743,7 +744,7 @@ public final class Grade {
         ? say(": that is before / after. The statement: after / before.",
             " : c'est avant / après. L'énoncé : après / avant.")
         : say(". Was it printed before the last thread had ended (join), or are sizes missing in the totals?",
-            ". A-t-il été affiché avant la fin du dernier thread (join), ou manque-t-il des tailles dans les totaux ?"));
+            ". A-t-il été affiché avant la fin du dernier thread (join), ou manque-t-il des tailles aux totaux ?"));
   }
 
   private String hanging(Run run) {
@@ -1040,8 +1041,8 @@ public final class Grade {
 
   /**
    * A debugger that makes rare meetings of threads certain. It stops each thread that is about to create the folder, to
-   * save a picture, or to change what other threads have changed before it (a field, an array, a list, a map), and holds
-   * it for a moment, while all others run on. Whoever arrives at the same place meanwhile was not kept out by a lock.
+   * save a picture, or to change what other threads have changed before it (a field, an array, a list, a map), and
+   * holds it for a moment, while all others run on. Whoever comes to the same place meanwhile was not kept out by a lock.
    *
    * <p>A thread that is about to write a total has read its old value and added to it: whatever another thread writes
    * now is lost. And while the very first image thread is held, the main thread must wait: if it ends, or prints the
@@ -1071,7 +1072,7 @@ public final class Grade {
     final Place saving = new Place("JPEGImageWriter.write", false);
     final Map<String, Place> places = new TreeMap<>(); // what may be a total
 
-    /** The threads that called for the creation of the folder; those of them that had looked before and not found it. */
+    /** The threads that called for the creation of the folder; those of them that had looked before. */
     final Set<String> creators = new TreeSet<>();
     final Set<String> late = new TreeSet<>();
 
@@ -1490,8 +1491,8 @@ public final class Grade {
         return false; // no other thread knows of the object yet
       }
       String name = event.field().declaringType().name() + "." + event.field().name();
-      return arrivesAt(name, NUMBERS.contains(event.field().typeName()), event.object(), event.thread(), event.request(),
-          events);
+      return arrivesAt(name, NUMBERS.contains(event.field().typeName()), event.object(), event.thread(),
+          event.request(), events);
     }
 
     /** At an instruction that changes an array, or calls a method that changes an object: one step on it is known. */
@@ -1521,8 +1522,8 @@ public final class Grade {
       String type = object.referenceType().name();
       boolean unsafe = type.matches("java\\.util\\.(?!Vector|Hashtable|Stack|Properties)\\w+"); // not Collections$...
       String site = (String) event.request().getProperty("site");
-      return arrivesAt(unsafe ? "a " + type.substring(10) + " (" + site + ")" : site, unsafe, object, event.thread(), null,
-          events);
+      String what = unsafe ? type.substring("java.util.".length()) + " (" + site + ")" : site;
+      return arrivesAt(what, unsafe, object, event.thread(), null, events);
     }
 
     private boolean arrivesAt(String what, boolean strict, ObjectReference object, ThreadReference thread,
@@ -1584,7 +1585,8 @@ public final class Grade {
   private static final class Code {
     /** The lengths of the instructions 0 to 201 (JVMS chapter 6); 0: it varies. */
     private static final String LENGTHS = "1".repeat(16) + "23233" + "22222" + "1".repeat(28) + "22222" + "1".repeat(73)
-        + "3" + "1".repeat(20) + "3".repeat(16) + "200" + "1".repeat(6) + "3".repeat(7) + "553231133" + "11" + "0" + "43355";
+        + "3" + "1".repeat(20) + "3".repeat(16) + "200" + "1".repeat(6) + "3".repeat(7) + "553231133"
+        + "110" + "43355";
     private static final int LASTORE = 0x50;
     private static final int DASTORE = 0x52;
     private static final int INVOKEVIRTUAL = 0xB6;
