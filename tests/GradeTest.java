@@ -38,9 +38,9 @@ import org.junit.jupiter.api.io.TempDir;
 @DisplayName("Grade: the checklist of the exercise")
 class GradeTest {
   private static final Path PROJECT = Program.project();
-  private static final Grade.Scale WHOLE = new Grade.Scale(8, 640, 100, 30);
-  private static final Grade.Scale SHORT = new Grade.Scale(8, 640, 0, 30);
-  private static final Grade.Scale IMPATIENT = new Grade.Scale(8, 640, 0, 3);
+  private static final Grade.Scale WHOLE = new Grade.Scale(8, 480, 100, 30);
+  private static final Grade.Scale SHORT = new Grade.Scale(8, 480, 0, 30);
+  private static final Grade.Scale IMPATIENT = new Grade.Scale(8, 480, 0, 3);
 
   @TempDir static Path folder;
 
@@ -83,6 +83,10 @@ class GradeTest {
       return fails.equals("end") ? IMPATIENT : SHORT;
     }
 
+    String title() {
+      return fails + ": " + name;
+    }
+
     List<String> failing() {
       return fails.equals("right") ? List.of() : List.of(fails.split(", "));
     }
@@ -96,9 +100,9 @@ class GradeTest {
     folder = Files.createTempDirectory("grades");
     int times = arguments.length < 2 ? 1 : Integer.parseInt(arguments[1]);
     for (Variant variant : Variant.all()) {
-      if (arguments.length == 0 || (variant.fails + ": " + variant.name).matches(arguments[0])) {
+      if (arguments.length == 0 || variant.title().matches(arguments[0])) {
         for (int i = 1; i <= times; i++) {
-          grade(variant.fails + ": " + variant.name + " " + i, "MyCompress", variant.code, variant.scale());
+          grade(variant.title() + " " + i, "MyCompress", variant.code, variant.scale());
         }
       }
     }
@@ -125,7 +129,7 @@ class GradeTest {
   static void startGrading() throws IOException {
     for (Variant variant : Variant.all()) {
       if (variant.suite) {
-        grade(variant.name, "MyCompress", variant.code, variant.scale());
+        grade(variant.title(), "MyCompress", variant.code, variant.scale());
       }
     }
     grade("solution", "MyCompress", Files.readString(PROJECT.resolve("tests/solutions/MyCompress.java")), WHOLE);
@@ -221,7 +225,7 @@ class GradeTest {
   void solutionContainsSkeleton() throws Exception {
     for (String skeleton : List.of(skeleton("en"), skeleton("fr"))) {
       String code = skeleton.substring(skeleton.indexOf("import "))
-          .replaceAll("(?s)    // (Delete|Effacez) what.*?\"\"\"\\);\n", ""); // the list of what is to be done
+          .replaceAll("(?s)    // (Delete|Effacez) .*?\"\"\"\\);\n", ""); // the list of what is to be done
       Iterator<String> solution = bare(Files.readString(PROJECT.resolve("tests/solutions/MyCompress.java")));
       for (Iterator<String> lines = bare(code); lines.hasNext(); ) {
         String line = lines.next();
@@ -244,8 +248,8 @@ class GradeTest {
   @DisplayName("a mistake fails its own points and no other, and what is right passes")
   Stream<DynamicTest> variants() throws IOException {
     return Variant.all().stream().filter(Variant::suite).map(variant -> DynamicTest.dynamicTest(
-        variant.fails + ": " + variant.name, () -> {
-          List<Grade.Point> points = GRADED.get(variant.name).get();
+        variant.title(), () -> {
+          List<Grade.Point> points = GRADED.get(variant.title()).get();
           String text = text(points, false, StandardCharsets.UTF_8);
           assertEquals(variant.failing(), failing(points), text);
           assertTrue(text.replaceAll("\\s+", " ").contains(variant.says), text);
