@@ -266,7 +266,7 @@ public final class Grade {
   private static String wrap(String text, int indent) {
     StringBuilder lines = new StringBuilder();
     int column = 0;
-    for (String word : text.split("(?<=\\S) ")) {
+    for (String word : text.split("(?<=[^\\s«]) (?![:;?»])")) {
       if (column > 0 && column + 1 + word.length() > 100) {
         lines.append(System.lineSeparator()).append(" ".repeat(indent));
         column = indent;
