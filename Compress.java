@@ -21,6 +21,8 @@ import java.nio.file.attribute.*;
 import java.text.Normalizer;
 import java.util.*;
 import java.util.concurrent.*;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import javax.imageio.*;
 import javax.imageio.metadata.*;
@@ -247,7 +249,7 @@ public class Compress implements Callable<Integer> {
   Path destination;
 
   @Option(names = {"-q", "--quality"}, defaultValue = "30", paramLabel = "1..100",
-      description = "JPEG quality (default: ${DEFAULT-VALUE})")
+      description = "JPEG quality: 30 is small and visibly coarse, as in the exercise (default); 75 to 85 suit albums")
   int quality;
 
   @Option(names = {"-s", "--smallest"},
@@ -272,6 +274,11 @@ public class Compress implements Callable<Integer> {
   @Option(names = "--files-from", paramLabel = "FILE",
       description = "compress the images that FILE lists, one a line, instead of all in SOURCE; - is standard input")
   String filesFrom;
+
+  @Option(names = {"-k", "--keep-metadata"},
+      description = "keep date, place, camera, captions (EXIF, XMP, IPTC, comments), which are dropped else; what makes "
+          + "a copy look the same always stays: orientation, colour profile, HDR gain map")
+  boolean keepMetadata;
 
   @Option(names = "--engine", defaultValue = "auto", paramLabel = "ENGINE",
       description = "auto: by its coefficients where possible, which is fast, by its pixels elsewhere (default); "
@@ -360,7 +367,7 @@ public class Compress implements Callable<Integer> {
 
   /** What shapes a copy. */
   Recompressor.Settings settings() {
-    return new Recompressor.Settings(quality, engine, smallest);
+    return new Recompressor.Settings(quality, engine, smallest, keepMetadata);
   }
 
   /** Wrong usage, unless the condition holds. */
@@ -1600,26 +1607,32 @@ final class Recompressor {
    *
    * @param quality 1 to 100, on libjpeg's scale
    * @param smallest whether as good a picture is to take as few bytes as can be: see {@link Smallest}
+   * @param keepMetadata whether the copy has all of the original's, or only what makes it look the same
    */
-  record Settings(int quality, Compress.Engine engine, boolean smallest) {}
+  record Settings(int quality, Compress.Engine engine, boolean smallest, boolean keepMetadata) {}
 
   private Recompressor() {}
 
   /** How much heap, in bytes, recompressing a JPEG of this header and size takes; an exception if none can do it. */
   static long memory(JpegHeader header, long size, Settings settings) throws JpegException {
     header.check(size);
+    long head = settings.keepMetadata ? 4L * header.firstScan : 0;
     if (byCoefficients(header, settings)) {
-      return CoefficientEngine.memory(header, size, settings.smallest);
+      return head + CoefficientEngine.memory(header, size, settings.smallest);
     }
     int quality = settings.smallest ? Smallest.BY_PIXELS : settings.quality;
     long written = settings.smallest ? PixelEngine.written(header, quality) : 0; // and recompressed
-    return Math.max(PixelEngine.memory(header, size, quality), size + CoefficientEngine.memory(header, written, true));
+    return head + Math.max(
+        PixelEngine.memory(header, size, quality), 2 * size + CoefficientEngine.memory(header, written, true));
   }
 
   /** The copy of a JPEG, whatever its size; throws a JpegException where none can be made. */
   static Copy recompress(byte[] jpeg, Settings settings) throws IOException {
     JpegHeader header = JpegHeader.read(jpeg);
     header.check(jpeg.length);
+    List<String> warnings = new ArrayList<>();
+    GainMap map = GainMap.find(jpeg, header, memory(header, jpeg.length, settings) - jpeg.length, warnings);
+    byte[] metadata = Metadata.of(jpeg, header, map, settings.keepMetadata);
     PixelEngine.Picture picture = byCoefficients(header, settings)
         ? new PixelEngine.Picture(CoefficientEngine.recompress(jpeg, header, settings), false)
         : PixelEngine.recompress(jpeg, header, settings.smallest ? Smallest.BY_PIXELS : settings.quality);
@@ -1628,9 +1641,10 @@ final class Recompressor {
       picture = new PixelEngine.Picture(
           CoefficientEngine.recompress(written, JpegHeader.read(written), settings), picture.profileRefused());
     }
-    return new Copy(JpegHeader.withMetadata(picture.jpeg(), header.metadata()), false,
-        header.icc.broken() || picture.profileRefused()
-            ? List.of("has a colour profile that cannot be used: left out of the copy") : List.of());
+    if (header.icc.broken() || picture.profileRefused()) {
+      warnings.add("has a colour profile that cannot be used: left out of the copy");
+    }
+    return new Copy(Metadata.join(picture.jpeg(), metadata, map), false, warnings.stream().distinct().toList());
   }
 
   private static boolean byCoefficients(JpegHeader header, Settings settings) {
@@ -1646,7 +1660,7 @@ final class PixelEngine {
   private PixelEngine() {}
 
   /**
-   * The file and its cleaned copy, the pixels (and those of CMYK as read), the file written in chunks and in one; for
+   * The file, its cleaned copy and its gain map, the pixels (and those of CMYK as read), the file written in chunks and in one; for
    * the check that comes first, a row of MCUs, of up to 32 lines in 4 components.
    */
   static long memory(JpegHeader header, long size, int quality) throws JpegException {
@@ -1655,7 +1669,7 @@ final class PixelEngine {
     if (pixels * bytes > Integer.MAX_VALUE) {
       throw new JpegException(Text.format("not supported: %s of pixels", Text.size(pixels * bytes)));
     }
-    return 2 * size + pixels * bytes + 2 * written(header, quality) + header.width * 256L + (1 << 20);
+    return 3 * size + pixels * bytes + 2 * written(header, quality) + header.width * 256L + (1 << 20);
   }
 
   /** The bytes that a copy of a quality takes at most. */
@@ -1811,6 +1825,8 @@ final class Marker {
 
 /** Walks over the marker segments of a JPEG (T.81 B.1.1): {@link #next} moves to the next one. */
 final class Segments {
+  static final int MAX = 65_533; // bytes of parameters
+
   static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
 
   final byte[] jpeg;
@@ -1860,6 +1876,11 @@ final class Segments {
 
   int size() {
     return end - start;
+  }
+
+  /** The parameters, a character for each byte. */
+  String text() {
+    return new String(jpeg, start, size(), StandardCharsets.ISO_8859_1);
   }
 
   /** Whether the parameters begin with this ASCII text and a zero byte, as those of APPn do. */
@@ -2109,34 +2130,289 @@ final class JpegHeader {
     byte[] jfif = {-1, (byte) 0xE0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0};
     return jfif;
   }
+}
+
+/** Chooses the segments that stand in front of a copy's tables: what it keeps of its original's metadata. */
+final class Metadata {
+  static final String XMP = "http://ns.adobe.com/xap/1.0/";
+
+  private Metadata() {}
 
   /**
-   * The segments by which a recompressed copy looks the same: EXIF with nothing but an orientation and a mark of Adobe
-   * RGB, and the ICC profile, unless it is for the CMYK that the copy no longer is.
+   * The segments by which a copy looks the same: JFIF, {@link Exif#writeTo EXIF with next to nothing}, what leads to the
+   * gain map, if there is one, and the ICC profile, unless it is for the CMYK that the copy no longer is. To keep, all of
+   * the original's instead, byte for byte and in their order, but for what would be wrong of the copy.
    */
-  byte[] metadata() {
+  static byte[] of(byte[] jpeg, JpegHeader header, GainMap map, boolean keep) throws JpegException {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    exif.writeTo(out, !isCmyk());
-    if (!isCmyk()) {
-      icc.writeTo(out);
+    boolean linked = map == null;
+    boolean profiled = header.isCmyk();
+    if (!keep) {
+      out.writeBytes(JpegHeader.jfif());
+      header.exif.writeTo(out, !header.isCmyk(), map != null && map.needsNotes());
+    }
+    Segments s = new Segments(jpeg, 2);
+    for (s.next(); s.marker != Marker.SOS; s.next()) {
+      if (s.marker == Marker.APP2 && s.isNamed("MPF")) {
+        if (!linked) {
+          map.writeTo(out);
+          linked = true;
+        }
+      } else if (s.marker == Marker.APP2 && s.isNamed("ICC_PROFILE")) {
+        if (keep && !profiled) {
+          header.icc.writeTo(out);
+          profiled = true;
+        }
+      } else if (s.marker == Marker.APP1 && s.isNamed(XMP)) {
+        String xmp = s.text();
+        if (keep) {
+          write(out, s.marker, GainMap.withLengths(xmp, map));
+        } else if (map != null && xmp.contains(GainMap.ADOBE)) {
+          write(out, s.marker, map.xmp()); // of its own: the original's may say who took the photograph, and where
+        }
+      } else if (keep && s.marker == Marker.APP1 && s.isNamed("Exif") && header.isCmyk()) { // sRGB now
+        write(out, s.marker, s.text().replace("\0\1\0\2\0\0\0\4R03", "\0\1\0\2\0\0\0\4R98")
+            .replace("\1\0\2\0\4\0\0\0R03", "\1\0\2\0\4\0\0\0R98"));
+      } else if (Marker.isAppOrComment(s.marker) && !s.isAdobe()
+          && (keep || map != null && s.marker == Marker.APP2 && s.isNamed(GainMap.ISO))) {
+        write(out, s.marker, s.text());
+      }
+    }
+    if (!linked) { // found by XMP alone
+      map.writeTo(out);
+    }
+    if (!profiled && !keep) {
+      header.icc.writeTo(out);
     }
     return out.toByteArray();
   }
 
-  /** A JPEG as an engine writes it, with these segments behind SOI and JFIF. */
-  static byte[] withMetadata(byte[] written, byte[] metadata) throws JpegException {
-    if (metadata.length == 0) {
-      return written;
-    }
+  private static void write(ByteArrayOutputStream out, int marker, String text) {
+    byte[] bytes = text.getBytes(StandardCharsets.ISO_8859_1);
+    out.writeBytes(new byte[] {-1, (byte) marker, (byte) (bytes.length + 2 >> 8), (byte) (bytes.length + 2)});
+    out.writeBytes(bytes);
+  }
+
+  /** The copy: a picture as an engine writes it, with these segments for its JFIF, and the gain map behind it. */
+  static byte[] join(byte[] written, byte[] metadata, GainMap map) throws JpegException {
     Segments s = new Segments(written, 2);
     s.next();
-    int at = s.marker == Marker.APP0 ? s.end : 2;
-    ByteBuffer out = ByteBuffer.allocate(written.length + metadata.length);
-    return out.put(written, 0, at).put(metadata).put(written, at, written.length - at).array();
+    int from = s.marker == Marker.APP0 ? s.end : 2;
+    int size = 2 + metadata.length + written.length - from;
+    ByteBuffer copy = ByteBuffer.allocate(size + (map == null ? 0 : map.jpeg().length));
+    copy.put(written, 0, 2).put(metadata).put(written, from, written.length - from);
+    if (map != null) {
+      copy.put(map.jpeg());
+      map.link(copy, size);
+    }
+    return copy.array();
   }
 }
 
-/** A TIFF structure (TIFF 6.0 section 2), in either byte order, as EXIF has it; offsets in it count from its start. */
+/**
+ * The gain map that makes an HDR picture of a photograph: a JPEG of its own behind it, in the form of Ultra HDR, of ISO
+ * 21496-1 or of Apple. MPF (CIPA DC-007) says where, or a container in XMP. What else is found there is left out of
+ * copies: previews, the other picture of a stereo pair, films.
+ *
+ * @param jpeg as it goes into the copy; its metadata are the original's, byte for byte
+ * @param pictureFlags MPF's attributes of the picture, and
+ * @param flags those of the map
+ * @param needsNotes whether the maker's notes in the picture's EXIF say how bright it is to be, as Apple's do
+ */
+record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
+  static final String ADOBE = "http://ns.adobe.com/hdr-gain-map/1.0/"; // the namespace of Ultra HDR
+  static final String ISO = "urn:iso:std:iso:ts:21496:-1";
+  private static final String APPLE = "urn:com:apple:photo:2020:aux:hdrgainmap";
+  private static final Pattern SEMANTIC = Pattern.compile("Item:Semantic(?:=[\"']|>)(\\w+)");
+  private static final Pattern LENGTH = Pattern.compile("(Item:(?:Length|Padding)(?:=[\"']|>))(\\d{1,10})");
+  private static final Pattern FILM = Pattern.compile("((?:MotionPhoto|MicroVideo)(?:=[\"']|>))1");
+  private static final int MPF = 50; // bytes of its header and its only directory; two entries follow
+  private static final int MAX_PICTURES = 16;
+
+  /** What stands, or should stand, at a place in the file. */
+  private record Part(String name, long from, long size, int flags) {}
+
+  /**
+   * The gain map of a JPEG, or null; warns of all that is left out.
+   *
+   * @param memory bytes of heap that may be used
+   */
+  static GainMap find(byte[] jpeg, JpegHeader header, long memory, List<String> warnings) throws JpegException {
+    List<Part> parts = new ArrayList<>();
+    int pictureFlags = 0x30000; // the first picture of several, a JPEG
+    boolean linked = false;
+    Segments s = new Segments(jpeg, 2);
+    for (s.next(); s.marker != Marker.SOS; s.next()) {
+      boolean isMpf = s.marker == Marker.APP2 && s.isNamed("MPF");
+      linked |= isMpf;
+      Tiff mpf = isMpf ? Tiff.at(jpeg, s.start + 4, s.end) : null;
+      if (mpf != null && parts.isEmpty()) {
+        byte[] entries = mpf.values(mpf.directory(), 0xB002, 1);
+        Tiff list = new Tiff(entries, 0, entries.length, mpf.little());
+        pictureFlags = entries.length < 16 ? pictureFlags : (int) list.number(0, 4);
+        for (int at = 16; at + 16 <= Math.min(entries.length, MAX_PICTURES * 16); at += 16) {
+          int flags = (int) list.number(at, 4);
+          parts.add(new Part(name(flags), mpf.start() + list.number(at + 8, 4), list.number(at + 4, 4), flags));
+        }
+      }
+    }
+    String head = head(jpeg, 2);
+    readContainer(head, jpeg, parts, warnings);
+    if (parts.isEmpty() && linked && isGainMap(head)) {
+      parts.add(new Part("", 0, 0, 0));
+    }
+    GainMap map = null;
+    for (Part part : parts) {
+      String name = part.name;
+      try {
+        int from = Math.clamp(part.from, 0, jpeg.length);
+        JpegException.check(from > header.firstScan && from + part.size <= jpeg.length && part.size > 4
+            && jpeg[from] == -1 && (jpeg[from + 1] & 0xFF) == Marker.SOI, "not where the file says");
+        String own = head(jpeg, from + 2);
+        if (map == null && isGainMap(own)) {
+          boolean needsNotes = !own.contains(ADOBE) && !own.contains(ISO) && !own.contains("HDRGainMapHeadroom");
+          JpegException.check(!needsNotes || header.exif.headroom().length > 0, "the maker's notes lack its headroom");
+          byte[] bytes = Arrays.copyOfRange(jpeg, from, from + (int) part.size);
+          map = new GainMap(checked(bytes, memory), pictureFlags, part.flags, needsNotes);
+          continue;
+        }
+      } catch (JpegException e) {
+        name = (isGainMap(head) ? "an HDR gain map" : name) + " that cannot be used (" + e.getMessage() + ")";
+      }
+      warnings.add("has " + name + " behind the picture: left out of the copy");
+    }
+    return map;
+  }
+
+  /** What a second picture is by its attributes in MPF (CIPA DC-007 table 4). */
+  private static String name(int flags) {
+    return switch (flags & 0xFFFFFF) {
+      case 0x10001, 0x10002 -> "a preview";
+      case 0x20001 -> "a part of a panorama";
+      case 0x20002 -> "the other picture of a stereo pair";
+      case 0x20003 -> "a view from another angle";
+      default -> "a second picture";
+    };
+  }
+
+  /** The XMP and the ISO 21496-1 segments of the JPEG whose segments begin here. */
+  private static String head(byte[] jpeg, int from) throws JpegException {
+    StringBuilder head = new StringBuilder();
+    Segments s = new Segments(jpeg, from);
+    for (s.next(); s.marker != Marker.SOS; s.next()) {
+      JpegException.check(s.marker != Marker.EOI, "not a picture");
+      if (s.marker == Marker.APP1 && s.isNamed(Metadata.XMP) || s.marker == Marker.APP2 && s.isNamed(ISO)) {
+        head.append(s.text());
+      }
+    }
+    return head.toString();
+  }
+
+  private static boolean isGainMap(String head) {
+    return head.contains(ADOBE) || head.contains(ISO) || head.contains(APPLE);
+  }
+
+  /** Reads what XMP says of things behind the picture: they end where the file ends. */
+  private static void readContainer(String xmp, byte[] jpeg, List<Part> parts, List<String> warnings) {
+    boolean mpf = !parts.isEmpty();
+    boolean film = FILM.matcher(xmp).find();
+    long from = jpeg.length;
+    String[] items = xmp.split("<rdf:li");
+    for (int i = items.length - 1; i > 0; i--) {
+      Matcher semantic = SEMANTIC.matcher(items[i]);
+      String name = semantic.find() ? semantic.group(1) : "Primary";
+      long size = 0;
+      for (Matcher length = LENGTH.matcher(items[i]); length.find(); ) {
+        from -= Long.parseLong(length.group(2));
+        size = length.group(1).contains("Length") ? Long.parseLong(length.group(2)) : size;
+      }
+      film |= name.equals("MotionPhoto");
+      if (name.equals("GainMap") && !mpf) {
+        parts.add(new Part("an HDR gain map", from, size, 0));
+      } else if (!List.of("Primary", "GainMap", "MotionPhoto").contains(name)) {
+        warnings.add("has a second picture, " + name + ", behind the picture: left out of the copy");
+      }
+    }
+    int end = jpeg.length - 4; // Samsung's cameras end a file with a list of what they put behind the picture
+    film |= "SEFT".equals(new String(jpeg, end, 4, StandardCharsets.ISO_8859_1))
+        && new String(jpeg, StandardCharsets.ISO_8859_1).contains("MotionPhoto_Data");
+    if (film) {
+      warnings.add("has a film (Motion Photo) behind the picture: left out of the copy");
+    }
+  }
+
+  /**
+   * A gain map that is whole, to be kept. One that is grey or 4:2:0 gets better codes for the same coefficients, which
+   * costs nothing: coarser steps would cost decibels of the HDR picture, more than the photograph's own do.
+   */
+  private static byte[] checked(byte[] map, long memory) throws JpegException {
+    JpegHeader header = JpegHeader.read(map);
+    header.check(map.length);
+    JpegException.check(CoefficientEngine.memory(header, map.length, false) <= memory, "larger than its picture");
+    boolean wide = CoefficientEngine.check(map, header);
+    boolean same = header.kind == JpegHeader.Kind.GREY
+        || header.maxH() * header.maxV() == 4 && header.components.get(1).tq() == header.components.get(2).tq();
+    if (same && !wide && CoefficientEngine.takes(header)) {
+      Recompressor.Settings finest = new Recompressor.Settings(100, Compress.Engine.auto, false, true);
+      byte[] coded = CoefficientEngine.recompress(map, header, finest); // with the steps that it has
+      coded = Metadata.join(coded, Metadata.of(map, header, null, true), null);
+      return coded.length < map.length ? coded : map;
+    }
+    return map;
+  }
+
+  /** Writes the MPF segment, its sizes and offsets still to be filled in. */
+  void writeTo(ByteArrayOutputStream out) {
+    ByteBuffer mpf = ByteBuffer.allocate(8 + MPF + 32);
+    mpf.putShort((short) 0xFFE2).putShort((short) (mpf.capacity() - 2));
+    mpf.put("MPF\0MM\0*".getBytes(StandardCharsets.ISO_8859_1)).putInt(8).putShort((short) 3);
+    Exif.entry(mpf, 0xB000, 7, 4, '0' << 24 | '1' << 16 | '0' << 8 | '0'); // the version
+    Exif.entry(mpf, 0xB001, 4, 1, 2); // the number of pictures
+    Exif.entry(mpf, 0xB002, 7, 32, MPF);
+    mpf.putInt(0).putInt(pictureFlags).putInt(8 + MPF + 16, flags);
+    out.writeBytes(mpf.array());
+  }
+
+  /** Fills in the MPF segment of a copy in which the map begins at this offset. */
+  void link(ByteBuffer copy, int from) throws JpegException {
+    Segments s = new Segments(copy.array(), 2);
+    do {
+      s.next();
+    } while (s.marker != Marker.APP2 || !s.isNamed("MPF"));
+    int mpf = s.start + 4; // offsets count from here
+    copy.putInt(mpf + MPF + 4, from).putInt(mpf + MPF + 20, jpeg.length).putInt(mpf + MPF + 24, from - mpf);
+  }
+
+  /** An XMP packet that says there is a map, and how large it is, and nothing else. */
+  String xmp() {
+    return Metadata.XMP + "\0" + """
+        <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+        <rdf:Description rdf:about="" xmlns:hdrgm="%s" hdrgm:Version="1.0"
+        xmlns:Container="http://ns.google.com/photos/1.0/container/"
+        xmlns:Item="http://ns.google.com/photos/1.0/container/item/"><Container:Directory><rdf:Seq>
+        <rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="Primary" Item:Mime="image/jpeg"/></rdf:li>
+        <rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="GainMap" Item:Mime="image/jpeg"
+        Item:Length="%d"/></rdf:li></rdf:Seq></Container:Directory></rdf:Description></rdf:RDF></x:xmpmeta>
+        """.formatted(ADOBE, jpeg.length);
+  }
+
+  /** An XMP packet with the length of the map, if there is one, and of all else behind the picture as what it is: 0. */
+  static String withLengths(String xmp, GainMap map) {
+    String[] items = xmp.split("(?=<rdf:li)");
+    for (int i = 0; i < items.length; i++) {
+      Matcher semantic = SEMANTIC.matcher(items[i]);
+      if (semantic.find() && !semantic.group(1).equals("Primary")) {
+        boolean kept = map != null && semantic.group(1).equals("GainMap");
+        items[i] = LENGTH.matcher(items[i]).replaceAll(
+            length -> length.group(1) + (kept && length.group(1).contains("Length") ? map.jpeg.length : 0));
+      }
+    }
+    String right = FILM.matcher(String.join("", items)).replaceAll("$10");
+    return right.length() <= Segments.MAX ? right : xmp;
+  }
+}
+
+/** A TIFF structure (TIFF 6.0 section 2), in either byte order, as in EXIF and MPF; offsets count from its start. */
 record Tiff(byte[] bytes, int start, int end, boolean little) {
   /** The one that starts here, or null if none does. */
   static Tiff at(byte[] bytes, int start, int end) {
@@ -2185,10 +2461,10 @@ record Tiff(byte[] bytes, int start, int end, boolean little) {
     };
   }
 
-  /** The values of a tag, as they are, where they are more than 4 bytes of a byte each; empty: none. */
-  byte[] values(long directory, int tag) {
+  /** The values of a tag, of so many bytes each, as they are, where they are more than 4 bytes; empty: none. */
+  byte[] values(long directory, int tag, int bytesEach) {
     long at = entry(directory, tag);
-    long size = at < 0 ? 0 : number(at + 4, 4);
+    long size = at < 0 ? 0 : number(at + 4, 4) * bytesEach;
     long offset = size <= 4 ? 0 : number(at + 8, 4);
     int from = start + (int) Math.min(offset, end - start);
     return size <= end - from ? Arrays.copyOfRange(bytes, from, from + (int) size) : new byte[0];
@@ -2201,10 +2477,12 @@ record Tiff(byte[] bytes, int start, int end, boolean little) {
  * @param orientation tag 0x0112 as it is: 1 upright, to 8; -1: none
  * @param adobeRgb as cameras mark it, by EXIF alone (DCF 2.0): without it colours look dull
  * @param taken DateTimeOriginal, tag 0x9003: 2024:05:06 07:08:09; or empty
+ * @param headroom of an HDR gain map, as Apple's maker's notes have it: tags 0x21 and 0x30, two rationals; or empty
  */
-record Exif(int orientation, boolean adobeRgb, String taken) {
-  static final Exif NONE = new Exif(-1, false, "");
+record Exif(int orientation, boolean adobeRgb, String taken, byte[] headroom) {
+  static final Exif NONE = new Exif(-1, false, "", new byte[0]);
   private static final int R03 = 'R' << 24 | '0' << 16 | '3' << 8; // InteroperabilityIndex of Adobe RGB
+  private static final byte[] APPLE = "Apple iOS\0\0\1MM".getBytes(StandardCharsets.ISO_8859_1); // a directory follows
 
   /** Reads the TIFF structure of an EXIF segment. */
   static Exif read(byte[] jpeg, int start, int end) {
@@ -2214,8 +2492,14 @@ record Exif(int orientation, boolean adobeRgb, String taken) {
     }
     long photograph = tiff.value(tiff.directory(), 0x8769);
     long interoperability = tiff.value(photograph, 0xA005);
+    byte[] notes = tiff.values(photograph, 0x927C, 1);
+    Tiff apple = new Tiff(notes, 0, Arrays.mismatch(notes, APPLE) == APPLE.length ? notes.length : 0, false);
+    byte[] headroom = Arrays.copyOf(apple.values(APPLE.length, 0x21, 8), 16);
+    byte[] gain = apple.values(APPLE.length, 0x30, 8);
+    System.arraycopy(gain, 0, headroom, 8, Math.min(gain.length, 8));
     return new Exif((int) tiff.value(tiff.directory(), 0x0112), tiff.value(interoperability, 1) == R03,
-        new String(tiff.values(photograph, 0x9003), StandardCharsets.ISO_8859_1).replaceAll("[\0 ]+$", ""));
+        new String(tiff.values(photograph, 0x9003, 1), StandardCharsets.ISO_8859_1).replaceAll("[\0 ]+$", ""),
+        gain.length == 8 ? headroom : new byte[0]);
   }
 
   /** Whether it has an orientation, be it one that does not exist: then no later segment counts. */
@@ -2223,29 +2507,45 @@ record Exif(int orientation, boolean adobeRgb, String taken) {
     return orientation >= 0;
   }
 
-  /** Writes a segment, big endian, with nothing but the orientation and the mark of Adobe RGB; none if neither is. */
-  void writeTo(ByteArrayOutputStream out, boolean sameColours) {
+  /** Writes a segment, big endian, of orientation, mark of Adobe RGB, headroom, and no more; none if nothing is said. */
+  void writeTo(ByteArrayOutputStream out, boolean sameColours, boolean withHeadroom) {
     int turned = orientation > 8 ? 1 : Math.max(orientation, 1);
     boolean marked = adobeRgb && sameColours;
-    if (turned == 1 && !marked) {
+    if (turned == 1 && !marked && !withHeadroom) {
       return;
     }
-    ByteBuffer exif = ByteBuffer.allocate(marked ? 96 : 36); // its offsets count from behind "Exif" and two zeros
+    int entries = (marked ? 2 : 0) + (withHeadroom ? 1 : 0); // in the directory of the photograph's data
+    int interoperability = entries == 0 ? 26 : 44 + 12 * entries; // offsets count from behind "Exif" and two zeros
+    int notes = interoperability + (marked ? 18 : 0);
+    ByteBuffer exif = ByteBuffer.allocate(10 + notes + (withHeadroom ? APPLE.length + 46 : 0));
     exif.putShort((short) 0xFFE1).putShort((short) (exif.capacity() - 2));
-    exif.put("Exif\0\0MM\0*".getBytes(StandardCharsets.ISO_8859_1)).putInt(8).putShort((short) (marked ? 2 : 1));
+    exif.put("Exif\0\0MM\0*".getBytes(StandardCharsets.ISO_8859_1)).putInt(8);
+    exif.putShort((short) (entries > 0 ? 2 : 1));
     entry(exif, 0x0112, 3, 1, turned << 16);
+    if (entries > 0) {
+      entry(exif, 0x8769, 4, 1, 38);
+      exif.putInt(0).putShort((short) entries);
+    }
+    if (withHeadroom) {
+      entry(exif, 0x927C, 7, APPLE.length + 46, notes);
+    }
     if (marked) {
-      entry(exif, 0x8769, 4, 1, 38); // the directory of the photograph's data
-      exif.putInt(0).putShort((short) 2);
       entry(exif, 0xA001, 3, 1, 0xFFFF << 16); // colour space: none that EXIF names
-      entry(exif, 0xA005, 4, 1, 68); // the directory of interoperability
+      entry(exif, 0xA005, 4, 1, interoperability);
       exif.putInt(0).putShort((short) 1);
       entry(exif, 1, 2, 4, R03);
     }
-    out.writeBytes(exif.putInt(0).array());
+    exif.putInt(0);
+    if (withHeadroom) {
+      exif.put(APPLE).putShort((short) 2);
+      entry(exif, 0x21, 10, 1, APPLE.length + 30);
+      entry(exif, 0x30, 10, 1, APPLE.length + 38);
+      exif.putInt(0).put(headroom);
+    }
+    out.writeBytes(exif.array());
   }
 
-  private static void entry(ByteBuffer exif, int tag, int type, int count, int value) {
+  static void entry(ByteBuffer exif, int tag, int type, int count, int value) {
     exif.putShort((short) tag).putShort((short) type).putInt(count).putInt(value);
   }
 }
