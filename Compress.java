@@ -276,8 +276,8 @@ public class Compress implements Callable<Integer> {
   String filesFrom;
 
   @Option(names = {"-k", "--keep-metadata"},
-      description = "keep date, place, camera, captions (EXIF, XMP, IPTC, comments), which are dropped else; what makes "
-          + "a copy look the same always stays: orientation, colour profile, HDR gain map")
+      description = "keep date, place, camera, captions (EXIF, XMP, IPTC, comments), which else are dropped; what "
+          + "makes copies look the same always stays: orientation, colour profile, HDR gain map")
   boolean keepMetadata;
 
   @Option(names = "--engine", defaultValue = "auto", paramLabel = "ENGINE",
@@ -1660,8 +1660,8 @@ final class PixelEngine {
   private PixelEngine() {}
 
   /**
-   * The file, its cleaned copy and its gain map, the pixels (and those of CMYK as read), the file written in chunks and in one; for
-   * the check that comes first, a row of MCUs, of up to 32 lines in 4 components.
+   * The file, its cleaned copy and its gain map, the pixels (and those of CMYK as read), the file written in chunks and
+   * in one; for the check that comes first, a row of MCUs, of up to 32 lines in 4 components.
    */
   static long memory(JpegHeader header, long size, int quality) throws JpegException {
     long pixels = (long) header.width * header.height;
@@ -2139,9 +2139,9 @@ final class Metadata {
   private Metadata() {}
 
   /**
-   * The segments by which a copy looks the same: JFIF, {@link Exif#writeTo EXIF with next to nothing}, what leads to the
-   * gain map, if there is one, and the ICC profile, unless it is for the CMYK that the copy no longer is. To keep, all of
-   * the original's instead, byte for byte and in their order, but for what would be wrong of the copy.
+   * The segments by which a copy looks the same: JFIF, EXIF with next to nothing, what leads to the gain map, and the
+   * ICC profile, unless it is for the CMYK that the copy no longer is. To keep, all of the original's instead, byte for
+   * byte and in their order, but for what would be wrong of the copy.
    */
   static byte[] of(byte[] jpeg, JpegHeader header, GainMap map, boolean keep) throws JpegException {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
@@ -2348,6 +2348,7 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
   private static byte[] checked(byte[] map, long memory) throws JpegException {
     JpegHeader header = JpegHeader.read(map);
     header.check(map.length);
+    JpegException.check(!header.garbage, "stray data between its parts");
     JpegException.check(CoefficientEngine.memory(header, map.length, false) <= memory, "larger than its picture");
     boolean wide = CoefficientEngine.check(map, header);
     boolean same = header.kind == JpegHeader.Kind.GREY
@@ -2356,9 +2357,10 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
       Recompressor.Settings finest = new Recompressor.Settings(100, Compress.Engine.auto, false, true);
       byte[] coded = CoefficientEngine.recompress(map, header, finest); // with the steps that it has
       coded = Metadata.join(coded, Metadata.of(map, header, null, true), null);
-      return coded.length < map.length ? coded : map;
+      map = coded.length < map.length ? coded : map;
     }
-    return map;
+    boolean ended = map[map.length - 2] == -1 && map[map.length - 1] == (byte) Marker.EOI;
+    return ended ? map : ByteBuffer.allocate(map.length + 2).put(map).putShort((short) 0xFFD9).array();
   }
 
   /** Writes the MPF segment, its sizes and offsets still to be filled in. */
@@ -2507,7 +2509,7 @@ record Exif(int orientation, boolean adobeRgb, String taken, byte[] headroom) {
     return orientation >= 0;
   }
 
-  /** Writes a segment, big endian, of orientation, mark of Adobe RGB, headroom, and no more; none if nothing is said. */
+  /** Writes a segment, big endian, of orientation, mark of Adobe RGB, headroom, and no more; none of none of them. */
   void writeTo(ByteArrayOutputStream out, boolean sameColours, boolean withHeadroom) {
     int turned = orientation > 8 ? 1 : Math.max(orientation, 1);
     boolean marked = adobeRgb && sameColours;
@@ -4573,7 +4575,7 @@ final class CoefficientEngine {
       return progressive;
     }
     // At quality 100 steps stay as they are, and so do all coefficients.
-    Recompressor.Settings same = new Recompressor.Settings(100, settings.engine(), false);
+    Recompressor.Settings same = new Recompressor.Settings(100, settings.engine(), false, false);
     byte[] baseline = recompress(progressive, JpegHeader.read(progressive), same);
     return baseline.length <= progressive.length ? baseline : progressive;
   }

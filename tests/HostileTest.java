@@ -81,7 +81,7 @@ class HostileTest {
     return jpeg;
   }
 
-  private static byte[] mutated(byte[] jpeg, Random random) throws IOException {
+  static byte[] mutated(byte[] jpeg, Random random) throws IOException {
     int length = jpeg.length;
     if (length < 8) {
       return jpeg;
@@ -149,7 +149,7 @@ class HostileTest {
   private static String outcome(byte[] jpeg, Compress.Engine engine) {
     try {
       JpegHeader header = JpegHeader.read(jpeg);
-      Recompressor.Settings settings = new Recompressor.Settings(30, engine, false);
+      Recompressor.Settings settings = new Recompressor.Settings(30, engine, false, false);
       if (Recompressor.memory(header, jpeg.length, settings) > MEMORY) {
         return "large";
       }

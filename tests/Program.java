@@ -117,7 +117,7 @@ final class Program {
 
   /** What the program does with an image's bytes, less reading, waiting and writing. */
   static byte[] recompress(byte[] jpeg, int quality, Compress.Engine engine) throws IOException {
-    Recompressor.Settings settings = new Recompressor.Settings(quality, engine, false);
+    Recompressor.Settings settings = new Recompressor.Settings(quality, engine, false, false);
     Recompressor.memory(JpegHeader.read(jpeg), jpeg.length, settings);
     return Recompressor.recompress(jpeg, settings).bytes();
   }

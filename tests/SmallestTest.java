@@ -21,7 +21,7 @@ class SmallestTest {
   private static final int PROGRESSIVE = 0xC2;
 
   private static byte[] smallest(byte[] jpeg, int quality, Compress.Engine engine) throws IOException {
-    Recompressor.Settings settings = new Recompressor.Settings(quality, engine, true);
+    Recompressor.Settings settings = new Recompressor.Settings(quality, engine, true, false);
     Recompressor.memory(JpegHeader.read(jpeg), jpeg.length, settings);
     return Recompressor.recompress(jpeg, settings).bytes();
   }
