@@ -4301,29 +4301,24 @@ final class Scan {
 }
 
 /**
- * Chroma to half its width, its height or both, in the frequency domain: a block is made of two neighbours or of four
- * without making samples of them, but at the edges. The means of pairs of samples of one block are four numbers in a
- * row, and so have but four frequencies: two of the block's eight, w and 8 - w, become one of them, the fourth none.
- * Those four of one block and those of its neighbour then make the eight of the copy's.
+ * Chroma to half its width, its height or both, in the frequency domain: of two neighbours or of four a block is made,
+ * and no samples. The means of pairs of a block's eight samples are four numbers, and so have but four frequencies: two
+ * of the eight, w and 8 - w, become one of them, the fourth none. Those of two neighbours make eight again.
  */
 final class ChromaDownsampler {
   static final int FRACTION = 16; // results are requantized in sixteenths
 
-  private static final float[] COSINES = new float[64]; // of the DCT (A.3.3): [u * 8 + x]
-  private static final float[] FOLD = new float[8]; // of each frequency, what becomes of it in the half
+  private static final float[] FOLD = new float[8]; // of each frequency: what of it becomes one of the four
   private static final float[] ODD = new float[16]; // [w * 4 + i]: frequency w of the halves in 2 i + 1 of the whole
 
   static {
     for (int u = 0; u < 8; u++) {
-      double scale = u == 0 ? Math.sqrt(0.125) : 0.5;
-      FOLD[u] = (float) (scale * Math.cos(u * Math.PI / 16) * (u < 4 ? 1 : u == 4 ? 0 : -1));
-      for (int x = 0; x < 8; x++) {
-        COSINES[u * 8 + x] = (float) (scale * Math.cos((2 * x + 1) * u * Math.PI / 16));
-      }
+      double scale = u == 0 ? Math.sqrt(0.125) : u == 4 ? 0 : u < 4 ? 0.5 : -0.5;
+      FOLD[u] = (float) (scale * Math.cos(u * Math.PI / 16));
     }
     for (int i = 0; i < 16; i++) {
-      for (int x = 0; x < 4; x++) {
-        ODD[i] += (float) Math.cos((2 * x + 1) * (i >> 2) * Math.PI / 8) * COSINES[(2 * (i & 3) + 1) * 8 + x];
+      for (int x = 1; x < 8; x += 2) {
+        ODD[i] += (float) (Math.cos(x * (i >> 2) * Math.PI / 8) * Math.cos(x * (2 * (i & 3) + 1) * Math.PI / 16) / 2);
       }
     }
   }
@@ -4333,8 +4328,6 @@ final class ChromaDownsampler {
   private final int across; // 2: halves the width
   private final int down; // 2: halves the height
   private final float[] block = new float[64]; // row by row: what becomes the copy's
-  private final float[] samples = new float[256];
-  private final float[] turned = new float[64];
   private final int[] kept = new int[64];
   private final int[] place = new int[64]; // by index: where in the block it is added
   private final float[] scale = new float[64]; // and times what
@@ -4366,12 +4359,8 @@ final class ChromaDownsampler {
 
   /** Makes the block at this row and column of the copy out of those in work. */
   void deliver(int row, int column, BlockSink sink) {
-    boolean edge = (column + 1) * 8 * across > plane.width || (row + 1) * 8 * down > plane.height;
-    if (edge) {
-      atEdge(row, column);
-    }
     int n = 0;
-    for (int k = edge || inside(column) ? 1 : 64; k < 64; k++) {
+    for (int k = gather(row, column) ? 1 : 64; k < 64; k++) {
       float value = block[StandardTables.ZIGZAG[k]];
       int magnitude = (int) (Math.abs(value) * FRACTION);
       if (magnitude > plane.limits[k]) {
@@ -4382,13 +4371,15 @@ final class ChromaDownsampler {
   }
 
   /** False if nothing but the DC coefficient can count, as in smooth areas: then the others are not made. */
-  private boolean inside(int column) {
+  private boolean gather(int row, int column) {
+    int wide = Math.min(across, plane.blocksWide - column * across); // beyond the edge the picture is mirrored
+    int high = Math.min(down, plane.blocksHigh - row * down);
     Arrays.fill(block, 0);
     float sum = 0;
     float dc = 0;
-    for (int i = 0; i < across * down; i++) {
-      int dx = i % across;
-      int dy = i / across;
+    for (int i = 0; i < wide * high; i++) {
+      int dx = i % wide;
+      int dy = i / wide;
       int from = dy * rows.stride + column * across + dx;
       int at = dy * 32 + dx * 4;
       block[at] += rows.dc[from] * scale[0];
@@ -4401,34 +4392,30 @@ final class ChromaDownsampler {
         sum += Math.abs(value);
       }
     }
-    if (sum < least) {
-      block[0] = dc * plane.steps[0] / (across * down);
+    if (sum < least / (across * down) * (wide * high)) {
+      block[0] = dc * plane.steps[0] / (wide * high);
       return false;
     }
-    for (int i = 0; i < 64; i += 8) {
-      if (across == 2) {
-        join(i, 1);
-      }
+    for (int i = 0; across == 2 && i < 64; i += 8) {
+      join(i, 1, wide == 1);
     }
-    for (int i = 0; i < 8; i++) {
-      if (down == 2) {
-        join(i, 8);
-      }
+    for (int i = 0; down == 2 && i < 8; i++) {
+      join(i, 8, high == 1);
     }
     return true;
   }
 
-  /** Of the four frequencies of each of two halves, the eight of the whole, in their place. */
-  private void join(int at, int step) {
+  /** Of the four frequencies of each of two halves, or of one and its mirror image, the eight of the whole. */
+  private void join(int at, int step, boolean mirrored) {
     float[] b = block;
     float a0 = b[at];
     float a1 = b[at + step];
     float a2 = b[at + 2 * step];
     float a3 = b[at + 3 * step];
-    float b0 = b[at + 4 * step];
-    float b1 = b[at + 5 * step];
-    float b2 = b[at + 6 * step];
-    float b3 = b[at + 7 * step];
+    float b0 = mirrored ? a0 : b[at + 4 * step];
+    float b1 = mirrored ? -a1 : b[at + 5 * step];
+    float b2 = mirrored ? a2 : b[at + 6 * step];
+    float b3 = mirrored ? -a3 : b[at + 7 * step];
     b[at] = (a0 + b0) * (float) Math.sqrt(2);
     b[at + 2 * step] = a1 - b1;
     b[at + 4 * step] = a2 + b2;
@@ -4436,51 +4423,6 @@ final class ChromaDownsampler {
     for (int i = 0; i < 4; i++) {
       b[at + (2 * i + 1) * step] =
           (a0 - b0) * ODD[i] + (a1 + b1) * ODD[4 + i] + (a2 - b2) * ODD[8 + i] + (a3 + b3) * ODD[12 + i];
-    }
-  }
-
-  /** At the right and lower edges: through samples, the last visible repeated as by libjpeg. */
-  private void atEdge(int row, int column) {
-    int wide = Math.min(8 * across, plane.width - column * 8 * across); // visible
-    int high = Math.min(8 * down, plane.height - row * 8 * down);
-    for (int y = 0; y < high; y += 8) {
-      for (int x = 0; x < wide; x += 8) {
-        int from = y / 8 * rows.stride + column * across + x / 8;
-        Arrays.fill(block, 0);
-        block[0] = rows.dc[from] * plane.steps[0];
-        for (int j = from * 64; j < rows.ends[from]; j++) {
-          int k = Coefficient.index(rows.kept[j]);
-          block[StandardTables.ZIGZAG[k]] = Coefficient.value(rows.kept[j]) * plane.steps[k];
-        }
-        transform(true);
-        for (int i = 0; i < 64; i++) {
-          samples[(y + i / 8) * 16 + x + i % 8] = block[i];
-        }
-      }
-    }
-    for (int i = 0; i < 64; i++) {
-      float sum = 0;
-      for (int j = 0; j < across * down; j++) {
-        int x = Math.min(i % 8 * across + j % across, wide - 1);
-        int y = Math.min(i / 8 * down + j / across, high - 1);
-        sum += samples[y * 16 + x];
-      }
-      block[i] = sum / (across * down);
-    }
-    transform(false);
-  }
-
-  /** The DCT of the block or its inverse (A.3.3): rows, then columns. */
-  private void transform(boolean inverse) {
-    for (int pass = 0; pass < 2; pass++) {
-      for (int i = 0; i < 64; i++) {
-        float sum = 0;
-        for (int j = 0; j < 8; j++) {
-          sum += block[(i & 56) + j] * COSINES[inverse ? j * 8 + (i & 7) : (i & 7) * 8 + j];
-        }
-        turned[(i & 7) * 8 + (i >> 3)] = sum;
-      }
-      System.arraycopy(turned, 0, block, 0, 64);
     }
   }
 }
@@ -4608,8 +4550,7 @@ final class CoefficientEngine {
         case Marker.DRI -> tables.readRestartInterval(segments);
         case Marker.SOS -> done |= readScan(segments);
         case Marker.EOI -> ended = true;
-        case Marker.DNL -> JpegException.check(
-            segments.size() == 2 && segments.u16(segments.start) == header.height, "it declares another height");
+        case Marker.DNL -> {} // the height is known from the frame; libjpeg passes it over, wherever it stands
         default -> JpegException.check(early || Marker.isAppOrComment(segments.marker), "a misplaced part");
       }
     }

@@ -4,14 +4,23 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.awt.Rectangle;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Base64;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Random;
 import javax.imageio.IIOImage;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReadParam;
@@ -39,6 +48,7 @@ class EngineTest {
     }
   }
 
+  private static final Compress.Engine AUTO = Compress.Engine.auto;
   private static final List<BufferedImage> PICTURES = new ArrayList<>();
 
   /** A part of each of the four photographs, 512 x 384. */
@@ -234,6 +244,121 @@ class EngineTest {
       }
     }
     return Jpegs.patched(wide, Jpegs.frame(wide).from() + 1, 0xC1); // baseline knows no such tables, extended does
+  }
+
+  /** 24 x 16 pixels, 4:2:2, 16 scans by cjpeg: bands are refined in other parts than they were sent. */
+  private static final String PARTIAL_BANDS =
+      "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAUDBAQEAwUEBAQFBQUGBwwIBwcHBw8LCwkMEQ8SEhEPERETFhwXExQaFRERGCEYGh0dHx8fExci"
+      + "JCIeJBweHx7/2wBDAQUFBQcGBw4ICA4eFBEUHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh7/wgAR"
+      + "CAAQABgDASEAAhEBAxEB/8QAGAAAAwEBAAAAAAAAAAAAAAAAAAIEAwX/xAAWAQEBAQAAAAAAAAAAAAAAAAACAwH/2gAMAwEAAhADEAAAAkaV"
+      + "7gZFpVc0B//EABoQAAIDAQEAAAAAAAAAAAAAAAEDAgQTABL/2gAIAQEAAQUCKnoYjUBd4eDf7aJjYs5u/8QAHBABAAEEAwAAAAAAAAAAAAAA"
+      + "AQACEBGRMUFh/9oACAEBAAY/A852TrUSoU8nFmf/xAAcEQACAgIDAAAAAAAAAAAAAAAAAQMTAhESIjH/2gAIAQIBAT8BzXJ7K436yPsUn//E"
+      + "AB4RAAIBAwUAAAAAAAAAAAAAAAECAAMRIQQSEyIy/9oACAEDAQEJADusbxeVfIq9MNG1SIcn/8QAFBEBAAAAAAAAAAAAAAAAAAAAIP/aAAgB"
+      + "AwEKPwEf/9oADAMBAAIAAwAAACEC4//EABsQAAIDAAMAAAAAAAAAAAAAAAABESFRQWFx/9oACAEBAAYUMoI8BZZ6WFN/WnFkHXJ//8QAFRAB"
+      + "AQAAAAAAAAAAAAAAAAAAESD/2gAIAQEAFT8ya//EAB4QAQACAgEFAAAAAAAAAAAAAAEAESFBMYGRsdHh/9oACAEBAAE/ITgZ4e1G/iXO3mCH"
+      + "4vTfeFhbbAfEaxCLshZ6MT//xAAZEQEAAwEBAAAAAAAAAAAAAAABABFBkbH/2gAIAQIBAR4QNQpdeQ2nYE2EVez/xAAUEQEAAAAAAAAAAAAA"
+      + "AAAAAAAg/9oACAECAR8/EB//xAAXEQADAQAAAAAAAAAAAAAAAAAAEBGR/9oACAEDAQo/ECY//8QAFBABAAAAAAAAAAAAAAAAAAAAIP/aAAgB"
+      + "AQABAhBWd//EAB8QAQACAgICAwAAAAAAAAAAAAERIQAxUWFBcZGx8P/aAAgBAQADPxBBsktIJR1b6+sYhkiIXzfTFNCMEHZwqMjPTsEXTcOT"
+      + "fjAAAEIYOF18ZZDrUFUh6k/X/9oADAMBAAIAAwAAABDj3f/Z";
+
+  @Test
+  @DisplayName("progressive scans that refine parts of bands, and of several at once")
+  void partialBands() throws Exception {
+    byte[] jpeg = Base64.getDecoder().decode(PARTIAL_BANDS);
+    double psnr = Pictures.psnr(Jpegs.rgb(Pictures.decode(jpeg)), Pictures.decode(recompress(jpeg, 100, AUTO)));
+    assertTrue(psnr > 33, psnr + " dB"); // some is lost where chroma is halved
+  }
+
+  @Test
+  @DisplayName("noise at quality 100, the most symbols there are, is exact, and takes no more memory than is reserved")
+  void noise() throws Exception {
+    BufferedImage noise = new BufferedImage(400, 400, BufferedImage.TYPE_BYTE_GRAY);
+    Random random = new Random(1);
+    for (int i = 0; i < 400 * 400; i++) {
+      noise.getRaster().setSample(i % 400, i / 400, 0, 255 * random.nextInt(2));
+    }
+    byte[] jpeg = encode(noise, Form.of(100, 1, 1));
+    JpegHeader header = JpegHeader.read(jpeg);
+    recompress(jpeg, 100, AUTO);
+    var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long before = threads.getCurrentThreadAllocatedBytes();
+    byte[] copy = recompress(jpeg, 100, AUTO);
+    long taken = threads.getCurrentThreadAllocatedBytes() - before + jpeg.length;
+    double psnr = Pictures.psnr(Jpegs.rgb(Pictures.decode(jpeg)), Pictures.decode(copy));
+    assertTrue(psnr > 60, psnr + " dB");
+    long reserved = CoefficientEngine.memory(header, jpeg.length, false);
+    boolean enough = reserved - (1 << 20) > taken; // the rest is for tables, and other small things
+    assertTrue(enough && reserved < taken * 3, taken + " bytes taken, " + reserved + " reserved");
+  }
+
+  /** Runs a program of libjpeg's, or of node's; null if it is not installed, or did not do without a warning. */
+  private static byte[] output(byte[] input, String... command) throws Exception {
+    Path file = Files.createTempFile("compress", null);
+    try {
+      Process process = new ProcessBuilder(command).redirectOutput(file.toFile())
+          .redirectError(ProcessBuilder.Redirect.DISCARD).start();
+      try (OutputStream out = process.getOutputStream()) {
+        out.write(input);
+      } catch (IOException e) {
+        return null; // it did not want it
+      }
+      return process.waitFor() == 0 ? Files.readAllBytes(file) : null;
+    } catch (IOException e) {
+      return null;
+    } finally {
+      Files.delete(file);
+    }
+  }
+
+  @Test
+  @DisplayName("what djpeg reads without a warning is compressed: by cjpeg's options, jpegtran's, and jpeg-js")
+  void asDjpegReads() throws Exception {
+    BufferedImage picture = PICTURES.get(2).getSubimage(200, 100, 151, 103);
+    ByteArrayOutputStream ppm = new ByteArrayOutputStream();
+    ppm.writeBytes(Jpegs.ascii("P6 151 103 255\n"));
+    for (int i = 0; i < 151 * 103; i++) {
+      int rgb = picture.getRGB(i % 151, i / 151);
+      ppm.writeBytes(Jpegs.bytes(rgb >> 16, rgb >> 8, rgb));
+    }
+    assumeTrue(output(ppm.toByteArray(), "cjpeg") != null, "cjpeg, djpeg and jpegtran are not installed");
+    Path scans = Files.writeString(Files.createTempFile("compress", ".txt"), "0,1,2: 0-0, 0, 4; 0: 1-63, 0, 0;"
+        + "1: 1-63, 0, 0; 2: 1-63, 0, 0; 0,1,2: 0-0, 4, 3; 0,1,2: 0-0, 3, 2; 0,1,2: 0-0, 2, 1; 0,1,2: 0-0, 1, 0;");
+    Map<String, byte[]> variants = new LinkedHashMap<>();
+    for (String quality : List.of("5", "75", "100")) {
+      for (String sampling : List.of("1x1", "2x1", "1x2", "2x2", "4x1", "2x4", "1x1,2x2,1x1")) {
+        for (String options : List.of("", "-optimize", "-progressive", "-restart 1", "-restart 7B -progressive",
+            "-scans " + scans, "-rgb", "-qslots 2,3,3", "-grayscale")) {
+          String command = ("cjpeg -quality " + quality + " -sample " + sampling + " " + options).strip();
+          variants.put(command, output(ppm.toByteArray(), command.split(" ")));
+        }
+      }
+    }
+    for (String options : List.of("-rotate 90 -trim", "-crop 50x37+13+9", "-grayscale", "-progressive -restart 2B")) {
+      for (String of : List.of("cjpeg -quality 75 -sample 2x1", "cjpeg -quality 75 -sample 2x2 -progressive")) {
+        String command = "jpegtran " + options;
+        variants.put(command + " of " + of, output(variants.get(of), command.split(" ")));
+      }
+    }
+    Files.delete(scans);
+    for (int width = 8; width < 60; width += 5) { // found by NODE_PATH
+      String script = "const d = Buffer.alloc(" + width * 40 + "); for (let i in d) d[i] = i * i >> 5;"
+          + "process.stdout.write(require('jpeg-js').encode({data: d, width: " + width + ", height: 10}, 80).data)";
+      variants.put("jpeg-js " + width, output(new byte[0], "node", "-e", script));
+    }
+    List<String> wrong = new ArrayList<>();
+    int read = 0;
+    for (Map.Entry<String, byte[]> variant : variants.entrySet()) {
+      if (variant.getValue() != null && output(variant.getValue(), "djpeg") != null) {
+        read++;
+        try {
+          recompress(variant.getValue(), 30, AUTO);
+        } catch (JpegException e) {
+          wrong.add(variant.getKey() + ": " + e.getMessage());
+        }
+      }
+    }
+    assertEquals(List.of(), wrong);
+    assertTrue(read > 150, "only " + read);
   }
 
   @Test

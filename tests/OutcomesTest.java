@@ -235,6 +235,25 @@ class OutcomesTest {
   }
 
   @Test
+  @DisplayName("what cameras and programs leave before the end is no damage, stray bytes are; a flat picture is whole")
+  void ends() throws Exception {
+    for (Map.Entry<String, byte[]> kind : kinds().entrySet()) {
+      byte[] jpeg = kind.getValue();
+      int end = jpeg.length - 2;
+      for (int[] left : new int[][] {{0}, {0, 0, 0, 0}, {0xFF}, {0xFF, 0xD3}, {0xFF, 0xD0, 0xFF, 0xD1}, {0xFF, 0}}) {
+        recompress(Jpegs.spliced(jpeg, end, end, Jpegs.bytes(left)));
+      }
+      for (int n = 1; n <= 5; n++) {
+        byte[] stray = Jpegs.spliced(jpeg, end, end, "UUUUU".substring(0, n).getBytes());
+        assertFails(stray, "corrupt: stray data", kind.getKey() + " with " + n + " bytes before its end");
+      }
+      recompress(Jpegs.with(jpeg, Jpegs.segment(0xDC, Jpegs.bytes(0, 1)))); // DNL ahead of the frame
+    }
+    BufferedImage flat = new BufferedImage(300, 200, BufferedImage.TYPE_INT_RGB); // two bits a block
+    recompress(recompress(Pictures.jpeg(flat, 0.9f)));
+  }
+
+  @Test
   @DisplayName("restart markers that are missing, doubled, swapped or strange are damage")
   void restartMarkers() throws Exception {
     for (String sampling : List.of("221111", "411111", "11")) {
@@ -257,6 +276,9 @@ class OutcomesTest {
           Arrays.copyOfRange(jpeg, a, b), Arrays.copyOfRange(jpeg, b + 40, jpeg.length)));
       damaged.put("another marker instead", Jpegs.patched(jpeg, a + 1, 0xC4));
       Jpegs.Segment interval = Jpegs.find(jpeg, 0xDD);
+      for (int n = 1; n <= 5; n++) {
+        damaged.put(n + " stray bytes before", Jpegs.spliced(jpeg, a, a, "UUUUU".substring(0, n).getBytes()));
+      }
       damaged.put("no interval declared", Jpegs.spliced(jpeg, interval.from(), interval.to()));
       for (Map.Entry<String, byte[]> entry : damaged.entrySet()) {
         assertFails(entry.getValue(), "(truncated|corrupt): ", sampling + ": " + entry.getKey());
@@ -281,6 +303,11 @@ class OutcomesTest {
       Jpegs.Segment codes = Jpegs.find(jpeg, 0xC4);
       byte[] overfull = Jpegs.patched(jpeg, codes.from() + 5, 3);
       assertFails(overfull, "corrupt: ", kind.getKey() + " with three codes of one bit");
+      byte[] ones = Jpegs.spliced(jpeg, codes.to(), codes.to(), (byte) 12); // a code more: that of all ones
+      if (jpeg[codes.from() + 4] == 0 && codes.to() - codes.from() == 33) { // the standard table of DC codes, alone
+        ones = Jpegs.patched(Jpegs.patched(ones, codes.from() + 3, 32), codes.from() + 13, 2);
+        assertFails(ones, "corrupt: ", kind.getKey() + " with a code of all ones");
+      }
       Jpegs.Segment steps = Jpegs.find(jpeg, 0xDB);
       assertFails(Jpegs.patched(jpeg, steps.from() + 4, 9), "corrupt: ", kind.getKey() + " with a table 9");
       assertFails(Jpegs.patched(jpeg, steps.from() + 9, 0), "corrupt: ", kind.getKey() + " with a step of 0");
