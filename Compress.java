@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: MIT
 //JAVA 21+
 //JAVAC_OPTIONS --release 21
-//RUNTIME_OPTIONS -XX:+UseSerialGC -Djava.awt.headless=true
+//RUNTIME_OPTIONS -XX:+UseSerialGC -XX:Tier4BackEdgeThreshold=800000 -Djava.awt.headless=true
+//RUNTIME_OPTIONS -Xlog:disable -Xlog:all=error:stderr
+//CDS
 //DEPS info.picocli:picocli:4.7.7
 //DEPS org.tinylog:tinylog-api:2.7.0
 //DEPS org.tinylog:tinylog-impl:2.7.0
@@ -306,7 +308,7 @@ public class Compress implements Callable<Integer> {
 
   /** Runs the command; its exit status is the program's. */
   public static void main(String[] arguments) {
-    configureLog();
+    Thread.ofPlatform().daemon().start(() -> new Log(Compress.class)); // the log gets ready while picocli does
     CommandLine commandLine = new CommandLine(new Compress());
     commandLine.setParameterExceptionHandler((problem, all) -> {
       UnmatchedArgumentException.printSuggestions(problem, new PrintWriter(System.err, true)); // for --qualty
@@ -318,13 +320,6 @@ public class Compress implements Callable<Integer> {
     } catch (OutOfMemoryError e) { // of this thread; an image's thread takes its own for that image's failure
       System.exit(complain(Text.reason(e), 1));
     }
-  }
-
-  /** The log's columns are the exercise's: the time here, the others in {@link Log}. */
-  static void configureLog() {
-    Configuration.set("writer", "console");
-    Configuration.set("writer.stream", "err");
-    Configuration.set("writer.format", "{date: HH:mm:ss.SSS} {message}");
   }
 
   private static int complain(String message, int exitStatus) {
@@ -382,6 +377,13 @@ public class Compress implements Callable<Integer> {
 record Log(Class<?> owner) {
   static volatile boolean quiet; // only warnings and errors
   static LiveLine live; // below it, or null
+
+  static { // runs once, in the thread that comes first; others that need this class wait for it
+    Configuration.set("writer", "console");
+    Configuration.set("writer.stream", "err");
+    Configuration.set("writer.format", "{date: HH:mm:ss.SSS} {message}");
+    Logger.isErrorEnabled(); // starts tinylog
+  }
 
   /** Logs a text with values in it, as {@link String#format} takes them. */
   void info(String text, Object... values) {
