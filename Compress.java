@@ -1885,19 +1885,16 @@ final class Segments {
     return new String(jpeg, start, size(), StandardCharsets.ISO_8859_1);
   }
 
-  /** Whether the parameters begin with this ASCII text and a zero byte, as those of APPn do. */
-  boolean isNamed(String name) {
+  /** Whether this is such a segment: its parameters begin with this ASCII text and a zero byte, as those of APPn do. */
+  boolean is(int marker, String name) {
     int n = name.length();
-    if (size() <= n || jpeg[start + n] != 0) {
-      return false;
-    }
-    return name.equals(new String(jpeg, start, n, StandardCharsets.ISO_8859_1));
+    return this.marker == marker && size() > n && jpeg[start + n] == 0
+        && name.equals(new String(jpeg, start, n, StandardCharsets.ISO_8859_1));
   }
 
   /** Whether this is Adobe's mark of how the colours are coded. */
   boolean isAdobe() {
-    return marker == Marker.APP0 + 14 && size() >= 12
-        && new String(jpeg, start, 5, StandardCharsets.ISO_8859_1).equals("Adobe");
+    return marker == Marker.APP0 + 14 && size() >= 12 && text().startsWith("Adobe");
   }
 
   int u16(int at) {
@@ -1960,7 +1957,8 @@ final class JpegHeader {
 
   private JpegHeader(byte[] jpeg) throws JpegException {
     Segments segments = new Segments(jpeg, 2);
-    int frame = -1; // offset of its segment's parameters
+    List<Component> list = null;
+    int frame = 0; // offset of its segment's parameters
     int frameMarker = 0;
     Exif photograph = Exif.NONE;
     List<byte[]> profile = new ArrayList<>();
@@ -1970,15 +1968,15 @@ final class JpegHeader {
     for (segments.next(); segments.marker != Marker.SOS; from = segments.end, segments.next()) {
       int marker = segments.marker;
       if (Marker.isFrame(marker)) {
-        JpegException.check(frame < 0, "it declares its size twice");
-        checkFrame(segments);
+        JpegException.check(list == null, "it declares its size twice");
+        list = components(segments);
         frame = segments.start;
         frameMarker = marker;
-      } else if (marker == Marker.APP0 && segments.isNamed("JFIF") && segments.size() >= 14) {
+      } else if (segments.is(Marker.APP0, "JFIF") && segments.size() >= 14) {
         named = true;
-      } else if (marker == Marker.APP1 && segments.isNamed("Exif") && !photograph.isTurned()) {
+      } else if (segments.is(Marker.APP1, "Exif") && !photograph.isTurned()) {
         photograph = Exif.read(jpeg, segments.start + 6, segments.end);
-      } else if (marker == Marker.APP2 && segments.isNamed("ICC_PROFILE")) {
+      } else if (segments.is(Marker.APP2, "ICC_PROFILE")) {
         profile.add(Arrays.copyOfRange(jpeg, segments.start + 12, segments.end));
       } else if (segments.isAdobe()) {
         transform = jpeg[segments.start + 11] & 0xFF;
@@ -1990,12 +1988,12 @@ final class JpegHeader {
         JpegException.check(marker == Marker.COM, "a reserved marker at byte " + from);
       }
     }
-    JpegException.check(frame >= 0, "the picture's size is missing");
+    JpegException.check(list != null, "the picture's size is missing");
     process = frameMarker;
     precision = jpeg[frame] & 0xFF;
     height = segments.u16(frame + 1);
     width = segments.u16(frame + 3);
-    components = components(jpeg, frame + 5);
+    components = list;
     kind = kind(components, transform, named);
     exif = photograph;
     icc = Icc.read(profile, kind == Kind.GREY ? "GRAY" : isCmyk() ? "CMYK" : "RGB ");
@@ -2015,37 +2013,30 @@ final class JpegHeader {
     return new JpegHeader(jpeg);
   }
 
-  /** T.81 B.2.2. */
-  private static void checkFrame(Segments s) throws JpegException {
+  /** The components of a frame (T.81 B.2.2), checked. */
+  private static List<Component> components(Segments s) throws JpegException {
     int n = s.size() < 6 ? 0 : s.jpeg[s.start + 5] & 0xFF;
     JpegException.check(n > 0 && s.size() == 6 + 3 * n, "the declaration of its size");
     JpegException.check(s.u16(s.start + 3) > 0, "it declares a width of 0 pixels");
-    for (Component c : components(s.jpeg, s.start + 5)) {
+    Component[] list = new Component[n];
+    for (int i = 0, at = s.start + 6; i < n; i++, at += 3) {
+      int sampling = s.jpeg[at + 1] & 0xFF;
+      Component c = new Component(s.jpeg[at] & 0xFF, sampling >> 4, sampling & 15, s.jpeg[at + 2] & 0xFF);
       JpegException.check(c.h >= 1 && c.h <= 4 && c.v >= 1 && c.v <= 4 && c.tq <= 3,
           "impossible sampling of a colour component");
-    }
-  }
-
-  private static List<Component> components(byte[] jpeg, int at) {
-    Component[] list = new Component[jpeg[at++] & 0xFF];
-    for (int i = 0; i < list.length; i++, at += 3) {
-      list[i] = new Component(jpeg[at] & 0xFF, jpeg[at + 1] >> 4 & 0xF, jpeg[at + 1] & 0xF, jpeg[at + 2] & 0xFF);
+      list[i] = c;
     }
     return List.of(list);
   }
 
   private static Kind kind(List<Component> components, int adobeTransform, boolean jfif) {
-    switch (components.size()) {
-      case 1:
-        return Kind.GREY;
-      case 3:
-        boolean named = components.get(0).id == 'R' && components.get(1).id == 'G' && components.get(2).id == 'B';
-        return !jfif && (adobeTransform == 0 || adobeTransform < 0 && named) ? Kind.RGB : Kind.YCBCR;
-      case 4:
-        return adobeTransform <= 0 ? Kind.CMYK : Kind.YCCK;
-      default:
-        return null;
-    }
+    boolean named = components.stream().limit(3).map(c -> (char) c.id).toList().equals(List.of('R', 'G', 'B'));
+    return switch (components.size()) {
+      case 1 -> Kind.GREY;
+      case 3 -> !jfif && (adobeTransform == 0 || adobeTransform < 0 && named) ? Kind.RGB : Kind.YCBCR;
+      case 4 -> adobeTransform <= 0 ? Kind.CMYK : Kind.YCCK;
+      default -> null;
+    };
   }
 
   /** Whether its colours are inks, as they are or as YCCK: they become sRGB. */
@@ -2079,22 +2070,14 @@ final class JpegHeader {
   }
 
   private String unsupported() {
-    if (process > 0xC8) {
-      return "arithmetic coding";
-    } else if (process == 0xC3) {
-      return "lossless JPEG";
-    } else if (process > Marker.SOF2) {
-      return "hierarchical JPEG";
-    } else if (precision != 8) {
-      return precision + " bits per sample";
-    } else if (height == 0) {
-      return "a height that only the end of the data tells";
-    } else if (width > MAX_DIMENSION || height > MAX_DIMENSION) {
-      return width + " x " + height + " pixels, at most " + MAX_DIMENSION + " are";
-    } else if (kind == null) {
-      return components.size() + " colour components";
-    }
-    return null;
+    return process > 0xC8 ? "arithmetic coding"
+        : process == 0xC3 ? "lossless JPEG"
+        : process > Marker.SOF2 ? "hierarchical JPEG"
+        : precision != 8 ? precision + " bits per sample"
+        : height == 0 ? "a height that only the end of the data tells"
+        : Math.max(width, height) > MAX_DIMENSION
+            ? width + " x " + height + " pixels, at most " + MAX_DIMENSION + " are"
+        : kind == null ? components.size() + " colour components" : null;
   }
 
   /**
@@ -2111,8 +2094,7 @@ final class JpegHeader {
     }
     if (kind != Kind.GREY) { // so that every reader sees the same colours in it as kind()
       int transform = kind == Kind.YCBCR ? 1 : kind == Kind.YCCK ? 2 : 0;
-      byte[] adobe = {-1, (byte) 0xEE, 0, 14, 'A', 'd', 'o', 'b', 'e', 0, 100, 0, 0, 0, 0, (byte) transform};
-      out.writeBytes(adobe);
+      out.writeBytes(new byte[] {-1, -18, 0, 14, 'A', 'd', 'o', 'b', 'e', 0, 100, 0, 0, 0, 0, (byte) transform});
     }
     if (withIcc) {
       icc.writeTo(out);
@@ -2129,8 +2111,7 @@ final class JpegHeader {
 
   /** A whole JFIF APP0 segment: version 1.01, square pixels, no thumbnail. */
   static byte[] jfif() {
-    byte[] jfif = {-1, (byte) 0xE0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0};
-    return jfif;
+    return new byte[] {-1, (byte) 0xE0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0};
   }
 }
 
@@ -2147,43 +2128,30 @@ final class Metadata {
    */
   static byte[] of(byte[] jpeg, JpegHeader header, GainMap map, boolean keep) throws JpegException {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    boolean linked = map == null;
-    boolean profiled = header.isCmyk();
+    boolean sameColours = !header.isCmyk();
     if (!keep) {
       out.writeBytes(JpegHeader.jfif());
-      header.exif.writeTo(out, !header.isCmyk(), map != null && map.needsNotes());
+      header.exif.writeTo(out, sameColours, map != null && map.needsNotes());
     }
     Segments s = new Segments(jpeg, 2);
     for (s.next(); s.marker != Marker.SOS; s.next()) {
-      if (s.marker == Marker.APP2 && s.isNamed("MPF")) {
-        if (!linked) {
-          map.writeTo(out);
-          linked = true;
-        }
-      } else if (s.marker == Marker.APP2 && s.isNamed("ICC_PROFILE")) {
-        if (keep && !profiled) {
-          header.icc.writeTo(out);
-          profiled = true;
-        }
-      } else if (s.marker == Marker.APP1 && s.isNamed(XMP)) {
-        String xmp = s.text();
-        if (keep) {
-          write(out, s.marker, GainMap.withLengths(xmp, map));
-        } else if (map != null && xmp.contains(GainMap.ADOBE)) {
-          write(out, s.marker, map.xmp()); // of its own: the original's may say who took the photograph, and where
-        }
-      } else if (keep && s.marker == Marker.APP1 && s.isNamed("Exif") && header.isCmyk()) { // sRGB now
-        write(out, s.marker, s.text().replace("\0\1\0\2\0\0\0\4R03", "\0\1\0\2\0\0\0\4R98")
-            .replace("\1\0\2\0\4\0\0\0R03", "\1\0\2\0\4\0\0\0R98"));
-      } else if (Marker.isAppOrComment(s.marker) && !s.isAdobe()
-          && (keep || map != null && s.marker == Marker.APP2 && s.isNamed(GainMap.ISO))) {
-        write(out, s.marker, s.text());
+      boolean useless = s.is(Marker.APP2, "ICC_PROFILE") && (!sameColours || header.icc.broken());
+      if (!Marker.isAppOrComment(s.marker) || s.isAdobe() || s.is(Marker.APP2, "MPF") || useless) {
+        continue;
+      }
+      String text = s.text();
+      boolean xmp = s.is(Marker.APP1, XMP);
+      if (keep && !sameColours) { // sRGB now, and not Adobe RGB, as EXIF says in either byte order
+        text = text.replace("\0\1\0\2\0\0\0\4R03", "\0\1\0\2\0\0\0\4R98")
+            .replace("\1\0\2\0\4\0\0\0R03", "\1\0\2\0\4\0\0\0R98");
+      }
+      if (keep) {
+        write(out, s.marker, xmp ? GainMap.withLengths(text, map) : text);
+      } else if (map != null && (s.is(Marker.APP2, GainMap.ISO) || xmp && text.contains(GainMap.ADOBE))) {
+        write(out, s.marker, xmp ? map.xmp() : text); // of its own: the original's may say who was where
       }
     }
-    if (!linked) { // found by XMP alone
-      map.writeTo(out);
-    }
-    if (!profiled && !keep) {
+    if (!keep && sameColours) {
       header.icc.writeTo(out);
     }
     return out.toByteArray();
@@ -2200,13 +2168,14 @@ final class Metadata {
     Segments s = new Segments(written, 2);
     s.next();
     int from = s.marker == Marker.APP0 ? s.end : 2;
-    int size = 2 + metadata.length + written.length - from;
+    int size = 2 + metadata.length + (map == null ? 0 : GainMap.MPF) + written.length - from;
     ByteBuffer copy = ByteBuffer.allocate(size + (map == null ? 0 : map.jpeg().length));
-    copy.put(written, 0, 2).put(metadata).put(written, from, written.length - from);
+    copy.put(written, 0, 2).put(metadata);
     if (map != null) {
-      copy.put(map.jpeg());
-      map.link(copy, size);
+      map.putMpf(copy, size);
+      copy.put(size, map.jpeg());
     }
+    copy.put(written, from, written.length - from);
     return copy.array();
   }
 }
@@ -2228,7 +2197,7 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
   private static final Pattern SEMANTIC = Pattern.compile("Item:Semantic(?:=[\"']|>)(\\w+)");
   private static final Pattern LENGTH = Pattern.compile("(Item:(?:Length|Padding)(?:=[\"']|>))(\\d{1,10})");
   private static final Pattern FILM = Pattern.compile("((?:MotionPhoto|MicroVideo)(?:=[\"']|>))1");
-  private static final int MPF = 50; // bytes of its header and its only directory; two entries follow
+  static final int MPF = 90; // bytes of the segment for two pictures
   private static final int MAX_PICTURES = 16;
 
   /** What stands, or should stand, at a place in the file. */
@@ -2242,12 +2211,9 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
   static GainMap find(byte[] jpeg, JpegHeader header, long memory, List<String> warnings) throws JpegException {
     List<Part> parts = new ArrayList<>();
     int pictureFlags = 0x30000; // the first picture of several, a JPEG
-    boolean linked = false;
     Segments s = new Segments(jpeg, 2);
     for (s.next(); s.marker != Marker.SOS; s.next()) {
-      boolean isMpf = s.marker == Marker.APP2 && s.isNamed("MPF");
-      linked |= isMpf;
-      Tiff mpf = isMpf ? Tiff.at(jpeg, s.start + 4, s.end) : null;
+      Tiff mpf = s.is(Marker.APP2, "MPF") ? Tiff.at(jpeg, s.start + 4, s.end) : null;
       if (mpf != null && parts.isEmpty()) {
         byte[] entries = mpf.values(mpf.directory(), 0xB002, 1);
         Tiff list = new Tiff(entries, 0, entries.length, mpf.little());
@@ -2260,7 +2226,7 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
     }
     String head = head(jpeg, 2);
     readContainer(head, jpeg, parts, warnings);
-    if (parts.isEmpty() && linked && isGainMap(head)) {
+    if (parts.isEmpty() && isGainMap(head)) {
       parts.add(new Part("", 0, 0, 0));
     }
     GainMap map = null;
@@ -2303,7 +2269,7 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
     Segments s = new Segments(jpeg, from);
     for (s.next(); s.marker != Marker.SOS; s.next()) {
       JpegException.check(s.marker != Marker.EOI, "not a picture");
-      if (s.marker == Marker.APP1 && s.isNamed(Metadata.XMP) || s.marker == Marker.APP2 && s.isNamed(ISO)) {
+      if (s.is(Marker.APP1, Metadata.XMP) || s.is(Marker.APP2, ISO)) {
         head.append(s.text());
       }
     }
@@ -2365,26 +2331,16 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
     return ended ? map : ByteBuffer.allocate(map.length + 2).put(map).putShort((short) 0xFFD9).array();
   }
 
-  /** Writes the MPF segment, its sizes and offsets still to be filled in. */
-  void writeTo(ByteArrayOutputStream out) {
-    ByteBuffer mpf = ByteBuffer.allocate(8 + MPF + 32);
-    mpf.putShort((short) 0xFFE2).putShort((short) (mpf.capacity() - 2));
-    mpf.put("MPF\0MM\0*".getBytes(StandardCharsets.ISO_8859_1)).putInt(8).putShort((short) 3);
-    Exif.entry(mpf, 0xB000, 7, 4, '0' << 24 | '1' << 16 | '0' << 8 | '0'); // the version
-    Exif.entry(mpf, 0xB001, 4, 1, 2); // the number of pictures
-    Exif.entry(mpf, 0xB002, 7, 32, MPF);
-    mpf.putInt(0).putInt(pictureFlags).putInt(8 + MPF + 16, flags);
-    out.writeBytes(mpf.array());
-  }
-
-  /** Fills in the MPF segment of a copy in which the map begins at this offset. */
-  void link(ByteBuffer copy, int from) throws JpegException {
-    Segments s = new Segments(copy.array(), 2);
-    do {
-      s.next();
-    } while (s.marker != Marker.APP2 || !s.isNamed("MPF"));
-    int mpf = s.start + 4; // offsets count from here
-    copy.putInt(mpf + MPF + 4, from).putInt(mpf + MPF + 20, jpeg.length).putInt(mpf + MPF + 24, from - mpf);
+  /** Puts the MPF segment of a copy in which the map begins at this offset. */
+  void putMpf(ByteBuffer copy, int from) {
+    int start = copy.position() + 8; // offsets count from here
+    copy.putShort((short) 0xFFE2).putShort((short) (MPF - 2));
+    copy.put("MPF\0MM\0*".getBytes(StandardCharsets.ISO_8859_1)).putInt(8).putShort((short) 3);
+    Exif.entry(copy, 0xB000, 7, 4, '0' << 24 | '1' << 16 | '0' << 8 | '0'); // the version
+    Exif.entry(copy, 0xB001, 4, 1, 2); // the number of pictures
+    Exif.entry(copy, 0xB002, 7, 32, 50); // of each: attributes, size, offset, and none that belong to it
+    copy.putInt(0).putInt(pictureFlags).putInt(from).putLong(0);
+    copy.putInt(flags).putInt(jpeg.length).putInt(from - start).putInt(0);
   }
 
   /** An XMP packet that says there is a map, and how large it is, and nothing else. */
