@@ -334,7 +334,7 @@ public class Compress implements Callable<Integer> {
     require(!compare || !update, "--compare compresses all images again and again: not with --update");
     require(report == null || Report.mayReplace(report), "--report: there is another file, or no folder: " + report);
     Log.quiet = quiet || compare;
-    LiveLine.install();
+    LiveLine.on = LiveLine.TERMINAL && !quiet;
     ImageFiles files = ImageFiles.find(this);
     ProcessImages process = new ProcessImages(this, files.images);
     boolean done = compare || process.processAndReport();
@@ -376,7 +376,6 @@ public class Compress implements Callable<Integer> {
 /** The logger of one class. tinylog adds the time; class, thread and level stand in the exercise's columns. */
 record Log(Class<?> owner) {
   static volatile boolean quiet; // only warnings and errors
-  static LiveLine live; // below it, or null
 
   static { // runs once, in the thread that comes first; others that need this class wait for it
     Configuration.set("writer", "console");
@@ -389,15 +388,18 @@ record Log(Class<?> owner) {
   void info(String text, Object... values) {
     if (!quiet) {
       Logger.info(line("INFO", text, values));
+      LiveLine.draw();
     }
   }
 
   void warn(String text, Object... values) {
     Logger.warn(line("WARN", text, values));
+    LiveLine.draw();
   }
 
   void error(String text, Object... values) {
     Logger.error(line("ERROR", text, values));
+    LiveLine.draw();
   }
 
   private String line(String level, String text, Object... values) {
@@ -412,12 +414,7 @@ enum Outcome {
   COMPRESSED,
   KEPT, // recompression would not have saved a byte: the copy is the original
   SKIPPED, // its copy is up to date
-  FAILED;
-
-  @Override
-  public String toString() {
-    return name().toLowerCase(Locale.ROOT);
-  }
+  FAILED
 }
 
 /**
@@ -494,9 +491,7 @@ final class Run {
 
   void end() {
     ended = System.nanoTime();
-    if (Log.live != null) {
-      Log.live.clear();
-    }
+    LiveLine.clear();
   }
 
   double seconds() {
@@ -514,9 +509,7 @@ final class Run {
     if (remember || result.outcome() == Outcome.FAILED && count(Outcome.FAILED) <= MOST_FAILURES) {
       results.add(result);
     }
-    if (Log.live != null) {
-      Log.live.show(done, total, bytes, (System.nanoTime() - started) / 1e9);
-    }
+    LiveLine.show(done, total, bytes, (System.nanoTime() - started) / 1e9);
   }
 
   int count(Outcome outcome) {
@@ -533,8 +526,8 @@ final class Run {
     if (count(Outcome.COMPRESSED) == total) {
       return "";
     }
-    return Arrays.stream(Outcome.values()).map(outcome -> count(outcome) + " " + outcome)
-        .collect(Collectors.joining(", ", " (", ")"));
+    return Arrays.stream(Outcome.values()).map(outcome -> count(outcome) + " " + outcome.name())
+        .collect(Collectors.joining(", ", " (", ")")).toLowerCase(Locale.ROOT);
   }
 
   /** Lists the images that failed once more, for the log of a long run has scrolled away. */
@@ -652,37 +645,28 @@ final class Timeline {
   }
 }
 
-/** The last line of a terminal while images are in work: how far the run is. All else on System.err scrolls above. */
-final class LiveLine extends OutputStream {
+/**
+ * The last line of a terminal while images are in work: how far the run is. Each line of the log clears it, is written
+ * in its place, and draws it again below; whatever the order in which threads do that, the terminal looks the same.
+ */
+final class LiveLine {
+  static final String CLEAR = "\r\u001b[K";
+  static final boolean TERMINAL = isTerminal();
   private static final int WIDTH = 39; // characters: fits every terminal, and Java does not know how wide this one is
   private static final long PAUSE = 100_000_000; // nanoseconds from one change to the next
 
-  private final PrintStream terminal;
-  private byte[] line = {}; // what is to stand there
-  private boolean stands;
-  private boolean ended = true; // what was written above it
-  private long changed; // when it did, as System.nanoTime has it
+  static boolean on;
+  private static volatile String line = "";
+  private static long changed; // when it was, as System.nanoTime has it
 
-  private LiveLine(PrintStream terminal) {
-    this.terminal = terminal;
-  }
+  private LiveLine() {}
 
-  /** Puts it between System.err and the terminal, if that is one. */
-  static void install() {
-    if (isTerminal()) {
-      Log.live = new LiveLine(System.err);
-      Runtime.getRuntime().addShutdownHook(new Thread(Log.live::clear)); // Ctrl-C
-      System.setErr(new PrintStream(Log.live, true, System.err.charset()));
-    }
-  }
-
-  /** Whether System.err is a terminal: a device of characters, but not /dev/null; on Windows, nobody can tell. */
+  /** Whether System.err is a terminal: a device of characters, but not /dev/null. On Windows nobody can tell. */
   private static boolean isTerminal() {
     String type = System.getenv("TERM");
     try {
       Path err = Path.of("/dev/fd/2");
-      return type != null && !type.equals("dumb")
-          && ((int) Files.getAttribute(err, "unix:mode") & 0xF000) == 0x2000
+      return type != null && !type.equals("dumb") && ((int) Files.getAttribute(err, "unix:mode") & 0xF000) == 0x2000
           && !Files.getAttribute(err, "unix:rdev").equals(Files.getAttribute(Path.of("/dev/null"), "unix:rdev"));
     } catch (IOException | RuntimeException e) {
       return false;
@@ -690,42 +674,27 @@ final class LiveLine extends OutputStream {
   }
 
   /** Shows how far a run is; not more often than the eye sees. */
-  synchronized void show(int done, int total, long bytes, double seconds) {
-    if (System.nanoTime() - changed >= PAUSE) {
+  static void show(int done, int total, long bytes, double seconds) {
+    if (on && System.nanoTime() - changed >= PAUSE) {
       changed = System.nanoTime();
       long left = Math.round(seconds / done * (total - done));
       String text = Text.format(
           " %d/%d %.1f MB/s %d:%02d left", done, total, bytes / 1e6 / seconds, left / 60, left % 60);
-      boolean unicode = terminal.charset().newEncoder().canEncode('█');
+      boolean unicode = System.err.charset().newEncoder().canEncode('█');
       int width = Math.max(0, WIDTH - text.length());
       int full = (int) ((long) width * done / total);
-      text = (unicode ? "█" : "#").repeat(full) + (unicode ? "░" : ".").repeat(width - full) + text;
-      line = text.getBytes(terminal.charset());
-      write(new byte[0], 0, 0);
+      line = CLEAR + (unicode ? "█" : "#").repeat(full) + (unicode ? "░" : ".").repeat(width - full) + text;
+      draw();
     }
   }
 
-  synchronized void clear() {
-    line = new byte[0];
-    write(line, 0, 0);
+  static void draw() {
+    System.err.print(line);
   }
 
-  @Override
-  public void write(int b) {
-    write(new byte[] {(byte) b}, 0, 1);
-  }
-
-  /** Writes all in one, or it would flicker. */
-  @Override
-  public synchronized void write(byte[] text, int from, int length) {
-    ByteArrayOutputStream all = new ByteArrayOutputStream();
-    all.writeBytes(stands ? "\r\u001b[K".getBytes(StandardCharsets.US_ASCII) : new byte[0]);
-    all.write(text, from, length);
-    ended = length == 0 ? ended : text[from + length - 1] == '\n';
-    stands = ended && line.length > 0;
-    all.writeBytes(stands ? line : new byte[0]);
-    terminal.write(all.toByteArray(), 0, all.size());
-    terminal.flush();
+  static void clear() {
+    line = line.isEmpty() ? "" : CLEAR;
+    draw();
   }
 }
 
@@ -739,15 +708,12 @@ final class Report {
 
   private Report() {}
 
-  /** Whether there is no file yet, or an earlier report; and a folder. */
+  /** Whether there is no file yet, but a folder for it; or an earlier report. */
   static boolean mayReplace(Path page) throws IOException {
-    if (!Files.exists(page, LinkOption.NOFOLLOW_LINKS)) {
-      return page.toAbsolutePath().getParent() != null && Files.isDirectory(page.toAbsolutePath().getParent());
+    if (!Files.exists(page)) {
+      return Files.isDirectory(page.toAbsolutePath().getParent());
     }
-    if (!Files.isRegularFile(page)) {
-      return false;
-    }
-    try (InputStream in = Files.newInputStream(page)) {
+    try (InputStream in = Files.isRegularFile(page) ? Files.newInputStream(page) : InputStream.nullInputStream()) {
       return new String(in.readNBytes(BEGIN.length()), StandardCharsets.ISO_8859_1).equals(BEGIN);
     }
   }
@@ -762,39 +728,30 @@ final class Report {
     long before = images.stream().mapToLong(Result::before).sum();
     long after = images.stream().mapToLong(Result::after).sum();
     double axis = Timeline.axis(runs);
-    String nonce = UUID.randomUUID().toString();
-    String[] parts = PAGE.replace("NONCE", nonce).split("DATA");
-    try (Writer out = Files.newBufferedWriter(options.report)) {
-      out.append(BEGIN).append(parts[0]);
-      json(out, List.of(
-          Text.count(images.size(), "image") + last.outcomes(images.size()) + " from " + options.source,
-          String.join(" ", options.command.commandLine().getParseResult().originalArgs()),
-          List.of(
-              List.of(Text.size(before), "before"), List.of(Text.size(after), "after"),
-              List.of(Text.ratio(before, after), "ratio, in quality " + options.quality),
-              List.of(Text.format("%.2f s", last.seconds()), Text.count(last.threads(), last.mode + " thread")),
-              List.of(Text.cores(), "at most " + options.threads + " in work at once")),
-          micros(axis), Timeline.ticks(axis),
-          runs.stream().map(run -> List.of(run.mode.toString(), run.seconds(),
-              run.results().stream().map(image -> List.of(image.thread(), micros((image.started() - run.started) / 1e9),
-                  micros((image.ended() - run.started) / 1e9))))),
-          images.stream().map(image -> row(options, image))));
-      out.append(parts[1]);
-    }
-  }
-
-  private static long micros(double seconds) {
-    return Math.round(seconds * 1e6);
+    String data = json(List.of(
+        Text.count(images.size(), "image") + last.outcomes(images.size()) + " from " + options.source,
+        String.join(" ", options.command.commandLine().getParseResult().originalArgs()),
+        List.of(List.of(Text.size(before), "before"), List.of(Text.size(after), "after"),
+            List.of(Text.ratio(before, after), "ratio, in quality " + options.quality),
+            List.of(Text.format("%.2f s", last.seconds()), Text.count(last.threads(), last.mode + " thread")),
+            List.of(Text.cores(), "at most " + options.threads + " in work at once")),
+        axis * 1e6, Timeline.ticks(axis),
+        runs.stream().map(run -> List.of(run.mode.name(), run.seconds(), run.results().stream().map(image ->
+            List.of(image.thread(), (image.started() - run.started) / 1_000, (image.ended() - run.started) / 1_000))
+            .toList())).toList(),
+        images.stream().map(image -> row(options, image)).toList()));
+    String page = PAGE.replace("NONCE", UUID.randomUUID().toString()); // a secret, so that no other script runs
+    Files.writeString(options.report, BEGIN + page.replace("DATA", data));
   }
 
   private static List<Object> row(Compress options, Result image) {
     boolean pair = image.outcome() != Outcome.FAILED && !options.dryRun;
     return List.of(image.file().name(), pair ? link(options.report, image.file().image()) : "",
-        pair ? link(options.report, image.file().copy()) : "", image.outcome().toString(), image.before(),
-        image.after(), (image.ended() - image.started()) / 1_000_000, image.remarks());
+        pair ? link(options.report, image.file().copy()) : "", image.outcome().name(),
+        image.before(), image.after(), (image.ended() - image.started()) / 1_000_000, image.remarks());
   }
 
-  /** How a page leads to a file: a relative URL, or an absolute one to another drive. */
+  /** How a page leads to a file: a relative URL, of the bytes that the names have. */
   private static String link(Path page, Path file) {
     String[] from = page.toAbsolutePath().normalize().getParent().toUri().toString().split("/");
     String[] to = file.toAbsolutePath().normalize().toUri().toString().split("/");
@@ -802,33 +759,18 @@ final class Report {
     while (same < from.length && same < to.length - 1 && from[same].equals(to[same])) {
       same++;
     }
-    String rest = String.join("/", Arrays.asList(to).subList(same, to.length));
-    return same < 3 ? String.join("/", to) : "./" + "../".repeat(from.length - same) + rest;
+    return "./" + "../".repeat(from.length - same) + String.join("/", Arrays.asList(to).subList(same, to.length));
   }
 
-  /** Lists, streams, numbers and texts; of these only letters, digits and harmless signs stand as they are. */
-  private static void json(Writer out, Object value) throws IOException {
-    switch (value) {
-      case Iterable<?> list -> {
-        String separator = "[";
-        for (Object item : list) {
-          out.append(separator);
-          json(out, item);
-          separator = ",";
-        }
-        out.append(separator.equals("[") ? "[]" : "]");
-      }
-      case java.util.stream.Stream<?> stream -> json(out, (Iterable<Object>) stream.map(Object.class::cast)::iterator);
-      case String text -> {
-        out.append('"');
-        for (char c : text.toCharArray()) {
-          boolean plain = c < 127 ? c >= ' ' && "\"\\<>&'".indexOf(c) < 0 : Character.isLetterOrDigit(c);
-          out.append(plain ? String.valueOf(c) : "\\u" + HexFormat.of().toHexDigits(c));
-        }
-        out.append('"');
-      }
-      default -> out.append(value.toString());
-    }
+  /** A list, number or text; of this letters, digits and harmless signs alone stand as they are. */
+  private static String json(Object value) {
+    return switch (value) {
+      case List<?> list -> list.stream().map(Report::json).collect(Collectors.joining(",", "[", "]"));
+      case String text -> text.chars().mapToObj(c ->
+          (c < 127 ? c >= ' ' && "\"\\<>&'".indexOf(c) < 0 : Character.isLetterOrDigit((char) c))
+              ? Character.toString(c) : Text.format("\\u%04x", c)).collect(Collectors.joining("", "\"", "\""));
+      default -> value.toString();
+    };
   }
 
   private static final String PAGE = """
@@ -841,166 +783,157 @@ final class Report {
         --line: #cfd8e0; --wait: #ccd6df; --work: #0a66c2; --bad: #b3261e; --warn: #8a5300 }
       @media screen and (prefers-color-scheme: dark) { :root { --paper: #10171e; --card: #1b252f; --ink: #f0f4f8;
         --soft: #a3b2c0; --line: #34424f; --wait: #3a4957; --work: #4db2ff; --bad: #ff8a80; --warn: #ffc069 } }
-      * { box-sizing: border-box }
-      html { font-size: clamp(16px, 1.35vw, 26px); background: var(--paper); color: var(--ink) }
-      body { font: 1rem/1.4 system-ui, sans-serif; max-width: 90rem; margin: 0 auto; padding: 1rem 4vw 4rem }
+      html { font: clamp(16px, 1.35vw, 26px)/1.4 system-ui, sans-serif; background: var(--paper); color: var(--ink) }
+      body { max-width: 90rem; margin: 0 auto; padding: 1rem 4vw 4rem; overflow-wrap: anywhere }
+      * { box-sizing: border-box } p { color: var(--soft); margin: 0 0 .6rem }
       h1 { font-size: 1.7rem; line-height: 1.2; margin: .6rem 0 .2rem } h2 { font-size: 1.4rem; margin: 2rem 0 .2rem }
-      p, figcaption { color: var(--soft); margin: 0 0 .6rem } bdi, p { overflow-wrap: anywhere }
       .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .7rem; margin: 1rem 0 }
       .tiles div { background: var(--card); border-radius: .6rem; padding: .6rem .9rem; color: var(--soft) }
       .tiles b { display: block; font-size: 1.4rem; color: var(--ink) }
-      .run { display: flex; gap: 1rem; align-items: baseline; margin-top: .9rem; font-size: 1.25rem; font-weight: 600 }
-      .run b { margin-left: auto; white-space: nowrap } .run b + b { margin: 0; color: var(--work); font-size: 1.5rem }
-      .chart { display: grid; grid-template-columns: minmax(8rem, 24%) 1fr; column-gap: .8rem; position: relative }
+      .key::before { content: ""; display: inline-block; width: 1.6em; height: .8em; margin: 0 .4em 0 1em;
+        background: var(--work); print-color-adjust: exact }
+      .key.wait::before { background: var(--wait); margin-left: 0 }
+      h3 { display: flex; gap: 1rem; align-items: baseline; margin: .9rem 0 0; font-size: 1.25rem }
+      h3 span { margin-left: auto } h3 > * { white-space: nowrap } h3 b { color: var(--work); font-size: 1.5rem }
+      .chart { display: grid; grid-template-columns: minmax(8rem, 24%) 1fr; column-gap: .8rem }
       .labels { display: grid; grid-auto-rows: var(--row); align-items: center; white-space: nowrap }
-      .labels div { overflow: hidden; text-overflow: ellipsis } .labels i { font-style: normal; color: var(--soft) }
-      .plot, .axis { grid-column: 2 } svg { display: block; width: 100%; height: 100%; cursor: crosshair }
-      .wait { stroke: var(--wait) } .work { stroke: var(--work) }
-      .grid { stroke: var(--line); vector-effect: non-scaling-stroke }
-      .axis { position: relative; height: 1.6rem; color: var(--soft) }
+      .labels div { overflow: hidden; text-overflow: ellipsis } i { font-style: normal; color: var(--soft) }
+      svg { display: block; width: 100%; height: 100%; cursor: crosshair } .work { stroke: var(--work) }
+      .wait { stroke: var(--wait) } .grid { stroke: var(--line); vector-effect: non-scaling-stroke }
+      .axis { grid-column: 2; position: relative; height: 1.6rem; color: var(--soft) }
       .axis span { position: absolute; transform: translateX(-50%); white-space: nowrap }
       .axis span:first-child { transform: none }
-      .key::before { content: ""; display: inline-block; width: 1.6em; height: .8em; margin-right: .4em;
-        background: var(--wait); print-color-adjust: exact }
-      .key + .key { margin-left: 1.5em } .key + .key::before { background: var(--work) }
       #tip { position: fixed; z-index: 2; max-width: 22rem; padding: .4rem .7rem; border-radius: .4rem;
         pointer-events: none; background: var(--ink); color: var(--paper) }
-      table { width: 100%; border-collapse: collapse } tr { border-bottom: 1px solid var(--line) }
-      th, td { padding: .35rem .5rem; text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
+      table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums }
+      tr { border-bottom: 1px solid var(--line) }
+      th, td { padding: .35rem 0 .35rem 1rem; text-align: right; white-space: nowrap }
       th:first-child, td:first-child { text-align: left; white-space: normal; padding-left: 0 }
       button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer }
       td button { color: var(--work); text-decoration: underline; text-underline-offset: .2em }
-      th[aria-sort=ascending] button::after { content: " ↑" } th[aria-sort=descending] button::after { content: " ↓" }
-      .failed, .failed small { color: var(--bad) } small { display: block; color: var(--warn); font-size: .85em }
-      .view { position: relative; overflow: auto; width: 0; min-width: 100%; max-height: 80vh; background: var(--card) }
-      .stage { display: grid; width: max-content; margin: auto } .stage img { grid-area: 1 / 1; display: block }
-      .stage img + img { clip-path: inset(0 0 0 var(--cut)) }
-      .stage::after { content: ""; grid-area: 1 / 1; z-index: 1; width: 3px; margin-left: calc(var(--cut) - 1px);
-        background: #fff; box-shadow: 0 0 4px #000 }
-      input { width: 100%; margin: .3rem 0 0; accent-color: var(--work) }
-      .sides { display: flex; justify-content: space-between }
+      [aria-sort=ascending]::after { content: "↑" } [aria-sort=descending]::after { content: "↓" }
+      small { display: block; color: var(--soft) } .COMPRESSED small { color: var(--warn) }
+      .FAILED, .FAILED small { color: var(--bad) }
+      .view { overflow: auto; width: 0; min-width: 100%; max-height: 80vh; background: var(--card); position: relative }
+      .stage { display: grid; width: max-content; margin: auto } .stage > *, .stage::after { grid-area: 1 / 1 }
+      img + img { clip-path: inset(0 0 0 var(--cut)) } .stage::after { content: ""; z-index: 1; width: 3px;
+        margin-left: calc(var(--cut) - 1px); background: #fff; box-shadow: 0 0 4px #000 }
+      input { width: 100%; margin: .3rem 0 0; accent-color: var(--work) } .sides { display: flex }
+      .sides :last-child { margin-left: auto }
       @media (max-width: 700px) {
-        .chart { grid-template-columns: 1fr } .labels, .plot { grid-area: 1 / 1 } .plot, .axis { grid-column: 1 }
-        .labels { z-index: 1; pointer-events: none; align-items: start; line-height: 1.3 }
+        .chart { grid-template-columns: 1fr } .labels, .plot { grid-area: 1 / 1 } .axis { grid-column: 1 }
+        .labels { z-index: 1; pointer-events: none; align-items: start; grid-auto-rows: calc(1.4 * var(--row)) }
         .few path { stroke-width: .4; transform: translateY(.25px) }
         tr { display: grid; grid-template-columns: repeat(5, auto); justify-content: space-between }
-        th:first-child, td:first-child, td[colspan] { grid-column: 1 / -1 }
-        th, td { padding: .1rem 0 }
+        th, td { padding: .1rem 0 } th:first-child, td:first-child { grid-column: 1 / -1 }
       }
     </style></head>
     <body><h1></h1><p id="command"></p><div class="tiles"></div>
     <h2>When each thread worked</h2>
-    <p><span class="key">waiting</span><span class="key">working</span></p><section></section>
+    <p><span class="key wait">waiting</span><span class="key">working</span></p><section></section>
     <h2>The images</h2><p>Open one to see the original and the copy under one slider, pixel for pixel.</p>
     <table><thead><tr></tr></thead><tbody></tbody></table><p id="end"></p><div id="tip" hidden></div>
     <script type="application/json" id="data">DATA</script>
     <script nonce="NONCE">
-      const find = selector => document.querySelector(selector);
-      const [title, command, tiles, axis, ticks, runs, images] = JSON.parse(find("#data").textContent);
+      const find = selector => document.querySelector(selector), body = find("tbody"), tip = find("#tip");
       const make = (tag, set, ...inside) => {
         const element = Object.assign(document.createElement(tag), set);
-        element.append(...inside);
+        element.append(...inside); // as text, whatever it is
         return element;
       };
       const size = n => n < 1e3 ? n + " B" : n < 1e5 ? (n / 1e3).toFixed(1) + " kB"
           : n < 1e9 ? (n / 1e6).toFixed(2) + " MB" : (n / 1e9).toFixed(2) + " GB";
-      const ratio = ([, , , , before, after]) => before ? after / before : -1;
-      const sizes = image => image[4] ? `${size(image[4])} → ${size(image[5])} (${ratio(image).toFixed(3)})` : image[3];
+      const ratio = image => image.before ? image.after / image.before : -1;
 
+      const [title, command, tiles, axis, ticks, runs, rows] = JSON.parse(find("#data").textContent);
+      const images = rows.map(([name, original, copy, outcome, before, after, ms, remarks]) =>
+          ({name, original, copy, outcome, before, after, ms, remarks})), sorted = [...images];
       document.title = find("h1").textContent = title;
       find("#command").textContent = "jbang Compress.java " + command;
-      for (const [value, meaning] of tiles) find(".tiles").append(make("div", {}, make("b", {}, value), meaning));
+      find(".tiles").append(...tiles.map(([value, meaning]) => make("div", {}, make("b", {}, value), meaning)));
 
-      const tip = find("#tip"); // what the timeline tells of the image under the pointer
-      for (const [mode, seconds, rows] of runs) {
-        const few = rows.length <= 24, height = rows.length <= 8 ? 2.1 : few ? 1.6 : 26 / rows.length; // of a row
-        const chart = make("div", {className: few ? "chart few" : "chart"}), plot = make("div", {className: "plot"});
-        const labels = few
-            ? rows.map(([thread], i) => make("div", {}, make("i", {}, thread + " "), make("bdi", {}, images[i][0])))
-            : [make("div", {}, rows.length + " rows, one for each image")];
-        const thick = Math.max(.75, rows.length / 200); // so that what works is seen among thousands
-        plot.innerHTML = `<svg viewBox="0 0 ${axis} ${rows.length}" preserveAspectRatio="none" role="img">
-          <path class="wait" stroke-width=".75" d="${rows.map(([, from], i) => `M0 ${i + .5}H${from}`).join("")}"/>
-          <path class="grid" d="${ticks.map(tick => `M${tick * 1e6} 0V${rows.length}`).join("")}"/>
-          <path class="work" stroke-width="${thick}" d="${rows.map(([, from, to], i) =>
-            `M${from} ${i + .5}H${Math.max(to, from + axis / 600)}`).join("")}"/></svg>`;
+      for (const [mode, seconds, times] of runs) {
+        const n = times.length, few = n <= 24, path = draw => times.map(draw).join("");
+        const plot = make("div", {className: "plot", innerHTML: `
+          <svg viewBox="0 0 ${axis} ${n}" preserveAspectRatio="none">
+          <path class="wait" stroke-width="${few ? .75 : 1}" d="${path(([, from], i) => `M0 ${i + .5}H${from}`)}"/>
+          <path class="grid" d="${ticks.map(tick => `M${tick * 1e6} 0V${n}`).join("")}"/>
+          <path class="work" stroke-width="${Math.max(.75, n / 100)}" d="${path(([, from, to], i) =>
+            `M${from} ${i + .5}H${Math.max(to, from + axis / 600)}`)}"/></svg>`}); // numbers alone
         plot.onpointermove = plot.onpointerdown = event => {
-          const box = plot.getBoundingClientRect();
-          const at = Math.floor((event.clientY - box.top) / box.height * rows.length);
-          const i = Math.min(rows.length - 1, Math.max(0, at)), [thread, from, to] = rows[i];
-          tip.replaceChildren(make("b", {}, thread + " "), make("bdi", {}, images[i][0]), make("br"), sizes(images[i]),
-              make("br"), `waited ${(from / 1e3).toFixed(0)} ms, worked ${((to - from) / 1e3).toFixed(0)} ms`);
-          tip.hidden = false;
-          tip.style.left = Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 8) + "px";
-          tip.style.top = Math.min(event.clientY + 16, innerHeight - tip.offsetHeight - 8) + "px";
+          const box = plot.getBoundingClientRect(), i = Math.floor((event.clientY - box.top) / box.height * n);
+          if (!(tip.hidden = !times[i])) {
+            const [thread, from, to] = times[i], {name, before, after, outcome} = images[i];
+            tip.replaceChildren(make("b", {}, thread + " "), make("bdi", {}, name), make("br"),
+                before ? `${size(before)} → ${size(after)}` : outcome.toLowerCase(), make("br"),
+                `waited ${Math.round(from / 1e3)} ms, worked ${Math.round((to - from) / 1e3)} ms`);
+            tip.style.left = Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 8) + "px";
+            tip.style.top = Math.min(event.clientY + 16, innerHeight - tip.offsetHeight - 8) + "px";
+          }
         };
         plot.onpointerleave = () => tip.hidden = true;
-        chart.style.setProperty("--row", height * (few && innerWidth <= 700 ? 1.4 : 1) + "rem");
-        chart.append(make("div", {className: "labels"}, ...labels), plot);
-        const speedUp = runs.length > 1 ? [make("b", {}, (runs[0][1] / seconds).toFixed(2) + " ×")] : [];
-        find("section").append(make("div", {className: "run"}, mode === "sequential" ? "no threads" : mode + " threads",
-            make("b", {}, seconds.toFixed(3) + " s"), ...speedUp), chart);
+        const chart = make("div", {className: few ? "chart few" : "chart"}, make("div", {className: "labels"}, ...few
+            ? times.map(([thread], i) => make("div", {}, make("i", {}, thread + " "), make("bdi", {}, images[i].name)))
+            : [n + " rows, one for each image"]), plot);
+        chart.style.setProperty("--row", n <= 8 ? "2.1rem" : few ? "1.6rem" : "26rem");
+        find("section").append(make("h3", {}, mode === "sequential" ? "no threads" : mode + " threads",
+            make("span", {}, seconds.toFixed(3) + " s"),
+            ...runs.length > 1 ? [make("b", {}, (runs[0][1] / seconds).toFixed(2) + " ×")] : []), chart);
       }
-      const scale = make("div", {className: "axis"}, ...ticks.map(tick => make("span", {}, tick + " s")));
-      [...scale.children].forEach((tick, i) => tick.style.left = ticks[i] * 1e8 / axis + "%");
-      find(".chart:last-child").append(scale);
+      find(".chart:last-child").append(make("div", {className: "axis"}, ...ticks.map(tick => {
+        const label = make("span", {}, tick + " s");
+        label.style.left = tick * 1e8 / axis + "%";
+        return label;
+      })));
 
-      const columns = {image: i => images[i][0], before: i => images[i][4], after: i => images[i][5],
-        ratio: i => ratio(images[i]), ms: i => images[i][6], outcome: i => images[i][3]};
-      const order = images.map((image, i) => i), body = find("tbody");
-      for (const [name, key] of Object.entries(columns)) {
-        const th = make("th", {}, make("button", {textContent: name, onclick() {
-          const up = th.ariaSort === "ascending" ? -1 : 1;
-          for (const other of find("thead tr").children) other.ariaSort = null;
-          th.ariaSort = up > 0 ? "ascending" : "descending";
-          order.sort((a, b) => {
-            const x = key(a), y = key(b);
-            return up * (typeof x === "string" ? x.localeCompare(y, undefined, {numeric: true}) : x - y) || a - b;
-          });
-          body.replaceChildren();
-          more();
-        }}));
-        find("thead tr").append(th);
-      }
-      const row = i => {
-        const [name, original, copy, outcome, before, after, ms, remarks] = images[i];
-        const open = () => tr.nextSibling?.className === "pair" ? tr.nextSibling.remove() : tr.after(pair(original, copy));
-        const tr = make("tr", {className: outcome}, make("td", {},
-            original ? make("button", {onclick: open}, make("bdi", {}, name)) : make("bdi", {}, name),
-            ...remarks.map(remark => make("small", {}, remark))));
-        const numbers = before ? [size(before), size(after), ratio(images[i]).toFixed(3), ms + " ms"] : ["–", "–", "–", "–"];
-        tr.append(...[...numbers, outcome].map(text => make("td", {}, text)));
+      const row = image => {
+        const name = make("bdi", {}, image.name), {before, after, ms, outcome, remarks} = image;
+        const why = {SKIPPED: ["its copy is up to date"], KEPT: ["it would not get smaller"]}[outcome] ?? remarks;
+        const tr = make("tr", {className: outcome}, make("td", {}, image.original ? make("button", {onclick() {
+          tr.nextSibling?.className === "pair" ? tr.nextSibling.remove() : tr.after(pair(image));
+        }}, name) : name, ...why.map(remark => make("small", {}, remark))));
+        const cells = before ? [size(before), size(after), ratio(image).toFixed(3), ms + " ms"] : ["–", "–", "–", "–"];
+        tr.append(...[...cells, outcome.toLowerCase()].map(text => make("td", {}, text)));
         return tr;
       };
-      const more = () => { // a hundred rows, then those that are scrolled to
-        const from = body.querySelectorAll("tr:not(.pair)").length;
-        body.append(...order.slice(from, from + 100).map(row));
-        find("#end").textContent = body.lastChild && from + 100 < order.length ? "…" : "";
-      };
-      const pair = (original, copy) => { // both pictures at 100 %, the copy to the right of the slider
-        const stage = make("div", {className: "stage"}), view = make("div", {className: "view"}, stage);
-        const slider = make("input", {type: "range", max: 1000, value: 500, ariaLabel: "original or copy"});
-        const cut = () => stage.style.setProperty("--cut", Math.max(0, view.scrollLeft - stage.offsetLeft
-            + slider.value / 1000 * view.clientWidth) + "px");
-        for (const src of [original, copy]) {
-          stage.append(make("img", {src, alt: "", onload() {
-            this.width = this.naturalWidth / devicePixelRatio;
-            view.scrollTo((view.scrollWidth - view.clientWidth) / 2, (view.scrollHeight - view.clientHeight) / 2);
-            cut();
-          }, onerror: () => view.replaceChildren("not there any more: " + decodeURI(src))}));
-        }
-        slider.oninput = view.onscroll = cut;
-        return make("tr", {className: "pair"}, make("td", {colSpan: 6}, view, slider,
-            make("div", {className: "sides"}, make("span", {}, "original"), make("span", {}, "copy"))));
-      };
+      const shown = () => body.querySelectorAll("tr:not(.pair)").length;
+      const more = () => body.append(...sorted.slice(shown(), shown() + 100).map(row)); // the rest as one scrolls
       new IntersectionObserver(([end], observer) => {
-        if (end.isIntersecting && body.querySelectorAll("tr:not(.pair)").length < order.length) {
+        if (end.isIntersecting && shown() < images.length) {
           more();
           observer.unobserve(end.target);
           observer.observe(end.target); // it may still be in sight
         }
       }, {rootMargin: "800px"}).observe(find("#end"));
       more();
+
+      const keys = {image: image => image.name, before: image => image.before, after: image => image.after, ratio,
+        time: image => image.ms, outcome: image => image.outcome};
+      find("thead tr").append(...Object.entries(keys).map(([name, key]) => {
+        const th = make("th", {}, make("button", {onclick() {
+          const up = th.ariaSort === "ascending" ? -1 : 1;
+          [...th.parentNode.children].forEach(other => other.ariaSort = null);
+          th.ariaSort = up > 0 ? "ascending" : "descending";
+          sorted.sort((a, b) => up * (key(a).localeCompare?.(key(b)) ?? key(a) - key(b)));
+          body.replaceChildren();
+          more();
+        }}, name));
+        return th;
+      }));
+
+      const pair = ({original, copy}) => { // at 100 %: the copy to the right of the slider
+        const stage = make("div", {className: "stage"}), view = make("div", {className: "view"}, stage);
+        const slider = make("input", {type: "range", max: 1000, value: 500, ariaLabel: "original or copy"});
+        slider.oninput = view.onscroll = () => stage.style.setProperty("--cut",
+            view.scrollLeft - stage.offsetLeft + slider.value / 1000 * view.clientWidth + "px");
+        stage.append(...[original, copy].map(src => make("img", {src, onload() {
+          this.width = this.naturalWidth / devicePixelRatio;
+          view.scrollTo((view.scrollWidth - view.clientWidth) / 2, (view.scrollHeight - view.clientHeight) / 2);
+          slider.oninput();
+        }, onerror: () => view.replaceChildren("not there any more: " + src)})));
+        return make("tr", {className: "pair"}, make("td", {colSpan: 6}, view, slider,
+            make("div", {className: "sides"}, make("span", {}, "original"), make("span", {}, "copy"))));
+      };
     </script></body></html>
     """;
 }
