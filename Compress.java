@@ -380,7 +380,8 @@ record Log(Class<?> owner) {
   static { // runs once, in the thread that comes first; others that need this class wait for it
     Configuration.set("writer", "console");
     Configuration.set("writer.stream", "err");
-    Configuration.set("writer.format", "{date: HH:mm:ss.SSS} {message}");
+    String clear = LiveLine.TERMINAL ? "'" + LiveLine.CLEAR + "'" : ""; // quoted, or tinylog would take it for blanks
+    Configuration.set("writer.format", "{date: " + clear + "HH:mm:ss.SSS} {message}");
     Logger.isErrorEnabled(); // starts tinylog
   }
 
@@ -752,7 +753,7 @@ final class Report {
   }
 
   /** How a page leads to a file: a relative URL, of the bytes that the names have. */
-  private static String link(Path page, Path file) {
+  static String link(Path page, Path file) {
     String[] from = page.toAbsolutePath().normalize().getParent().toUri().toString().split("/");
     String[] to = file.toAbsolutePath().normalize().toUri().toString().split("/");
     int same = 0;
@@ -763,7 +764,7 @@ final class Report {
   }
 
   /** A list, number or text; of this letters, digits and harmless signs alone stand as they are. */
-  private static String json(Object value) {
+  static String json(Object value) {
     return switch (value) {
       case List<?> list -> list.stream().map(Report::json).collect(Collectors.joining(",", "[", "]"));
       case String text -> text.chars().mapToObj(c ->
