@@ -18,9 +18,11 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -118,7 +120,7 @@ class GradeTest {
       System.out.println((expected ? "ok     " : "WRONG  ") + graded.getKey() + " -> " + fails);
       if (!expected) {
         wrong++;
-        System.out.println(text(graded.getValue().get(), false, StandardCharsets.UTF_8));
+        System.out.println(text(graded.getValue().get(), "en", StandardCharsets.UTF_8));
       }
     }
     System.out.printf("%d gradings, %d not as expected%n", GRADED.size(), wrong);
@@ -166,7 +168,7 @@ class GradeTest {
         return command;
       };
       PrintStream nowhere = new PrintStream(OutputStream.nullOutputStream());
-      return Grade.grade(java, source.getFileName().toString(), scale, false, nowhere);
+      return Grade.grade(java, source.getFileName().toString(), scale, Grade.texts("en"), nowhere);
     }));
   }
 
@@ -182,15 +184,15 @@ class GradeTest {
     return points.stream().filter(point -> !point.done()).map(Grade.Point::name).toList();
   }
 
-  private static String text(List<Grade.Point> points, boolean french, Charset charset) {
+  private static String text(List<Grade.Point> points, String language, Charset charset) throws IOException {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    Grade.print(points, "MyCompress.java", french, new PrintStream(bytes, true, charset));
+    Grade.print(points, "MyCompress.java", Grade.texts(language), new PrintStream(bytes, true, charset));
     return bytes.toString(charset);
   }
 
   private static void assertPasses(String name) throws Exception {
     List<Grade.Point> points = GRADED.get(name).get();
-    assertEquals(List.of(), failing(points), text(points, false, StandardCharsets.UTF_8));
+    assertEquals(List.of(), failing(points), text(points, "en", StandardCharsets.UTF_8));
     assertEquals(9, points.size());
   }
 
@@ -250,14 +252,14 @@ class GradeTest {
     return Variant.all().stream().filter(Variant::suite).map(variant -> DynamicTest.dynamicTest(
         variant.title(), () -> {
           List<Grade.Point> points = GRADED.get(variant.title()).get();
-          String text = text(points, false, StandardCharsets.UTF_8);
+          String text = text(points, "en", StandardCharsets.UTF_8);
           assertEquals(variant.failing(), failing(points), text);
           assertTrue(text.replaceAll("\\s+", " ").contains(variant.says), text);
         }));
   }
 
   @Test
-  @DisplayName("every variant compiles to what differs from the others")
+  @DisplayName("no two variants are the same")
   void variantsDiffer() throws IOException {
     List<Variant> variants = Variant.all();
     assertEquals(variants.size(), variants.stream().map(Variant::code).collect(Collectors.toSet()).size());
@@ -265,18 +267,34 @@ class GradeTest {
 
   @Test
   @DisplayName("the checklist is plain ASCII where the terminal knows no more, and French where asked for")
-  void ascii() {
+  void ascii() throws IOException {
     List<Grade.Point> points =
         List.of(new Grade.Point("images", true, "all there"), new Grade.Point("ratio", false, "wrong"));
-    assertTrue(text(points, false, StandardCharsets.UTF_8).contains("✓ images      all there"));
-    assertTrue(text(points, true, StandardCharsets.UTF_8).endsWith("MyCompress.java : 1 points sur 2\n"));
+    assertTrue(text(points, "en", StandardCharsets.UTF_8).contains("✓ images      all there"));
+    assertTrue(text(points, "fr", StandardCharsets.UTF_8).endsWith("MyCompress.java : 1 points sur 2\n"));
     assertEquals("""
 
         [x] images      all there
         [ ] taux        wrong
 
         MyCompress.java : 1 points sur 2
-        """, text(points, true, StandardCharsets.US_ASCII).replace(System.lineSeparator(), "\n"));
+        """, text(points, "fr", StandardCharsets.US_ASCII).replace(System.lineSeparator(), "\n"));
+  }
+
+  @Test
+  @DisplayName("the grader says the same in both languages")
+  void languages() throws IOException {
+    Properties english = Grade.texts("en");
+    Properties french = Grade.texts("fr");
+    assertEquals(english.keySet(), french.keySet());
+    for (String key : english.stringPropertyNames()) {
+      assertEquals(values(english.getProperty(key)), values(french.getProperty(key)), key);
+    }
+  }
+
+  /** The places for values in a text, in order: what {@link String#format} fills in. */
+  private static List<String> values(String text) {
+    return Pattern.compile("%[.\\d]*\\w").matcher(text).results().map(MatchResult::group).toList();
   }
 
   @Test
