@@ -20,12 +20,12 @@ import java.nio.channels.*;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.*;
 import java.nio.file.attribute.*;
-import java.text.Normalizer;
 import java.util.*;
 import java.util.concurrent.*;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.zip.CRC32;
 import javax.imageio.*;
 import javax.imageio.metadata.*;
 import javax.imageio.plugins.jpeg.*;
@@ -139,7 +139,7 @@ final class CompressOneImage implements Runnable {
 
   /** The work of the thread: throws whatever makes it impossible. */
   private Result compress() throws Exception {
-    if (options.update && file.isUpToDate()) {
+    if (options.update && file.isUpToDate(options.settings())) {
       return Result.skipped(file);
     }
     try (Memory.Share share = file.reserveMemory(options)) { // a second semaphore: large images wait for each other
@@ -150,7 +150,7 @@ final class CompressOneImage implements Runnable {
         LOG.info("created %s", file.folder().getFileName());
       }
       if (!options.dryRun) {
-        file.writeCopy(copy.bytes(), original);
+        file.writeCopy(copy, original, options);
       }
       return Result.done(file, started, original.bytes().length, copy);
     }
@@ -270,8 +270,12 @@ public class Compress implements Callable<Integer> {
   @Option(names = {"-r", "--recursive"}, description = "subfolders too; DESTINATION gets the same tree")
   boolean recursive;
 
-  @Option(names = {"-u", "--update"}, description = "skip images whose compressed copy is newer than they are")
+  @Option(names = {"-u", "--update"}, description = "skip images whose copy is of this state of them (time, size) and these options")
   boolean update;
+
+  @Option(names = "--overwrite",
+      description = "replace files in DESTINATION that Compress did not make, too; but never an image itself")
+  boolean overwrite;
 
   @Option(names = "--files-from", paramLabel = "FILE",
       description = "compress the images that FILE lists, one a line, instead of all in SOURCE; - is standard input")
@@ -309,7 +313,7 @@ public class Compress implements Callable<Integer> {
   /** Runs the command; its exit status is the program's. */
   public static void main(String[] arguments) {
     Thread.ofPlatform().daemon().start(() -> new Log(Compress.class)); // the log gets ready while picocli does
-    CommandLine commandLine = new CommandLine(new Compress());
+    CommandLine commandLine = new CommandLine(new Compress()).setExpandAtFiles(false); // @x is a name
     commandLine.setParameterExceptionHandler((problem, all) -> {
       UnmatchedArgumentException.printSuggestions(problem, new PrintWriter(System.err, true)); // for --qualty
       return complain(problem.getMessage() + "; see --help", 2);
@@ -949,7 +953,7 @@ final class Text {
 
   /** A text in which file names cannot begin new lines or command the terminal. */
   static String printable(String text) {
-    return text.replaceAll("\\p{Cntrl}", "?");
+    return text.replaceAll("\\p{IsControl}", "?");
   }
 
   /** A number of things: 1 image, 4 images. */
@@ -1004,15 +1008,16 @@ final class Text {
 record ImageFile(Path image, ImageFiles files, String problem) {
   private static final int CLOCK_TICK = 50; // milliseconds; file systems note times that are up to a few old,
   private static final int LONG_TICK = 2_100; // or whole seconds (ext3, HFS+), even ones alone (FAT)
+  private static final int CHUNK = 1 << 16; // bytes; each is read by way of a buffer of its size outside the heap
 
   /**
    * An image as it was read.
    *
    * @param bytes all of one state of it
-   * @param time of the copy: newer than the image was, older than it will be if it changes from now on
-   * @param access who may read and write it
+   * @param time when it was changed last
+   * @param access who may read and write it; null where the file system knows no groups
    */
-  record State(byte[] bytes, FileTime time, Set<PosixFilePermission> access) {}
+  record State(byte[] bytes, FileTime time, PosixFileAttributes access) {}
 
   /** What the log calls it. */
   String name() {
@@ -1031,37 +1036,65 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     return copy.getParent() == null ? copy : copy.getParent();
   }
 
-  /** Whether the copy is newer than the image. */
-  boolean isUpToDate() throws IOException {
-    Path copy = copy();
-    return problem == null
-        && Files.isRegularFile(copy, LinkOption.NOFOLLOW_LINKS) // a link may lead to another image's
-        && ownsCopy()
-        && Files.size(copy) > 0 // a power cut can leave files with nothing in them
-        && Files.getLastModifiedTime(copy).compareTo(Files.getLastModifiedTime(image)) > 0;
-  }
-
-  /** Where the disk has the copy: under another name where it takes that for this one. */
-  private Path copyAsListed() throws IOException {
-    return ImageFiles.asListed(ImageFiles.real(files.destination).resolve(files.place(image)));
-  }
-
-  /** Whether the copy has, or would have, a name of its own. */
-  boolean ownsCopy() throws IOException {
-    return !files.alike.contains(image) || copyAsListed().endsWith(files.place(image));
-  }
-
-  /** Writes the copy, unless it would replace that of another image. */
-  void writeCopy(byte[] bytes, State state) throws IOException {
-    if (!files.alike.contains(image)) {
-      WholeFile.write(copy(), bytes, state);
-      return;
+  /** Whether the copy was made of the image as it is, with these settings, and has its time, as rsync understands it. */
+  boolean isUpToDate(Recompressor.Settings settings) throws IOException {
+    if (problem != null || !Files.isRegularFile(copy(), LinkOption.NOFOLLOW_LINKS)) {
+      return false;
     }
-    synchronized (files) { // the look and the writing are one step: the other image's thread may be here, too
-      if (!ownsCopy()) {
-        throw new JpegException("its copy would replace " + copyAsListed() + ": to the disk the two names are one");
+    FileTime time = Files.getLastModifiedTime(image);
+    Provenance copy = Provenance.of(copy(), false);
+    return copy != null
+        && copy.isOf(settings, Files.size(image), Provenance.state(files.identity(image), time))
+        && Math.abs(Files.getLastModifiedTime(copy()).toMillis() - time.toMillis()) <= 2_000; // FAT notes even seconds
+  }
+
+  /** Writes the copy, unless it would replace anything but an older copy of this image. */
+  void writeCopy(Copy copy, State original, Compress options) throws IOException {
+    byte[] jpeg = original.bytes();
+    String taken = JpegHeader.read(jpeg).exif.taken();
+    Provenance provenance = Provenance.of(files.identity(image), taken, original, options.settings());
+    if (!copy.kept()) {
+      provenance.sign(copy.bytes());
+    }
+    WholeFile.write(copy(), copy.bytes(), original, copy.kept() ? provenance.ofKept(jpeg) : null,
+        part -> replaces(part, provenance, jpeg.length, options.overwrite));
+  }
+
+  /**
+   * Whether the part is to take the place of the file that stands where the copy goes; false: that is equal and stays. A
+   * JpegException says why neither. No path is compared: links, mounts and disks without capitals are all one case.
+   */
+  private boolean replaces(Path part, Provenance provenance, long size, boolean overwrite) throws IOException {
+    Path copy = copy();
+    BasicFileAttributes there = Files.readAttributes(copy, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+    refuseItself();
+    if (there.isRegularFile()) {
+      Provenance found = Provenance.of(copy, true);
+      boolean ours = found != null && found.image() == provenance.image();
+      // A copy is smaller than its image, or equal to one that is none; so no copy takes the place of what it is of.
+      boolean older = ours && (there.size() < size || there.size() == size && Provenance.of(image, false) == null);
+      if (older || there.size() == 0) { // a power cut can leave files with nothing in them
+        return true;
+      } else if (Files.mismatch(part, copy) < 0) {
+        return false;
+      } else if (found != null && !ours) {
+        throw new JpegException("its copy would replace that of another image: " + copy);
+      } else if (Files.mismatch(image, copy) < 0) {
+        throw new JpegException("there is the image itself, or a file equal to it (delete that, if so): " + copy);
       }
-      WholeFile.write(copy(), bytes, state);
+    } else if (!there.isSymbolicLink()) {
+      throw new JpegException(
+          "there is " + (there.isDirectory() ? "a folder" : "no file") + " where its copy should be: " + copy);
+    }
+    if (!overwrite) {
+      throw new JpegException("there is a file that Compress did not make (--overwrite replaces it): " + copy);
+    }
+    return true;
+  }
+
+  private void refuseItself() throws IOException {
+    if (Files.exists(copy()) && Files.isSameFile(image, copy())) {
+      throw new JpegException("its copy would replace the image itself: " + copy());
     }
   }
 
@@ -1077,12 +1110,16 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     if (Files.exists(image) && !Files.isRegularFile(image)) {
       throw new JpegException(Files.isDirectory(image) ? "a folder" : "not a file that can be read twice");
     }
+    long size = Files.size(image);
+    if (size > Integer.MAX_VALUE - 8) { // an array holds no more
+      throw new JpegException("too large: at most 2 GB");
+    }
+    refuseItself();
     // The header is at the start; but it may hold a preview and a maker's notes, each of megabytes.
     for (int length = 1 << 16; ; length *= 8) {
-      long size = Files.size(image);
-      try (Memory.Share share = Memory.reserve(3 * Math.min(length, size)); // in chunks, and a profile is copied
-          InputStream in = Files.newInputStream(image)) {
-        return Recompressor.memory(JpegHeader.read(in.readNBytes(length)), size, settings);
+      int least = (int) Math.min(length, size);
+      try (Memory.Share share = Memory.reserve(3L * least)) { // a profile in it is copied
+        return Recompressor.memory(JpegHeader.read(read(least)), size, settings);
       } catch (JpegException e) {
         if (!e.isCutShort() || size <= length || length >= 1 << 28) {
           throw e;
@@ -1094,67 +1131,78 @@ record ImageFile(Path image, ImageFiles files, String problem) {
   /** Reads the image; a JpegException if 20 attempts find it changing. */
   State read() throws IOException, InterruptedException {
     for (int attempt = 0; attempt < 20; attempt++) {
-      long now = System.currentTimeMillis();
       FileTime modified = Files.getLastModifiedTime(image);
       int tick = modified.toMillis() % 1_000 == 0 ? LONG_TICK : CLOCK_TICK;
-      long age = now - modified.toMillis();
+      long age = System.currentTimeMillis() - modified.toMillis();
       if (age >= 0 && age < tick) {
         Thread.sleep(tick - age); // two changes within one tick have the same time
         continue;
       }
-      byte[] bytes = Files.readAllBytes(image);
+      byte[] bytes = read((int) Math.min(Files.size(image), Integer.MAX_VALUE - 8));
       if (Files.size(image) == bytes.length && Files.getLastModifiedTime(image).equals(modified)) {
-        return new State(bytes, FileTime.fromMillis(now - tick + 1), Files.getPosixFilePermissions(image));
+        PosixFileAttributeView access = Files.getFileAttributeView(image, PosixFileAttributeView.class);
+        return new State(bytes, modified, access == null ? null : access.readAttributes());
       }
     }
     throw new JpegException("it changes while it is read");
+  }
+
+  /** As many of its first bytes, fewer where it has no more. */
+  private byte[] read(int length) throws IOException {
+    byte[] bytes = new byte[length];
+    int size = 0;
+    try (InputStream in = Files.newInputStream(image)) {
+      for (int n = 0; n >= 0 && size < length; size += Math.max(n, 0)) {
+        n = in.read(bytes, size, Math.min(CHUNK, length - size));
+      }
+    }
+    return size == length ? bytes : Arrays.copyOf(bytes, size);
   }
 }
 
 /** Finds the images to compress and says where the copy of each belongs. */
 final class ImageFiles {
   private static final Log LOG = new Log(ProcessImages.class);
-  private static final int MAX_LINKS = 40; // from one to the next, as Linux has it
+  private static final int MAX_LINE = 1 << 16; // bytes of a list; no system has longer paths
 
   private final Path source;
   final Path destination;
   final List<ImageFile> images = new ArrayList<>(); // by name; a list's in its own order
-  final Set<Path> alike = new HashSet<>(); // images whose copies have one name but for capitals and the like
   boolean complete = true; // every folder could be read
 
-  private ImageFiles(Path source, Path destination) {
+  ImageFiles(Path source, Path destination) {
     this.source = source;
     this.destination = destination;
   }
 
-  /** The images that the command asks for; it is wrong usage where originals could be overwritten. */
+  /** The images that the command asks for; it is wrong usage where nothing good can come of it. */
   static ImageFiles find(Compress options) throws IOException {
     Path source = options.source;
     Path destination = options.destination;
-    String list = options.filesFrom;
+    boolean scan = options.filesFrom == null;
+    boolean there = Files.isDirectory(destination);
     options.require(!isEmpty(source) && !isEmpty(destination), "SOURCE or DESTINATION is empty; . is this folder");
-    options.require(list != null || Files.isDirectory(source), "SOURCE is not a folder: " + source);
-    options.require(Files.isDirectory(destination) || !Files.exists(destination, LinkOption.NOFOLLOW_LINKS),
+    options.require(!scan || Files.isDirectory(source), "SOURCE is not a folder: " + source);
+    options.require(there || !Files.exists(destination, LinkOption.NOFOLLOW_LINKS),
         "DESTINATION is not a folder: " + destination);
-    Path from = real(source);
-    Path to = real(destination);
-    options.require(!key(from).equals(key(to)), "DESTINATION is SOURCE: the originals would be replaced");
-    options.require(!options.recursive || !from.startsWith(to) && !to.startsWith(from),
-        "with --recursive neither of SOURCE and DESTINATION may be inside the other");
-    options.require(list == null || list.equals("-")
-        || !Files.isDirectory(Path.of(list)) && Files.isReadable(Path.of(list)),
-        "--files-from: cannot read " + list);
+    options.require(!there || !Files.exists(source) || !Files.isSameFile(source, destination),
+        "DESTINATION is SOURCE: the originals would be replaced");
+    options.require(!there || !options.recursive || !source.toRealPath().startsWith(destination.toRealPath()),
+        "with --recursive SOURCE may not be inside DESTINATION");
     ImageFiles files = new ImageFiles(source, destination);
-    if (list == null) {
+    if (scan) {
       files.scan(options.recursive);
+    } else if (options.filesFrom.equals("-")) {
+      files.readList(System.in);
     } else {
-      files.readList(list);
+      Path list = source.getFileSystem().getPath(options.filesFrom);
+      options.require(!Files.isDirectory(list) && Files.isReadable(list), "--files-from: cannot read " + list);
+      try (InputStream in = Files.newInputStream(list)) {
+        files.readList(in);
+      }
     }
-    Map<Path, Object> folders = files.foldersOfCopies();
-    files.protectOriginals(folders);
-    files.protectCopies(folders);
     if (!options.dryRun) {
-      clearLeftovers(folders.keySet());
+      files.clearLeftovers();
     }
     return files;
   }
@@ -1162,15 +1210,17 @@ final class ImageFiles {
   /** Every image in the source folder: .jpg and .jpeg in any case, but no hidden files. */
   private void scan(boolean recursive) throws IOException {
     int depth = recursive ? Integer.MAX_VALUE : 1;
-    Path target = real(destination);
+    Path target = Files.exists(destination) ? destination.toRealPath() : null;
     Files.walkFileTree(source, Set.of(FileVisitOption.FOLLOW_LINKS), depth, new SimpleFileVisitor<>() {
       @Override
       public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) throws IOException {
-        if (!folder.equals(source) && real(folder).startsWith(target)) {
-          LOG.warn("%s leads into the destination: not followed", folder);
+        if (folder.equals(source)) {
+          return FileVisitResult.CONTINUE;
+        } else if (target != null && folder.toRealPath().startsWith(target)) {
+          LOG.info("%s holds copies: left out", folder);
           return FileVisitResult.SKIP_SUBTREE;
         }
-        return isHidden(folder) && !folder.equals(source) ? FileVisitResult.SKIP_SUBTREE : FileVisitResult.CONTINUE;
+        return isHidden(folder) ? FileVisitResult.SKIP_SUBTREE : FileVisitResult.CONTINUE;
       }
 
       @Override
@@ -1205,37 +1255,67 @@ final class ImageFiles {
     images.sort(Comparator.comparing(ImageFile::image));
   }
 
-  /** The images that a list names, one path a line; "-" is standard input. Blank lines are passed over. */
-  private void readList(String list) throws IOException {
-    Map<Path, Path> byCopy = new HashMap<>(); // so that no two images share one copy
-    InputStream in = list.equals("-") ? System.in : Files.newInputStream(Path.of(list));
-    try (BufferedReader reader = new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8))) {
-      for (String line = reader.readLine(); line != null; line = reader.readLine()) {
-        line = line.startsWith("\uFEFF") ? line.substring(1) : line; // a byte order mark, as some editors write it
-        if (!line.isBlank()) {
-          addListed(line, byCopy);
+  /** The images that a list names, one path a line, in the bytes that file names have. Blank lines are passed over. */
+  private void readList(InputStream list) throws IOException {
+    Map<Path, Path> byPlace = new HashMap<>();
+    InputStream in = new BufferedInputStream(list);
+    ByteArrayOutputStream line = new ByteArrayOutputStream();
+    for (int b = 0; b >= 0; ) {
+      b = in.read();
+      if (b >= 0 && b != '\n') {
+        if (line.size() <= MAX_LINE) {
+          line.write(b);
         }
+        continue;
       }
+      String text = line.toString(StandardCharsets.ISO_8859_1); // a character for each byte
+      text = text.startsWith("\u00EF\u00BB\u00BF") ? text.substring(3) : text; // a mark that some editors write
+      text = text.endsWith("\r") ? text.substring(0, text.length() - 1) : text;
+      if (!text.isBlank()) {
+        addListed(text, byPlace);
+      }
+      line.reset();
     }
   }
 
-  private void addListed(String line, Map<Path, Path> byCopy) throws IOException {
+  private void addListed(String line, Map<Path, Path> byPlace) throws IOException {
     Path image;
     try {
-      image = Path.of(line);
-    } catch (InvalidPathException e) {
-      images.add(new ImageFile(Path.of(line.replaceAll("[^ -~]", "?")), this, "not a file name on this system"));
+      image = path(line);
+    } catch (IllegalArgumentException e) {
+      String shown = line.substring(0, Math.min(100, line.length())).replaceAll("[^ -~]|[<>:\"|?*]", "_");
+      images.add(new ImageFile(source.getFileSystem().getPath(shown), this, "not a file name on this system"));
       return;
     }
     Path place = place(image);
-    Path before = byCopy.putIfAbsent(place, image);
+    Path before = byPlace.putIfAbsent(place, image);
     if (isEmpty(place)) {
       images.add(new ImageFile(image, this, "a folder"));
     } else if (before == null) {
       images.add(new ImageFile(image, this, null));
-    } else if (!real(before).equals(real(image))) {
+    } else if (!before.equals(image) && !(Files.exists(before) && Files.exists(image)
+        && Files.isSameFile(before, image))) {
       images.add(new ImageFile(image, this, "its copy would replace that of " + before));
     }
+  }
+
+  /** The path with these bytes, each given as a character; Java makes one of them, whatever the locale, of a URI only. */
+  private Path path(String bytes) {
+    FileSystem system = source.getFileSystem();
+    if (bytes.length() > MAX_LINE) {
+      throw new InvalidPathException("", "too long");
+    } else if (system != FileSystems.getDefault() || !system.getSeparator().equals("/")) {
+      return system.getPath(new String(bytes.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8));
+    }
+    StringBuilder uri = new StringBuilder("file://");
+    for (String name : bytes.split("/")) {
+      if (!name.isEmpty()) {
+        uri.append('/');
+        name.chars().forEach(b -> uri.append(Text.format("%%%02X", b)));
+      }
+    }
+    Path path = Path.of(java.net.URI.create(uri.length() == 7 ? "file:///" : uri.toString()));
+    return bytes.startsWith("/") ? path : path.subpath(0, path.getNameCount());
   }
 
   /**
@@ -1244,9 +1324,7 @@ final class ImageFiles {
    * the destination.
    */
   Path place(Path image) {
-    Path full = image.toAbsolutePath().normalize();
-    Path folder = source.toAbsolutePath().normalize();
-    Path place = full.startsWith(folder) ? folder.relativize(full) : Path.of("");
+    Path place = belowSource(image);
     if (isEmpty(place)) {
       for (Path part : image.normalize()) {
         place = part.toString().equals("..") ? place : place.resolve(part);
@@ -1255,161 +1333,44 @@ final class ImageFiles {
     return place;
   }
 
+  private Path belowSource(Path image) {
+    Path full = image.toAbsolutePath().normalize();
+    Path folder = source.toAbsolutePath().normalize();
+    return full.startsWith(folder) ? folder.relativize(full) : source.getFileSystem().getPath("");
+  }
+
+  /** What tells the image from others in a copy of it: its place below the source, elsewhere its whole path. */
+  String identity(Path image) {
+    Path place = belowSource(image);
+    Path root = image.toAbsolutePath().getRoot();
+    return isEmpty(place) // as URIs, which have the names' bytes in any locale, and / between them on Windows too
+        ? image.toAbsolutePath().toUri().toString()
+        : root.resolve(place).toUri().toString().substring(root.toUri().toString().length());
+  }
+
   /** Whether a path has no name in it: it is then the folder that it is resolved against. */
   static boolean isEmpty(Path path) {
     return path.toString().isEmpty();
-  }
-
-  /**
-   * The path without links and "..", and spelt as on the disk, as far as it exists: two such paths are equal where the
-   * files are the same.
-   */
-  static Path real(Path path) throws IOException {
-    Path full = path.toAbsolutePath();
-    if (Files.exists(full)) {
-      return asListed(full.toRealPath());
-    }
-    return full.getParent() == null ? full : asListed(real(full.getParent()).resolve(full.getFileName()).normalize());
-  }
-
-  /**
-   * A path, as far as it exists, as its folders list it: a disk that takes capitals for small letters (exFAT, APFS)
-   * finds x.jpg by the name X.JPG too, and some drivers then say that these are two files.
-   */
-  static Path asListed(Path path) {
-    if (path.getParent() == null) {
-      return path;
-    }
-    Path folder = asListed(path.getParent());
-    Path alike = folder.resolve(path.getFileName());
-    String name = path.getFileName().toString();
-    try {
-      if (!exists(alike) || !exists(folder.resolve(otherCase(name)))) {
-        return alike; // it is not there, or the disk minds capitals
-      }
-      try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
-        for (Path entry : entries) {
-          if (entry.getFileName().equals(path.getFileName())) {
-            return entry;
-          }
-          alike = normalized(entry.getFileName().toString()).equals(normalized(name)) ? entry : alike;
-        }
-      }
-    } catch (IOException | DirectoryIteratorException | InvalidPathException e) {
-      return alike; // the folder may not be listed, or the locale has no such letters
-    }
-    return alike;
-  }
-
-  private static boolean exists(Path path) {
-    return Files.exists(path, LinkOption.NOFOLLOW_LINKS); // a link has a name of its own
-  }
-
-  /** The name with a to z for A to Z and the reverse: no disk takes other letters for one another, but not these. */
-  private static String otherCase(String name) {
-    StringBuilder other = new StringBuilder(name);
-    for (int i = 0; i < name.length(); i++) {
-      char c = name.charAt(i);
-      other.setCharAt(i, c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' ? (char) (c ^ 0x20) : c);
-    }
-    return other.toString();
-  }
-
-  /** A name without what some disk does not tell apart: capitals and small letters, ways to put an accent. */
-  private static String normalized(String name) {
-    return Normalizer.normalize(name, Normalizer.Form.NFC).toUpperCase(Locale.ROOT).toLowerCase(Locale.ROOT);
   }
 
   private static boolean isHidden(Path path) {
     return path.getFileName() != null && path.getFileName().toString().startsWith(".");
   }
 
-  /** What the system calls a real folder, whatever mounts lead to it; its path where it is not there yet. */
-  private static Object key(Path real) throws IOException {
-    Object key = Files.exists(real) ? Files.readAttributes(real, BasicFileAttributes.class).fileKey() : null;
-    return key == null ? real : key;
-  }
-
-  /** A place for a file: the key of a folder, and a name as it is listed there. */
-  private record Place(Object folder, Path name) {
-    static Place of(Object folder, Path file) throws IOException {
-      Path real = real(file.toAbsolutePath().getParent());
-      return new Place(folder, asListed(real.resolve(file.getFileName())).getFileName());
-    }
-  }
-
-  /** The folders of the copies, and their keys. */
-  private Map<Path, Object> foldersOfCopies() throws IOException {
-    Map<Path, Object> keys = new LinkedHashMap<>();
-    for (Path folder : images.stream().map(ImageFile::folder).distinct().toList()) {
-      keys.put(folder, key(real(folder)));
-    }
-    return keys;
-  }
-
-  /** An image whose copy would replace an image of this run, itself or another, or leave the destination, fails. */
-  private void protectOriginals(Map<Path, Object> folders) throws IOException {
-    Path target = real(destination);
-    Set<Path> outside = new HashSet<>();
-    for (Path folder : folders.keySet()) {
-      if (!real(folder).startsWith(target)) {
-        outside.add(folder);
-      }
-    }
-    Set<Object> ofCopies = new HashSet<>(folders.values());
-    Map<Path, Object> keys = new HashMap<>(folders);
-    Set<Place> originals = new HashSet<>(); // those that lie where copies go
+  /** Deletes what runs that were killed left in the folders of the copies; where images are, nothing is deleted. */
+  private void clearLeftovers() throws IOException {
+    Set<Path> ofImages = new HashSet<>();
     for (ImageFile file : images) {
-      Path original = file.image().toAbsolutePath();
-      for (int links = 0; original != null && original.getParent() != null && links < MAX_LINKS; links++) {
-        Path folder = original.getParent();
-        if (!keys.containsKey(folder)) {
-          keys.put(folder, key(real(folder)));
-        }
-        if (ofCopies.contains(keys.get(folder))) {
-          originals.add(Place.of(keys.get(folder), original));
-        }
-        // A link is to stay, and so is what it leads to, which may be a link.
-        original = Files.isSymbolicLink(original) ? real(folder).resolve(Files.readSymbolicLink(original)) : null;
+      Path folder = file.image().toAbsolutePath().getParent();
+      if (folder != null && Files.exists(folder)) { // not the root, nor a line of a list that leads nowhere
+        ofImages.add(folder.toRealPath());
       }
     }
-    for (int i = 0; i < images.size() && outside.size() + originals.size() > 0; i++) {
-      ImageFile file = images.get(i);
-      if (outside.contains(file.folder())) {
-        images.set(i, new ImageFile(file.image(), this, "its copy would leave the destination by a link"));
-      } else if (file.problem() == null && originals.contains(Place.of(keys.get(file.folder()), file.copy()))) {
-        images.set(i, new ImageFile(file.image(), this, "its copy would replace an original"));
-      }
-    }
-  }
-
-  /**
-   * Of images whose copies would be one by way of a link or mount, only the first is done. Of those that may have one
-   * copy, on a disk that takes capitals for small letters, each looks before it writes.
-   */
-  private void protectCopies(Map<Path, Object> folders) throws IOException {
-    Map<String, ImageFile> byCopy = new HashMap<>();
-    for (int i = 0; i < images.size(); i++) {
-      ImageFile file = images.get(i);
-      Path name = file.copy().getFileName();
-      Object folder = folders.get(file.folder());
-      ImageFile before = file.problem() != null ? null : byCopy.putIfAbsent(normalized(folder + "/" + name), file);
-      if (before != null) {
-        alike.add(before.image());
-        alike.add(file.image());
-        boolean one = folders.get(before.folder()).equals(folder) && before.copy().getFileName().equals(name);
-        if (one && before.ownsCopy() && file.ownsCopy()) {
-          images.set(i, new ImageFile(file.image(), this, "its copy would replace that of " + before.image()));
-        }
-      }
-    }
-  }
-
-  /** Deletes what runs that were killed left in the folders of the copies. */
-  private static void clearLeftovers(Set<Path> folders) {
-    for (Path folder : folders) {
+    for (Path folder : images.stream().map(ImageFile::folder).distinct().filter(Files::exists).toList()) {
       try {
-        WholeFile.clearLeftovers(folder);
+        if (!ofImages.contains(folder.toRealPath())) {
+          WholeFile.clearLeftovers(folder);
+        }
       } catch (IOException | DirectoryIteratorException e) {
         LOG.warn("%s may hold leftovers of a run that was killed: %s", folder, Text.reason(e));
       }
@@ -1417,65 +1378,244 @@ final class ImageFiles {
   }
 }
 
-/** Writes files whole or not at all: beside their final name first, and then renamed in one step. */
-final class WholeFile {
-  private static final String PREFIX = ".compress-";
-  private static final String SUFFIX = ".part";
-  private static final int CHUNK = 1 << 20; // bytes; the channel copies each to a buffer of that size outside the heap
+/**
+ * What a copy says of itself, in a comment segment (T.81 B.2.4.5) before all others but JFIF's: that Compress made it,
+ * with which options, of an image of which size; then three checksums: of the image's identity, of its state, and of the
+ * copy itself, since editors keep comments. Compress replaces a file only if it says so and is as it was written. A kept
+ * copy is the original byte for byte: it says it in an extended attribute, where the file system has them.
+ *
+ * @param size of the image, in bytes
+ * @param image of its identity and of when it was taken: the IMG_0001.jpg of two cameras are not one
+ * @param state of its identity and of when it was changed last
+ */
+record Provenance(String options, long size, long image, int state) {
+  private static final Pattern TEXT =
+      Pattern.compile("Compress (\\S+) +(\\d{1,10}) ([0-9a-f]{16}) ([0-9a-f]{8}) ([0-9a-f]{8})");
+  private static final String ATTRIBUTE = "compress";
+  private static final int DIGITS = 8; // of the last checksum; as it is computed, they are zeros
 
-  private WholeFile() {}
+  static Provenance of(String identity, String taken, ImageFile.State image, Recompressor.Settings settings) {
+    return new Provenance(settings.letters(), image.bytes().length, hash(identity + "\n" + taken),
+        state(identity, image.time()));
+  }
 
-  /** Writes the file, in place of an older one if there is one; it gets the time and the access of the original. */
-  static void write(Path file, byte[] bytes, ImageFile.State original) throws IOException {
-    if (Files.isDirectory(file)) {
-      throw new JpegException("there is a folder where its copy should be: " + file);
+  static int state(String identity, FileTime time) {
+    return (int) hash(identity + "\n" + time.toMillis());
+  }
+
+  /** FNV-1a, 64 bits. */
+  private static long hash(String text) {
+    long hash = 0xcbf29ce484222325L;
+    for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
+      hash = (hash ^ b & 0xFF) * 0x100000001b3L;
     }
-    while (!tryToWrite(file, bytes, original.access())) {
-      continue; // another run took the part for a leftover before it was locked
-    }
-    try {
-      Files.setLastModifiedTime(file, original.time()); // only now: that opens and closes it, which gives a lock back
-    } catch (IOException e) {
-      // A file system that gives its own times: a change that comes while the image is compressed may stay unseen.
+    return hash ^ hash >>> 32;
+  }
+
+  boolean isOf(Recompressor.Settings settings, long size, int state) {
+    return settings.letters().equals(options) && this.size == size && this.state == state;
+  }
+
+  /** A copy's segments with the one for its provenance among them, to be signed when the copy is complete. */
+  static byte[] into(byte[] segments, Recompressor.Settings settings, long size) {
+    byte[] text = new Provenance(settings.letters(), size, 0, 0).text(0);
+    int at = start(segments, 0) - 4; // no JFIF: at the start
+    return ByteBuffer.allocate(segments.length + text.length + 4).put(segments, 0, at).putShort((short) 0xFFFE)
+        .putShort((short) (text.length + 2)).put(text).put(segments, at, segments.length - at).array();
+  }
+
+  /** As long for all sizes: a copy compressed again does not get smaller by its text alone. */
+  private byte[] text(long checksum) {
+    return Text.format("Compress %s %10d %016x %08x %08x", options, size, image, state, checksum)
+        .getBytes(StandardCharsets.ISO_8859_1);
+  }
+
+  /** Fills in the segment of a copy that is else complete. */
+  void sign(byte[] copy) {
+    int at = start(copy, 2);
+    System.arraycopy(text(0), 0, copy, at, text(0).length);
+    System.arraycopy(text(checksum(copy)), 0, copy, at, text(0).length);
+  }
+
+  /** What stands in the attribute of a kept copy. */
+  byte[] ofKept(byte[] copy) {
+    return text(checksum(copy));
+  }
+
+  private static long checksum(byte[] copy) {
+    CRC32 checksum = new CRC32();
+    checksum.update(copy);
+    return checksum.getValue();
+  }
+
+  /** Where the text starts, where segments do: behind JFIF, if it is there, and a marker and a length. */
+  private static int start(byte[] jpeg, int at) {
+    boolean jfif = jpeg.length > at + 3 && (jpeg[at + 1] & 0xFF) == Marker.APP0;
+    return at + 4 + (jfif ? 2 + ((jpeg[at + 2] & 0xFF) << 8 | jpeg[at + 3] & 0xFF) : 0);
+  }
+
+  /** What a file says of itself, or null; also null if it is asked for, and not so, that it is all as it was written. */
+  static Provenance of(Path file, boolean asWritten) throws IOException {
+    try (InputStream in = Files.newInputStream(file)) {
+      byte[] head = in.readNBytes(256);
+      byte[] attribute = attribute(file);
+      Matcher text = TEXT.matcher(new String(attribute == null ? head : attribute, StandardCharsets.ISO_8859_1));
+      text.region(attribute == null ? Math.min(start(head, 2), head.length) : 0, text.regionEnd());
+      if (!text.lookingAt()) {
+        return null;
+      }
+      CRC32 checksum = new CRC32();
+      if (attribute == null) {
+        Arrays.fill(head, text.end() - DIGITS, text.end(), (byte) '0');
+      }
+      for (int n = head.length; asWritten && n > 0; n = in.read(head)) {
+        checksum.update(head, 0, n);
+      }
+      return asWritten && checksum.getValue() != Long.parseLong(text.group(5), 16) ? null
+          : new Provenance(text.group(1), Long.parseLong(text.group(2)), Long.parseUnsignedLong(text.group(3), 16),
+              Integer.parseUnsignedInt(text.group(4), 16));
     }
   }
 
-  private static boolean tryToWrite(Path file, byte[] bytes, Set<PosixFilePermission> access) throws IOException {
-    String unique = Long.toHexString(ThreadLocalRandom.current().nextLong());
-    Path part = file.resolveSibling(PREFIX + unique + SUFFIX);
-    Set<PosixFilePermission> mode = EnumSet.of(PosixFilePermission.OWNER_READ, PosixFilePermission.OWNER_WRITE);
-    mode.addAll(access);
-    mode.removeIf(permission -> permission.name().endsWith("EXECUTE"));
-    try (FileChannel channel = FileChannel.open(part, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
-        PosixFilePermissions.asFileAttribute(mode))) { // less what the umask takes away
+  private static byte[] attribute(Path file) {
+    UserDefinedFileAttributeView view = Files.getFileAttributeView(file, UserDefinedFileAttributeView.class);
+    try {
+      if (view == null || !view.list().contains(ATTRIBUTE)) {
+        return null;
+      }
+      ByteBuffer text = ByteBuffer.allocate(view.size(ATTRIBUTE));
+      view.read(ATTRIBUTE, text);
+      return text.array();
+    } catch (IOException e) { // a file system without such attributes
+      return null;
+    }
+  }
+
+  /** Gives a kept copy its attribute. */
+  static void setAttribute(Path file, byte[] text) {
+    UserDefinedFileAttributeView view = Files.getFileAttributeView(file, UserDefinedFileAttributeView.class);
+    try {
+      if (view != null && text != null) {
+        view.write(ATTRIBUTE, ByteBuffer.wrap(text));
+      }
+    } catch (IOException e) {
+      // A file system without such attributes: --update will do the image again.
+    }
+  }
+}
+
+/** Writes files whole or not at all: beside their final name first, and then renamed in one step. */
+final class WholeFile {
+  private static final Pattern PART = Pattern.compile("\\.compress-[0-9a-f]{16}\\.part");
+  private static final int CHUNK = 1 << 20; // bytes; the channel copies each to a buffer of that size outside the heap
+  private static final int ATTEMPTS = 20;
+
+  /** What is asked where there is a file already. */
+  interface Replacement {
+    /** Whether it is to be replaced by the part; false: it stays, and the part goes; an exception: neither will do. */
+    boolean isDue(Path part) throws IOException;
+  }
+
+  private WholeFile() {}
+
+  /** Writes the file; it gets the time and the access of the original and, unless null, this attribute. */
+  static void write(Path file, byte[] bytes, ImageFile.State original, byte[] attribute, Replacement replacement)
+      throws IOException {
+    for (int attempt = 1; ; attempt++) {
       try {
-        channel.lock(); // until it has its final name; the lock ends with the process, however that ends
+        tryToWrite(file, bytes, original, attribute, replacement);
+        return;
+      } catch (NoSuchFileException e) { // another run took the part for a leftover: locks are not shared everywhere
+        if (attempt == ATTEMPTS || !Files.isDirectory(file.toAbsolutePath().getParent())) {
+          throw e;
+        }
+      }
+    }
+  }
+
+  private static void tryToWrite(Path file, byte[] bytes, ImageFile.State original, byte[] attribute,
+      Replacement replacement) throws IOException {
+    String name = Text.format(".compress-%016x.part", ThreadLocalRandom.current().nextLong());
+    Path part = file.resolveSibling(name);
+    try (FileChannel channel = FileChannel.open(part, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
+        mode(original.access()))) {
+      try {
+        channel.lock(); // until it is complete; the lock ends with the process, however that ends
       } catch (IOException e) {
-        // A file system without locks: nobody takes the part for a leftover there, see below.
+        // A file system without locks.
       }
-      if (Files.notExists(part)) {
-        return false;
-      }
+      setGroup(part, original.access());
       for (int written = 0; written < bytes.length; ) {
         written += channel.write(ByteBuffer.wrap(bytes, written, Math.min(CHUNK, bytes.length - written)));
       }
-      Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
-      return true;
+      Provenance.setAttribute(part, attribute); // only now: that opens and closes it, which gives the lock back
+      setTime(part, original.time());
+      rename(part, file, replacement);
     } finally {
       Files.deleteIfExists(part);
     }
   }
 
-  /** Deletes what runs that were killed left in a folder; what another run is writing just now is locked, and stays. */
-  static void clearLeftovers(Path folder) throws IOException {
-    if (Files.notExists(folder)) {
+  /** Gives the part its final name. One thread at a time: the look at what is there and the move are two steps. */
+  private static synchronized void rename(Path part, Path file, Replacement replacement) throws IOException {
+    if (!Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
+      try {
+        Files.createLink(file, part); // unlike a move it never replaces what another process has put there meanwhile
+        return;
+      } catch (NoSuchFileException e) {
+        throw e;
+      } catch (FileAlreadyExistsException e) {
+        // It has.
+      } catch (IOException | UnsupportedOperationException e) { // a file system without hard links
+        Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
+        return;
+      }
+    }
+    if (replacement.isDue(part)) {
+      Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    }
+  }
+
+  /** Who may read and write a part: those who may the original, less what the umask takes away. */
+  private static FileAttribute<?>[] mode(PosixFileAttributes original) {
+    if (original == null) {
+      return new FileAttribute<?>[0];
+    }
+    Set<PosixFilePermission> mode = EnumSet.of(PosixFilePermission.OWNER_READ, PosixFilePermission.OWNER_WRITE);
+    mode.addAll(original.permissions());
+    mode.removeIf(permission -> permission.name().endsWith("EXECUTE"));
+    return new FileAttribute<?>[] {PosixFilePermissions.asFileAttribute(mode)};
+  }
+
+  /** Gives a part the group of the original or, where that may not be, closes it to the group that it has. */
+  private static void setGroup(Path part, PosixFileAttributes original) throws IOException {
+    PosixFileAttributeView view = Files.getFileAttributeView(part, PosixFileAttributeView.class);
+    if (original == null || view.readAttributes().group().equals(original.group())) {
       return;
     }
-    try (DirectoryStream<Path> parts = Files.newDirectoryStream(folder, PREFIX + "*" + SUFFIX)) {
-      for (Path part : parts) {
-        if (!Files.isRegularFile(part, LinkOption.NOFOLLOW_LINKS)) {
-          continue; // not one of them: a FIFO would have us wait
-        }
+    try {
+      view.setGroup(original.group());
+    } catch (FileSystemException e) {
+      Set<PosixFilePermission> mode = view.readAttributes().permissions();
+      if (mode.removeIf(permission -> permission.name().startsWith("GROUP"))) {
+        view.setPermissions(mode);
+      }
+    }
+  }
+
+  private static void setTime(Path file, FileTime time) {
+    try {
+      Files.setLastModifiedTime(file, time);
+    } catch (IOException e) {
+      // A file system that gives its own times: --update will do the image again.
+    }
+  }
+
+  /** Deletes what runs that were killed left in a folder; what another run is writing just now is locked, and stays. */
+  static void clearLeftovers(Path folder) throws IOException {
+    try (DirectoryStream<Path> parts = Files.newDirectoryStream(folder, part ->
+        PART.matcher(part.getFileName().toString()).matches() && Files.isRegularFile(part, LinkOption.NOFOLLOW_LINKS))) {
+      for (Path part : parts) { // no FIFO: that would have us wait
         try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE)) {
           if (channel.tryLock() != null) {
             Files.delete(part);
@@ -1545,7 +1685,12 @@ final class Recompressor {
    * @param smallest whether as good a picture is to take as few bytes as can be: see {@link Smallest}
    * @param keepMetadata whether the copy has all of the original's, or only what makes it look the same
    */
-  record Settings(int quality, Compress.Engine engine, boolean smallest, boolean keepMetadata) {}
+  record Settings(int quality, Compress.Engine engine, boolean smallest, boolean keepMetadata) {
+    /** In short, for the copy to remember: the quality, and a letter for each that is not as usual. */
+    String letters() {
+      return quality + (engine == Compress.Engine.pixels ? "p" : "") + (smallest ? "s" : "") + (keepMetadata ? "k" : "");
+    }
+  }
 
   private Recompressor() {}
 
@@ -1568,7 +1713,8 @@ final class Recompressor {
     header.check(jpeg.length);
     List<String> warnings = new ArrayList<>();
     GainMap map = GainMap.find(jpeg, header, memory(header, jpeg.length, settings) - jpeg.length, warnings);
-    byte[] metadata = Metadata.of(jpeg, header, map, settings.keepMetadata);
+    byte[] metadata =
+        Provenance.into(Metadata.of(jpeg, header, map, settings.keepMetadata), settings, jpeg.length);
     PixelEngine.Picture picture = byCoefficients(header, settings)
         ? new PixelEngine.Picture(CoefficientEngine.recompress(jpeg, header, settings), false)
         : PixelEngine.recompress(jpeg, header, settings.smallest ? Smallest.BY_PIXELS : settings.quality);

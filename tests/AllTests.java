@@ -4,6 +4,7 @@
 //JAVAC_OPTIONS --release 21
 //DEPS org.junit.jupiter:junit-jupiter:6.1.3
 //DEPS org.junit.platform:junit-platform-launcher:6.1.3
+//DEPS com.google.jimfs:jimfs:1.3.0
 //SOURCES ../Compress.java
 //SOURCES Program.java
 //SOURCES Pictures.java
@@ -33,6 +34,7 @@ import org.junit.platform.launcher.core.LauncherFactory;
 public class AllTests {
   /** Runs the tests. */
   public static void main(String[] classes) throws Exception {
+    System.setProperty("tinylog.level", "off"); // of runs in this process
     Path jar = Path.of(AllTests.class.getProtectionDomain().getCodeSource().getLocation().toURI());
     String names = classes.length == 0 ? ".*Test" : String.join("|", classes);
     LauncherDiscoveryRequest request =

@@ -10,7 +10,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.FileTime;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -162,13 +161,16 @@ class BoundsTest {
   void manyImages() throws Exception {
     byte[] jpeg = Pictures.jpeg(Pictures.smooth(16, 16), 0.9f);
     Path image = Files.write(folder.resolve("image"), jpeg);
-    Path copy = Files.write(folder.resolve("copy"), jpeg);
-    Files.setLastModifiedTime(image, FileTime.fromMillis(0)); // all up to date: what is left to do is to run threads
     Files.createDirectories(folder.resolve("IMAGES"));
-    Files.createDirectories(folder.resolve("COMPRESSED_IMAGES"));
+    Path copies = Files.createDirectories(folder.resolve("COMPRESSED_IMAGES"));
     for (int i = 0; i < 20_000; i++) {
       Files.createLink(folder.resolve("IMAGES/image" + i + ".jpg"), image);
-      Files.createLink(folder.resolve("COMPRESSED_IMAGES/image" + i + ".jpg"), copy);
+    }
+    Compress options = Program.options(folder.resolve("IMAGES"), copies, "--engine=" + engine);
+    ImageFile.State original = new ImageFile.State(jpeg, Files.getLastModifiedTime(image), null);
+    Copy copy = Recompressor.recompress(jpeg, options.settings());
+    for (ImageFile file : ImageFiles.find(options).images) {
+      file.writeCopy(copy, original, options); // all up to date: what is left to do is to run threads
     }
     Program.Result run = run(List.of("-Xmx20m"), "--update");
     assertEquals(0, run.status(), run.out());

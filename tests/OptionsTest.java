@@ -39,8 +39,7 @@ class OptionsTest {
       IMAGES IMAGES/a.jpg      | DESTINATION is not a folder: IMAGES/a.jpg
       IMAGES IMAGES            | DESTINATION is SOURCE: the originals would be replaced
       IMAGES IMAGES/../IMAGES/ | DESTINATION is SOURCE: the originals would be replaced
-      -r IMAGES IMAGES/small   | neither of SOURCE and DESTINATION may be inside the other
-      -r IMAGES .              | neither of SOURCE and DESTINATION may be inside the other
+      -r IMAGES .              | with --recursive SOURCE may not be inside DESTINATION
       """)
   void wrongUsage(String arguments, String message) throws Exception {
     Pictures.write(folder.resolve("IMAGES/a.jpg"));

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: MIT
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
+import picocli.CommandLine;
 
 /** Runs Compress as a user does: by its command line, in a process of its own. */
 final class Program {
@@ -92,6 +98,33 @@ final class Program {
     }
   }
 
+  /** Options as from the command line, but for folders of any file system. */
+  static Compress options(Path source, Path destination, String... options) {
+    Compress compress = new Compress();
+    new CommandLine(compress).parseArgs(options);
+    compress.source = source;
+    compress.destination = destination;
+    compress.timeline = true; // so that results are remembered
+    return compress;
+  }
+
+  /** Runs Compress in this process; returns what became of each image, by its name. */
+  static SortedMap<String, String> outcomes(Path source, Path destination, String... options) throws Exception {
+    Compress compress = options(source, destination, options);
+    return outcomes(compress, ImageFiles.find(compress).images);
+  }
+
+  /** The same, of these images. */
+  static SortedMap<String, String> outcomes(Compress options, List<ImageFile> images) throws Exception {
+    ProcessImages process = new ProcessImages(options, images);
+    process.process(options.mode);
+    SortedMap<String, String> outcomes = new TreeMap<>();
+    process.stats.run.results().forEach(result -> outcomes.put(result.file().name(),
+        result.outcome().name().toLowerCase(Locale.ROOT)
+            + (result.outcome() == Outcome.FAILED ? ": " + result.remarks().getFirst() : "")));
+    return outcomes;
+  }
+
   /** A command that runs this one bound by the permissions of files even where the user is root, who is not. */
   static List<String> withoutPrivileges(List<String> command) throws IOException, InterruptedException {
     List<String> bound = new ArrayList<>();
@@ -119,7 +152,18 @@ final class Program {
   static byte[] recompress(byte[] jpeg, int quality, Compress.Engine engine) throws IOException {
     Recompressor.Settings settings = new Recompressor.Settings(quality, engine, false, false);
     Recompressor.memory(JpegHeader.read(jpeg), jpeg.length, settings);
-    return Recompressor.recompress(jpeg, settings).bytes();
+    return unsigned(Recompressor.recompress(jpeg, settings).bytes());
+  }
+
+  /** A copy without what it says of its image in figures. */
+  static byte[] unsigned(byte[] copy) {
+    Matcher text = Pattern.compile("Compress \\S+ ([ \\d]+) ([0-9a-f]{16}) ([0-9a-f]{8}) ([0-9a-f]{8})")
+        .matcher(new String(copy, StandardCharsets.ISO_8859_1));
+    byte[] unsigned = copy.clone();
+    for (int group = 1; group <= 4 && text.find(0); group++) {
+      Arrays.fill(unsigned, text.start(group), text.end(group), (byte) '0');
+    }
+    return unsigned;
   }
 
   /** What the JPEG becomes when it is recompressed until that saves nothing more: such an image is kept. */

@@ -300,7 +300,7 @@ class RightPicturesTest {
       assertFalse(Jpegs.contains(copy, secret), secret);
     }
     for (Jpegs.Segment segment : Jpegs.segments(copy)) {
-      assertTrue(List.of(0xE0, 0xE1, 0xDB, 0xC0, 0xC4, 0xDA).contains(segment.marker()), segment.toString());
+      assertTrue(List.of(0xE0, 0xFE, 0xE1, 0xDB, 0xC0, 0xC4, 0xDA).contains(segment.marker()), segment.toString());
     }
     assertEquals(6, orientation(copy));
     assertEquals(recompress(plain).length, copy.length - Jpegs.find(copy, 0xE1).of(copy).length);
