@@ -1379,17 +1379,17 @@ final class ImageFiles {
 }
 
 /**
- * What a copy says of itself, in a comment segment (T.81 B.2.4.5) before all others but JFIF's: that Compress made it,
- * with which options, of an image of which size; then three checksums: of the image's identity, of its state, and of the
- * copy itself, since editors keep comments. Compress replaces a file only if it says so and is as it was written. A kept
- * copy is the original byte for byte: it says it in an extended attribute, where the file system has them.
+ * What a copy says of itself, in a comment segment (T.81 B.2.4.5) behind JFIF or EXIF: that Compress made it, with
+ * which options, of an image of which size; then three checksums: of the image's identity, of its state, and of the copy
+ * itself, since editors keep comments. Compress replaces a file only if it says so and is as it was written. A kept copy
+ * is the original byte for byte: it says it in an extended attribute, where the file system has them.
  *
  * @param size of the image, in bytes
  * @param image of its identity and of when it was taken: the IMG_0001.jpg of two cameras are not one
  * @param state of its identity and of when it was changed last
  */
 record Provenance(String options, long size, long image, int state) {
-  private static final Pattern TEXT =
+  static final Pattern TEXT =
       Pattern.compile("Compress (\\S+) +(\\d{1,10}) ([0-9a-f]{16}) ([0-9a-f]{8}) ([0-9a-f]{8})");
   private static final String ATTRIBUTE = "compress";
   private static final int DIGITS = 8; // of the last checksum; as it is computed, they are zeros
@@ -1416,7 +1416,7 @@ record Provenance(String options, long size, long image, int state) {
     return settings.letters().equals(options) && this.size == size && this.state == state;
   }
 
-  /** A copy's segments with the one for its provenance among them, to be signed when the copy is complete. */
+  /** A copy's segments with the one of its provenance among them, to be signed when the copy is complete. */
   static byte[] into(byte[] segments, Recompressor.Settings settings, long size) {
     byte[] text = new Provenance(settings.letters(), size, 0, 0).text(0);
     int at = start(segments, 0) - 4; // no JFIF: at the start
@@ -1448,16 +1448,18 @@ record Provenance(String options, long size, long image, int state) {
     return checksum.getValue();
   }
 
-  /** Where the text starts, where segments do: behind JFIF, if it is there, and a marker and a length. */
+  /** Where the text starts, where segments do: behind JFIF or EXIF, which are to be first, a marker and a length. */
   private static int start(byte[] jpeg, int at) {
-    boolean jfif = jpeg.length > at + 3 && (jpeg[at + 1] & 0xFF) == Marker.APP0;
-    return at + 4 + (jfif ? 2 + ((jpeg[at + 2] & 0xFF) << 8 | jpeg[at + 3] & 0xFF) : 0);
+    boolean behind = jpeg.length > at + 3 && (jpeg[at + 1] & 0xFE) == Marker.APP0;
+    return at + 4 + (behind ? 2 + ((jpeg[at + 2] & 0xFF) << 8 | jpeg[at + 3] & 0xFF) : 0);
   }
 
   /** What a file says of itself, or null; also null if it is asked for, and not so, that it is all as it was written. */
   static Provenance of(Path file, boolean asWritten) throws IOException {
     try (InputStream in = Files.newInputStream(file)) {
-      byte[] head = in.readNBytes(256);
+      byte[] head = in.readNBytes(6);
+      head = Arrays.copyOf(head, start(head, 2) + 100);
+      head = Arrays.copyOf(head, 6 + in.readNBytes(head, 6, head.length - 6));
       byte[] attribute = attribute(file);
       Matcher text = TEXT.matcher(new String(attribute == null ? head : attribute, StandardCharsets.ISO_8859_1));
       text.region(attribute == null ? Math.min(start(head, 2), head.length) : 0, text.regionEnd());
@@ -2220,6 +2222,9 @@ final class Metadata {
         continue;
       }
       String text = s.text();
+      if (Provenance.TEXT.matcher(text).matches()) {
+        continue; // of another copy
+      }
       boolean xmp = s.is(Marker.APP1, XMP);
       if (keep && !sameColours) { // sRGB now, and not Adobe RGB, as EXIF says in either byte order
         text = text.replace("\0\1\0\2\0\0\0\4R03", "\0\1\0\2\0\0\0\4R98")

@@ -118,7 +118,7 @@ class HdrTest {
     List<String> metadata = new ArrayList<>();
     for (Jpegs.Segment s : Jpegs.segments(jpeg)) {
       String text = new String(s.of(jpeg), StandardCharsets.ISO_8859_1);
-      if ((s.marker() >= 0xE0 || s.marker() == 0xFE) && !text.startsWith("MPF\0", 4) && !text.startsWith("JFIF\0", 4)
+      if ((s.marker() >= 0xE0 || s.marker() == 0xFE) && !text.matches("(?s).{4}(MPF\0|JFIF\0|Compress ).*")
           && (withXmp || !text.contains("xap/1.0"))) {
         metadata.add(text);
       }
@@ -217,7 +217,7 @@ class HdrTest {
       assertEquals(1, copy.warnings().size(), file.getValue() + copy.warnings());
       assertTrue(copy.warnings().getFirst().matches("has .*" + file.getValue() + ".* left out of the copy"),
           file.getValue() + copy.warnings());
-      assertArrayEquals(sdr, copy.bytes(), file.getValue());
+      assertArrayEquals(Program.unsigned(sdr), Program.unsigned(copy.bytes()), file.getValue());
       String kept = new String(recompress(file.getKey(), true).bytes(), StandardCharsets.ISO_8859_1);
       assertFalse(kept.matches("(?s).*(Item:(Length|Padding)='[1-9]|(MotionPhoto|MicroVideo)=\"1).*"), file.getValue());
     }
