@@ -2756,8 +2756,6 @@ final class HuffmanCode {
   private final int[] base = new int[17]; // by length: index of the first symbol less first code
   private final byte[] symbols;
   private final boolean progressive;
-  private int[] limits; // for which the lookup was made
-  private int[] lookup;
 
   /** Reads the table whose 16 counts stand at this offset (B.2.4.2), the symbols behind them. */
   HuffmanCode(byte[] d, int at, int total, boolean dc, boolean progressive) throws JpegException {
@@ -2825,18 +2823,14 @@ final class HuffmanCode {
    * behind the one coefficient (6 to 13), its magnitude (16 to 24), the advance up to it (25 to 30) and the sign (31).
    */
   int[] lookup(int[] limits) {
-    if (this.limits == limits) {
-      return lookup;
-    }
     int small = Short.MAX_VALUE;
     for (int k = 1; k < 64; k++) {
       small = Math.min(small, limits[k]);
     }
-    lookup = new int[1 << bits];
+    int[] lookup = new int[1 << bits];
     for (int prefix = 0; prefix < lookup.length; prefix++) {
       lookup[prefix] = several((long) prefix << 64 - bits, small);
     }
-    this.limits = limits;
     return lookup;
   }
 
@@ -2855,26 +2849,21 @@ final class HuffmanCode {
     int coefficient = 0;
     int before = 0;
     int behind = 0;
-    while (true) {
+    while (behind < END) {
       int entry = entry(next << used);
       int advance = entry >> 8 & 0xFF;
-      boolean large = Coefficient.magnitude(entry) > small;
-      boolean first = coefficient == 0;
-      if (used + (entry & 0xFF) > bits || advance > END || advance == INVALID || large && !first
-          || advance < END && (first ? before : behind) + advance > 63 || Coefficient.magnitude(entry) > 0x1FF) {
-        return coefficient | before << 25 | (used == 0 ? NONE : behind) << 6 | used;
+      int magnitude = Coefficient.magnitude(entry);
+      int sum = advance + (coefficient == 0 && advance < END ? before : behind);
+      if (used + (entry & 0xFF) > bits || advance == INVALID || advance > END || advance < END && sum > 63
+          || magnitude > small && coefficient != 0 || magnitude > 0x1FF) {
+        break;
       }
       used += entry & 0xFF;
-      if (advance == END || !first) {
-        behind += advance;
-      } else {
-        before += advance;
-      }
-      if (advance == END) {
-        return coefficient | before << 25 | behind << 6 | used;
-      }
-      coefficient |= large ? entry & 0x81FF0000 : 0;
+      before = coefficient == 0 && advance < END ? sum : before;
+      behind = coefficient == 0 && advance < END ? behind : sum;
+      coefficient |= magnitude > small ? entry & 0x81FF0000 : 0;
     }
+    return coefficient | before << 25 | (used == 0 ? NONE : behind) << 6 | used;
   }
 }
 
@@ -3129,8 +3118,7 @@ final class ScanReader {
     position += 2;
     bits = 0;
     count = 0;
-    at = 0;
-    filled = 0;
+    at = filled;
     safe = -1;
     complete = false;
     endRun = 0;
@@ -4137,19 +4125,6 @@ record ScanRange(int from, int to, int high, int low) {
     JpegException.check((dc || ac) && bit, "the header of a scan");
     return range;
   }
-
-  /** Whether the scan gives one more bit of what is known. */
-  boolean isRefinement() {
-    return high > 0;
-  }
-
-  /** Checks that a scan of these coefficients is due in a component (G.1.1.1). */
-  void join(Plane plane) throws JpegException {
-    for (int k = from; k <= to; k++) {
-      JpegException.check(plane.low[k] == (high == 0 ? Plane.UNSEEN : high), "scans that contradict each other");
-      plane.low[k] = low;
-    }
-  }
 }
 
 /** The tables that stand between the scans, and hold for those behind (T.81 B.2.4). */
@@ -4193,12 +4168,6 @@ final class Tables {
       at += 16 + total;
     }
   }
-
-  /** B.2.4.4. */
-  void readRestartInterval(Segments s) throws JpegException {
-    JpegException.check(s.size() == 2, "the restart interval");
-    restartInterval = s.u16(s.start);
-  }
 }
 
 /**
@@ -4206,7 +4175,9 @@ final class Tables {
  * few rows of the image are in memory and never the whole.
  */
 final class Scan {
-  final Plane[] planes;
+  final boolean isAll; // of the picture, and so can be decoded at once
+  final ScanReader in;
+  private final Plane[] planes;
   private final boolean progressive;
   private final ScanRange range;
   private final HuffmanCode[] dc;
@@ -4215,7 +4186,6 @@ final class Scan {
   private final BlockRows[] rows; // of the planes
   private final int[] predictions; // the DC coefficients before
   private final int[] found = new int[64]; // coefficients of a block
-  private ScanReader in;
 
   /** Reads the header of a scan of these components. */
   Scan(Segments s, Tables tables, Plane[] frame, boolean progressive) throws JpegException {
@@ -4247,22 +4217,28 @@ final class Scan {
       ac[i] = tables.ac[acTable];
       boolean complete = (dc[i] != null || range.from() + range.high() > 0) && (ac[i] != null || range.to() == 0);
       JpegException.check(complete, "a Huffman table is missing");
+      for (int k = range.from(); k <= range.to(); k++) { // that these coefficients are due (G.1.1.1)
+        int due = range.high() == 0 ? Plane.UNSEEN : range.high();
+        JpegException.check(plane.low[k] == due, "scans that contradict each other");
+        plane.low[k] = range.low();
+      }
       if (plane.steps == null) { // a component keeps the table that it has at its first scan
         plane.steps = tables.quantization[plane.component.tq()];
         JpegException.check(plane.steps != null, "a quantization table is missing");
         plane.largestDc = Requantizer.largest(plane.steps);
       }
-      range.join(plane);
     }
+    isAll = !progressive && n == frame.length;
+    int end = isAll ? jpeg.length : Segments.endOfScan(jpeg, s.end);
+    in = new ScanReader(jpeg, s.end, end, tables.restartInterval);
   }
 
-  /** Before its rows: takes its data from the reader, and puts its blocks into the rows of their components. */
-  void start(ScanReader reader, BlockRows[] all) {
-    in = reader;
+  /** Before its rows: where the blocks of each component are put. */
+  void start(BlockRows[] all) {
     for (int i = 0; i < planes.length; i++) {
       rows[i] = all[planes[i].index];
       int[] limits = progressive ? Requantizer.ALL : rows[i].limits; // more bits may follow
-      lookups[i] = range.to() == 0 ? null : range.isRefinement() ? ac[i].single() : ac[i].lookup(limits);
+      lookups[i] = range.to() == 0 ? null : range.high() > 0 ? ac[i].single() : ac[i].lookup(limits);
     }
   }
 
@@ -4303,11 +4279,11 @@ final class Scan {
     if (!progressive) {
       rows.dc[block] = nextDc(c);
       rows.ends[block] = in.coefficients(ac[c], lookups[c], rows.limits, 0, 63, rows.kept, block * 64);
-    } else if (range.from() > 0 && range.isRefinement()) {
+    } else if (range.from() > 0 && range.high() > 0) {
       rows.nonzero[block] = in.refine(ac[0], lookups[0], range, rows.values, block * 64, rows.nonzero[block]);
     } else if (range.from() > 0) {
       decodeAc(rows, block);
-    } else if (range.isRefinement()) { // G.1.2.1
+    } else if (range.high() > 0) { // G.1.2.1
       rows.values[block * 64] |= (short) (in.take(1) << range.low());
     } else {
       rows.values[block * 64] = (short) nextDc(c);
@@ -4495,7 +4471,6 @@ final class CoefficientEngine {
 
   private final Tables tables = new Tables();
   private final List<Scan> scans = new ArrayList<>(); // to be decoded side by side
-  private final List<ScanReader> readers = new ArrayList<>();
 
   private CoefficientEngine(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, BlockSink sink) {
     this.jpeg = jpeg;
@@ -4524,12 +4499,8 @@ final class CoefficientEngine {
     JpegHeader.Component y = header.components.get(0);
     JpegHeader.Component cb = header.components.get(1);
     JpegHeader.Component cr = header.components.get(2);
-    return y.h() <= 2
-        && y.v() <= 2
-        && cb.h() * cb.v() * cr.h() * cr.v() == 1
-        && y.id() != cb.id()
-        && y.id() != cr.id()
-        && cb.id() != cr.id();
+    boolean distinct = y.id() != cb.id() && y.id() != cr.id() && cb.id() != cr.id();
+    return distinct && y.h() <= 2 && y.v() <= 2 && cb.h() * cb.v() * cr.h() * cr.v() == 1;
   }
 
   /** The bytes of heap that recompressing such a file takes at most, the file itself included. */
@@ -4590,7 +4561,10 @@ final class CoefficientEngine {
       switch (segments.marker) {
         case Marker.DQT -> tables.readQuantization(segments);
         case Marker.DHT -> tables.readHuffman(segments, progressive);
-        case Marker.DRI -> tables.readRestartInterval(segments);
+        case Marker.DRI -> {
+          JpegException.check(segments.size() == 2, "the restart interval");
+          tables.restartInterval = segments.u16(segments.start);
+        }
         case Marker.SOS -> done |= readScan(segments);
         case Marker.EOI -> ended = true;
         case Marker.DNL -> {} // the height is known from the frame; libjpeg passes it over, wherever it stands
@@ -4599,10 +4573,8 @@ final class CoefficientEngine {
     }
     for (Plane plane : planes) {
       JpegException.check(plane.low[0] != Plane.UNSEEN, "a colour component is missing");
-      for (int k = 0; k < 64; k++) {
-        if (plane.low[k] != 0 && !ended) {
-          throw new JpegException("truncated: the last scans are missing");
-        }
+      if (!ended && Arrays.stream(plane.low).anyMatch(low -> low != 0)) {
+        throw new JpegException("truncated: the last scans are missing");
       }
     }
     if (!done) {
@@ -4615,15 +4587,11 @@ final class CoefficientEngine {
     JpegException.check(scans.size() < MAX_SCANS, "too many scans");
     Scan scan = new Scan(s, tables, planes, progressive);
     scans.add(scan);
-    boolean all = !progressive && scan.planes.length == planes.length;
-    ScanReader reader =
-        new ScanReader(jpeg, s.end, all ? jpeg.length : Segments.endOfScan(jpeg, s.end), tables.restartInterval);
-    readers.add(reader);
-    if (all) {
+    if (scan.isAll) {
       decodeScans();
     }
-    s.end = all ? reader.position : reader.end;
-    return all;
+    s.end = scan.isAll ? scan.in.position : scan.in.end;
+    return scan.isAll;
   }
 
   /**
@@ -4631,48 +4599,35 @@ final class CoefficientEngine {
    * would cost bytes and only make the values less exact. (Halved chroma has values between the source's steps; and
    * steps over 255 cannot be written in baseline JPEG.)
    */
-  private void setTargets() {
-    if (settings == null) {
-      for (Plane plane : planes) {
-        plane.limits = sink.limits(plane);
-      }
-      return;
+  private Requantizer requantizer(Plane plane) {
+    boolean luminance = plane == planes[0];
+    boolean halved = across * down > 1 && !luminance;
+    int[] target = settings.smallest()
+        ? PerceptualTables.steps(!luminance, settings.quality())
+        : StandardTables.steps(!luminance, settings.quality());
+    for (int k = 0; k < 64 && !halved; k++) {
+      int source = luminance ? plane.steps[k] : Math.min(planes[1].steps[k], planes[2].steps[k]);
+      target[k] = source > 255 ? target[k] : Math.max(target[k], source);
     }
-    boolean downsampled = across * down > 1;
-    for (Plane plane : planes) {
-      boolean luminance = plane == planes[0];
-      int[] target = settings.smallest()
-          ? PerceptualTables.steps(!luminance, settings.quality())
-          : StandardTables.steps(!luminance, settings.quality());
-      for (int k = 0; k < 64 && (luminance || !downsampled); k++) {
-        int source = luminance ? plane.steps[k] : Math.min(planes[1].steps[k], planes[2].steps[k]);
-        target[k] = source > 255 ? target[k] : Math.max(target[k], source);
-      }
-      plane.requantizer =
-          luminance || !downsampled
-              ? new Requantizer(plane.steps, 1, target)
-              : new Requantizer(UNITS, ChromaDownsampler.FRACTION, target);
-      plane.limits = sink.limits(plane);
-    }
+    return new Requantizer(halved ? UNITS : plane.steps, halved ? ChromaDownsampler.FRACTION : 1, target);
   }
 
   /** Decodes all scans side by side, and delivers the blocks of one MCU row of the copy after the other. */
   private void decodeScans() throws JpegException {
-    setTargets();
     int wide = planes[0].mcusWide();
     int high = planes[0].mcusHigh();
-    boolean downsampled = across * down > 1;
     BlockRows[] rows = new BlockRows[planes.length];
     ChromaDownsampler[] downsamplers = new ChromaDownsampler[planes.length];
     for (Plane plane : planes) {
-      boolean halved = downsampled && plane != planes[0]; // then all counts, for something may be added to it
+      plane.requantizer = settings == null ? null : requantizer(plane);
+      plane.limits = sink.limits(plane);
+      boolean halved = across * down > 1 && plane != planes[0]; // then all counts, for something may be added to it
       int c = plane.index;
-      int[] limits = halved ? Requantizer.ALL : plane.limits;
-      rows[c] = new BlockRows(wide * plane.h, plane.v * down, limits, progressive);
+      rows[c] = new BlockRows(wide * plane.h, plane.v * down, halved ? Requantizer.ALL : plane.limits, progressive);
       downsamplers[c] = halved ? new ChromaDownsampler(plane, rows[c], across, down) : null;
     }
-    for (int i = 0; i < scans.size(); i++) {
-      scans.get(i).start(readers.get(i), rows);
+    for (Scan scan : scans) {
+      scan.start(rows);
     }
     for (int y = 0; y < high; ) {
       for (BlockRows blocks : rows) {
@@ -4689,8 +4644,8 @@ final class CoefficientEngine {
       }
       deliver(row, rows, downsamplers);
     }
-    for (ScanReader reader : readers) {
-      reader.checkEnd();
+    for (Scan scan : scans) {
+      scan.in.checkEnd();
     }
   }
 
