@@ -52,7 +52,7 @@ final class ProcessImages {
 
   ProcessImages(Compress options, List<ImageFile> files) {
     this.options = options;
-    stats = new CompressionStats(files.size(), options.remember());
+    stats = new CompressionStats(files.size(), options.timeline || options.report != null);
     Semaphore permits = new Semaphore(options.threads, true); // fair: first come, first served
     for (ImageFile file : files) {
       images.add(new CompressOneImage(file, options, permits, stats));
@@ -202,7 +202,7 @@ final class CompressionStats {
 
   /** The last line: how many images, their sizes before and after, the ratio after / before. */
   synchronized String report() {
-    return Text.format("%s%s, %s -> %s, ratio %s, in %.2f s", Text.count(total, "image"), run.outcomes(total),
+    return Text.format("%s%s, %s -> %s, ratio %s, in %.2f s", Text.count(total, "image"), run.outcomes(),
         Text.size(sizeBefore), Text.size(sizeAfter), Text.ratio(sizeBefore, sizeAfter), run.seconds());
   }
 }
@@ -359,11 +359,6 @@ public class Compress implements Callable<Integer> {
     return done && !runs.isEmpty() && files.complete ? 0 : 1;
   }
 
-  /** Whether every image's result is needed in the end; else memory does not grow with their number. */
-  boolean remember() {
-    return timeline || report != null;
-  }
-
   /** What shapes a copy. */
   Recompressor.Settings settings() {
     return new Recompressor.Settings(quality, engine, smallest, keepMetadata);
@@ -433,21 +428,21 @@ enum Outcome {
  */
 record Result(ImageFile file, Outcome outcome, long before, long after, long started, long ended, String thread,
     List<String> remarks) {
+  Result(ImageFile file, Outcome outcome, long before, long after, long started, List<String> remarks) {
+    this(file, outcome, before, after, started, System.nanoTime(), Thread.currentThread().getName(), remarks);
+  }
+
   static Result done(ImageFile file, long started, long before, Copy copy) {
-    return new Result(file, copy.kept() ? Outcome.KEPT : Outcome.COMPRESSED, before, copy.bytes().length, started,
-        System.nanoTime(), Thread.currentThread().getName(), copy.warnings());
+    Outcome outcome = copy.kept() ? Outcome.KEPT : Outcome.COMPRESSED;
+    return new Result(file, outcome, before, copy.bytes().length, started, copy.warnings());
   }
 
   static Result skipped(ImageFile file) {
-    return none(file, Outcome.SKIPPED, System.nanoTime(), List.of());
+    return new Result(file, Outcome.SKIPPED, 0, 0, System.nanoTime(), List.of());
   }
 
   static Result failed(ImageFile file, long started, Throwable problem) {
-    return none(file, Outcome.FAILED, started, List.of(Text.reason(problem)));
-  }
-
-  private static Result none(ImageFile file, Outcome outcome, long started, List<String> remarks) {
-    return new Result(file, outcome, 0, 0, started, System.nanoTime(), Thread.currentThread().getName(), remarks);
+    return new Result(file, Outcome.FAILED, 0, 0, started, List.of(Text.reason(problem)));
   }
 
   /** Tells of it in the log, behind how far the run is. */
@@ -467,19 +462,18 @@ record Result(ImageFile file, Outcome outcome, long before, long after, long sta
 }
 
 /**
- * One run over the images: when it began and ended, how many images had which outcome, and results: all of them if they
- * are to be remembered, else the first that failed. While it lasts, {@link CompressionStats} lets one thread in at a
- * time.
+ * One run over the images: when it began and ended, how many images had which outcome, and results: of all images if
+ * they are to be remembered, which takes memory, else of the first that failed. {@link CompressionStats} locks it.
  */
 final class Run {
+  static final Comparator<Result> BY_NAME = Comparator.comparing(result -> result.file().image());
   private static final int MOST_FAILURES = 10;
 
   Compress.Mode mode;
   long started; // nanoseconds, as System.nanoTime has it
   private long ended;
-  private final int total;
+  private final int total; // images
   private final boolean remember;
-  private int done;
   private final int[] images = new int[Outcome.values().length]; // by outcome
   private long bytes; // of the images compressed or kept
   private final List<Result> results = new ArrayList<>();
@@ -508,30 +502,26 @@ final class Run {
   }
 
   void add(Result result) {
-    done++;
     images[result.outcome().ordinal()]++;
     bytes += result.before();
     if (remember || result.outcome() == Outcome.FAILED && count(Outcome.FAILED) <= MOST_FAILURES) {
       results.add(result);
     }
-    LiveLine.show(done, total, bytes, (System.nanoTime() - started) / 1e9);
+    LiveLine.show(Arrays.stream(images).sum(), total, bytes, (System.nanoTime() - started) / 1e9);
   }
 
   int count(Outcome outcome) {
     return images[outcome.ordinal()];
   }
 
-  /** The results of all images, as they stand in the folder, in a run that remembers them. */
   List<Result> results() {
-    return results.stream().sorted(Comparator.comparing(result -> result.file().image())).toList();
+    return results.stream().sorted(BY_NAME).toList();
   }
 
   /** How many images had which outcome, in brackets; nothing where all were compressed. */
-  String outcomes(int total) {
-    if (count(Outcome.COMPRESSED) == total) {
-      return "";
-    }
-    return Arrays.stream(Outcome.values()).map(outcome -> count(outcome) + " " + outcome.name())
+  String outcomes() {
+    return count(Outcome.COMPRESSED) == total ? "" : Arrays.stream(Outcome.values())
+        .map(outcome -> count(outcome) + " " + outcome)
         .collect(Collectors.joining(", ", " (", ")")).toLowerCase(Locale.ROOT);
   }
 
@@ -542,9 +532,7 @@ final class Run {
       System.err.println(Text.count(failed, "image") + " failed:");
       results.stream().filter(result -> result.outcome() == Outcome.FAILED).limit(MOST_FAILURES).forEach(result ->
           System.err.println(Text.printable("  " + result.file().name() + ": " + result.remarks().getFirst())));
-      if (failed > MOST_FAILURES) {
-        System.err.println("  and " + (failed - MOST_FAILURES) + " more");
-      }
+      System.err.print(failed > MOST_FAILURES ? "  and " + (failed - MOST_FAILURES) + " more\n" : "");
     }
   }
 }
@@ -552,8 +540,6 @@ final class Run {
 /** Measures what threads bring: the three modes in turn on the same images. */
 final class Comparison {
   private static final int ROUNDS = 3;
-
-  private Comparison() {}
 
   /** Prints the table and returns the median run of each mode; none if not every image was done each time. */
   static List<Run> run(Compress options, List<ImageFile> files) throws InterruptedException {
@@ -574,13 +560,11 @@ final class Comparison {
         }
       }
     }
-    runs.values().forEach(list -> list.sort(Comparator.comparingDouble(Run::seconds)));
-    List<Run> medians = runs.values().stream().map(list -> list.get(ROUNDS / 2)).toList();
+    List<Run> medians = runs.values().stream()
+        .map(list -> list.stream().sorted(Comparator.comparingDouble(Run::seconds)).toList().get(ROUNDS / 2)).toList();
     System.out.println("mode        threads  seconds  speed-up");
-    for (Run run : medians) {
-      System.out.println(Text.format("%-10s %8d %8.3f %9.2f", run.mode, run.threads(), run.seconds(),
-          medians.getFirst().seconds() / run.seconds()));
-    }
+    medians.forEach(run -> System.out.println(Text.format("%-10s %8d %8.3f %9.2f", run.mode, run.threads(),
+        run.seconds(), medians.getFirst().seconds() / run.seconds())));
     System.out.println(Text.format(
         "Medians of %d rounds over %s on %s, at most %d in work at once; Java's start-up is left out.",
         ROUNDS, Text.count(files.size(), "image"), Text.cores(), options.threads));
@@ -591,8 +575,6 @@ final class Comparison {
 /** Draws runs in the terminal: a row for each image, when its thread waited and worked, on one axis of time. */
 final class Timeline {
   private static final int MAX_ROWS = 24;
-
-  private Timeline() {}
 
   /** The length of the axis, in seconds: that of the longest run. */
   static double axis(List<Run> runs) {
@@ -614,34 +596,28 @@ final class Timeline {
   static void print(Compress options, List<Run> runs) {
     boolean unicode = System.out.charset().newEncoder().canEncode('█');
     boolean colour = CommandLine.Help.Ansi.AUTO.enabled(); // a terminal, and no NO_COLOR
-    double axis = axis(runs);
     for (Run run : runs) {
-      List<Result> images = new ArrayList<>(run.results());
-      System.out.print("\n" + run.mode);
-      if (images.size() > MAX_ROWS) {
-        System.out.print(Text.format(": the %d slowest of %d images", MAX_ROWS, images.size()));
-        images.sort(Comparator.comparingLong(image -> image.started() - image.ended()));
-        images.subList(MAX_ROWS, images.size()).clear();
-        images.sort(Comparator.comparingLong(Result::started));
-      }
-      System.out.println();
+      List<Result> images = run.results().stream().sorted(Comparator.comparingLong(i -> i.started() - i.ended()))
+          .limit(MAX_ROWS).sorted(Run.BY_NAME).toList();
+      int all = run.results().size();
+      System.out.println("\n" + run.mode + (all > MAX_ROWS ? ": the " + MAX_ROWS + " slowest of " + all + " images" : ""));
       int label = Math.min(32, images.stream().mapToInt(image -> name(image).length()).max().orElse(0));
-      int columns = Math.max(20, options.command.usageMessage().width() - label - 3);
+      double column = axis(runs) / Math.max(20, options.command.usageMessage().width() - label - 3); // in seconds
       for (Result image : images) {
-        int begin = (int) Math.round((image.started() - run.started) / 1e9 / axis * columns);
-        int end = Math.max(begin + 1, (int) Math.round((image.ended() - run.started) / 1e9 / axis * columns));
+        int begin = (int) Math.round((image.started() - run.started) / 1e9 / column);
+        int end = Math.max(begin + 1, (int) Math.round((image.ended() - run.started) / 1e9 / column));
         String name = name(image).length() <= label ? name(image) : name(image).substring(0, label - 1) + "~";
         String working = (unicode ? "█" : "#").repeat(end - begin);
         System.out.println(Text.format("%-" + label + "s ", name) + (unicode ? "░" : ".").repeat(begin)
             + (colour ? "\u001b[32m" + working + "\u001b[0m" : working));
       }
-      StringBuilder scale = new StringBuilder();
-      for (String tick : ticks(axis)) {
-        int at = (int) Math.round(Double.parseDouble(tick) / axis * columns);
+      StringBuilder scale = new StringBuilder(" ".repeat(label + 1));
+      for (String tick : ticks(axis(runs))) {
+        int at = label + 1 + (int) Math.round(Double.parseDouble(tick) / column);
         scale.append(" ".repeat(Math.max(0, at - scale.length()))).append(tick).append(" s");
       }
-      System.out.println(" ".repeat(label + 1) + scale);
-      System.out.println(" ".repeat(label + 1) + (unicode ? "░ waiting  █ working" : ". waiting  # working"));
+      System.out.println(scale.append("\n").append(" ".repeat(label + 1))
+          .append(unicode ? "░ waiting  █ working" : ". waiting  # working"));
     }
   }
 
@@ -658,36 +634,33 @@ final class LiveLine {
   static final String CLEAR = "\r\u001b[K";
   static final boolean TERMINAL = isTerminal();
   private static final int WIDTH = 39; // characters: fits every terminal, and Java does not know how wide this one is
-  private static final long PAUSE = 100_000_000; // nanoseconds from one change to the next
 
   static boolean on;
   private static volatile String line = "";
-  private static long changed; // when it was, as System.nanoTime has it
-
-  private LiveLine() {}
+  private static long next = System.nanoTime(); // when it may change
 
   /** Whether System.err is a terminal: a device of characters, but not /dev/null. On Windows nobody can tell. */
   private static boolean isTerminal() {
-    String type = System.getenv("TERM");
     try {
       Path err = Path.of("/dev/fd/2");
-      return type != null && !type.equals("dumb") && ((int) Files.getAttribute(err, "unix:mode") & 0xF000) == 0x2000
+      return !Set.of("", "dumb").contains(Objects.requireNonNullElse(System.getenv("TERM"), ""))
+          && ((int) Files.getAttribute(err, "unix:mode") & 0xF000) == 0x2000
           && !Files.getAttribute(err, "unix:rdev").equals(Files.getAttribute(Path.of("/dev/null"), "unix:rdev"));
     } catch (IOException | RuntimeException e) {
       return false;
     }
   }
 
-  /** Shows how far a run is; not more often than the eye sees. */
+  /** Shows how far a run is, ten times a second at most. */
   static void show(int done, int total, long bytes, double seconds) {
-    if (on && System.nanoTime() - changed >= PAUSE) {
-      changed = System.nanoTime();
+    if (on && System.nanoTime() - next >= 0) {
+      next = System.nanoTime() + 100_000_000;
       long left = Math.round(seconds / done * (total - done));
       String text = Text.format(
           " %d/%d %.1f MB/s %d:%02d left", done, total, bytes / 1e6 / seconds, left / 60, left % 60);
-      boolean unicode = System.err.charset().newEncoder().canEncode('█');
       int width = Math.max(0, WIDTH - text.length());
       int full = (int) ((long) width * done / total);
+      boolean unicode = System.err.charset().newEncoder().canEncode('█');
       line = CLEAR + (unicode ? "█" : "#").repeat(full) + (unicode ? "░" : ".").repeat(width - full) + text;
       draw();
     }
@@ -711,8 +684,6 @@ final class LiveLine {
 final class Report {
   private static final String BEGIN = "<!DOCTYPE html>\n<!-- A report of Compress -->\n";
 
-  private Report() {}
-
   /** Whether there is no file yet, but a folder for it; or an earlier report. */
   static boolean mayReplace(Path page) throws IOException {
     if (!Files.exists(page)) {
@@ -734,7 +705,7 @@ final class Report {
     long after = images.stream().mapToLong(Result::after).sum();
     double axis = Timeline.axis(runs);
     String data = json(List.of(
-        Text.count(images.size(), "image") + last.outcomes(images.size()) + " from " + options.source,
+        Text.count(images.size(), "image") + last.outcomes() + " from " + options.source,
         String.join(" ", options.command.commandLine().getParseResult().originalArgs()),
         List.of(List.of(Text.size(before), "before"), List.of(Text.size(after), "after"),
             List.of(Text.ratio(before, after), "ratio, in quality " + options.quality),
@@ -744,16 +715,12 @@ final class Report {
         runs.stream().map(run -> List.of(run.mode.name(), run.seconds(), run.results().stream().map(image ->
             List.of(image.thread(), (image.started() - run.started) / 1_000, (image.ended() - run.started) / 1_000))
             .toList())).toList(),
-        images.stream().map(image -> row(options, image)).toList()));
+        images.stream().map(image -> List.of(image.file().name(), image.outcome() != Outcome.FAILED && !options.dryRun,
+            link(options.report, image.file().image()), link(options.report, image.file().copy()),
+            image.outcome().name(), image.before(), image.after(), (image.ended() - image.started()) / 1_000_000,
+            image.remarks())).toList()));
     String page = PAGE.replace("NONCE", UUID.randomUUID().toString()); // a secret, so that no other script runs
     Files.writeString(options.report, BEGIN + page.replace("DATA", data));
-  }
-
-  private static List<Object> row(Compress options, Result image) {
-    boolean pair = image.outcome() != Outcome.FAILED && !options.dryRun;
-    return List.of(image.file().name(), pair ? link(options.report, image.file().image()) : "",
-        pair ? link(options.report, image.file().copy()) : "", image.outcome().name(),
-        image.before(), image.after(), (image.ended() - image.started()) / 1_000_000, image.remarks());
   }
 
   /** How a page leads to a file: a relative URL, of the bytes that the names have. */
@@ -805,11 +772,9 @@ final class Report {
       .labels div { overflow: hidden; text-overflow: ellipsis } i { font-style: normal; color: var(--soft) }
       svg { display: block; width: 100%; height: 100%; cursor: crosshair } .work { stroke: var(--work) }
       .wait { stroke: var(--wait) } .grid { stroke: var(--line); vector-effect: non-scaling-stroke }
-      .axis { grid-column: 2; position: relative; height: 1.6rem; color: var(--soft) }
-      .axis span { position: absolute; transform: translateX(-50%); white-space: nowrap }
-      .axis span:first-child { transform: none }
-      #tip { position: fixed; z-index: 2; max-width: 22rem; padding: .4rem .7rem; border-radius: .4rem;
-        pointer-events: none; background: var(--ink); color: var(--paper) }
+      .axis { grid-column: 2; position: relative; height: 1.6rem; color: var(--soft); white-space: nowrap }
+      .axis span { position: absolute } .axis span + span { transform: translateX(-50%) }
+      #key { position: sticky; top: 0; z-index: 2; padding: .3rem 0; background: var(--paper) }
       table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums }
       tr { border-bottom: 1px solid var(--line) }
       th, td { padding: .35rem 0 .35rem 1rem; text-align: right; white-space: nowrap }
@@ -823,8 +788,7 @@ final class Report {
       .stage { display: grid; width: max-content; margin: auto } .stage > *, .stage::after { grid-area: 1 / 1 }
       img + img { clip-path: inset(0 0 0 var(--cut)) } .stage::after { content: ""; z-index: 1; width: 3px;
         margin-left: calc(var(--cut) - 1px); background: #fff; box-shadow: 0 0 4px #000 }
-      input { width: 100%; margin: .3rem 0 0; accent-color: var(--work) } .sides { display: flex }
-      .sides :last-child { margin-left: auto }
+      input { width: 100%; margin: .3rem 0 0; accent-color: var(--work) } output { float: right }
       @media (max-width: 700px) {
         .chart { grid-template-columns: 1fr } .labels, .plot { grid-area: 1 / 1 } .axis { grid-column: 1 }
         .labels { z-index: 1; pointer-events: none; align-items: start; grid-auto-rows: calc(1.4 * var(--row)) }
@@ -835,15 +799,19 @@ final class Report {
     </style></head>
     <body><h1></h1><p id="command"></p><div class="tiles"></div>
     <h2>When each thread worked</h2>
-    <p><span class="key wait">waiting</span><span class="key">working</span></p><section></section>
+    <p id="key"><span class="key wait">waiting</span><span class="key">working</span> <br><bdi id="tip">&nbsp;</bdi></p>
+    <section></section>
     <h2>The images</h2><p>Open one to see the original and the copy under one slider, pixel for pixel.</p>
-    <table><thead><tr></tr></thead><tbody></tbody></table><p id="end"></p><div id="tip" hidden></div>
+    <table><thead><tr><th><button value="name">image</button><th><button value="before">before</button>
+    <th><button value="after">after</button><th><button value="ratio">ratio</button>
+    <th><button value="ms">time</button><th><button value="outcome">outcome</button></tr></thead><tbody></tbody></table>
+    <p id="end"></p>
     <script type="application/json" id="data">DATA</script>
     <script nonce="NONCE">
       const find = selector => document.querySelector(selector), body = find("tbody"), tip = find("#tip");
-      const make = (tag, set, ...inside) => {
+      const make = (tag, set, ...inside) => { // texts become texts, whatever is in them
         const element = Object.assign(document.createElement(tag), set);
-        element.append(...inside); // as text, whatever it is
+        element.append(...inside);
         return element;
       };
       const size = n => n < 1e3 ? n + " B" : n < 1e5 ? (n / 1e3).toFixed(1) + " kB"
@@ -851,8 +819,8 @@ final class Report {
       const ratio = image => image.before ? image.after / image.before : -1;
 
       const [title, command, tiles, axis, ticks, runs, rows] = JSON.parse(find("#data").textContent);
-      const images = rows.map(([name, original, copy, outcome, before, after, ms, remarks]) =>
-          ({name, original, copy, outcome, before, after, ms, remarks})), sorted = [...images];
+      const images = rows.map(([name, there, original, copy, outcome, before, after, ms, remarks]) =>
+          ({name, there, original, copy, outcome, before, after, ms, remarks})), sorted = [...images];
       document.title = find("h1").textContent = title;
       find("#command").textContent = "jbang Compress.java " + command;
       find(".tiles").append(...tiles.map(([value, meaning]) => make("div", {}, make("b", {}, value), meaning)));
@@ -867,16 +835,12 @@ final class Report {
             `M${from} ${i + .5}H${Math.max(to, from + axis / 600)}`)}"/></svg>`}); // numbers alone
         plot.onpointermove = plot.onpointerdown = event => {
           const box = plot.getBoundingClientRect(), i = Math.floor((event.clientY - box.top) / box.height * n);
-          if (!(tip.hidden = !times[i])) {
+          if (times[i]) {
             const [thread, from, to] = times[i], {name, before, after, outcome} = images[i];
-            tip.replaceChildren(make("b", {}, thread + " "), make("bdi", {}, name), make("br"),
-                before ? `${size(before)} → ${size(after)}` : outcome.toLowerCase(), make("br"),
-                `waited ${Math.round(from / 1e3)} ms, worked ${Math.round((to - from) / 1e3)} ms`);
-            tip.style.left = Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 8) + "px";
-            tip.style.top = Math.min(event.clientY + 16, innerHeight - tip.offsetHeight - 8) + "px";
+            tip.textContent = `${thread} ${name}: ${before ? size(before) + " → " + size(after) : outcome.toLowerCase()},
+                waited ${Math.round(from / 1e3)} ms, worked ${Math.round((to - from) / 1e3)} ms`;
           }
         };
-        plot.onpointerleave = () => tip.hidden = true;
         const chart = make("div", {className: few ? "chart few" : "chart"}, make("div", {className: "labels"}, ...few
             ? times.map(([thread], i) => make("div", {}, make("i", {}, thread + " "), make("bdi", {}, images[i].name)))
             : [n + " rows, one for each image"]), plot);
@@ -885,16 +849,14 @@ final class Report {
             make("span", {}, seconds.toFixed(3) + " s"),
             ...runs.length > 1 ? [make("b", {}, (runs[0][1] / seconds).toFixed(2) + " ×")] : []), chart);
       }
-      find(".chart:last-child").append(make("div", {className: "axis"}, ...ticks.map(tick => {
-        const label = make("span", {}, tick + " s");
-        label.style.left = tick * 1e8 / axis + "%";
-        return label;
-      })));
+      const labels = ticks.map(tick => make("span", {}, tick + " s"));
+      labels.forEach((label, i) => label.style.left = ticks[i] * 1e8 / axis + "%");
+      find(".chart:last-child").append(make("div", {className: "axis"}, ...labels));
 
       const row = image => {
         const name = make("bdi", {}, image.name), {before, after, ms, outcome, remarks} = image;
         const why = {SKIPPED: ["its copy is up to date"], KEPT: ["it would not get smaller"]}[outcome] ?? remarks;
-        const tr = make("tr", {className: outcome}, make("td", {}, image.original ? make("button", {onclick() {
+        const tr = make("tr", {className: outcome}, make("td", {}, image.there ? make("button", {onclick() {
           tr.nextSibling?.className === "pair" ? tr.nextSibling.remove() : tr.after(pair(image));
         }}, name) : name, ...why.map(remark => make("small", {}, remark))));
         const cells = before ? [size(before), size(after), ratio(image).toFixed(3), ms + " ms"] : ["–", "–", "–", "–"];
@@ -902,29 +864,18 @@ final class Report {
         return tr;
       };
       const shown = () => body.querySelectorAll("tr:not(.pair)").length;
-      const more = () => body.append(...sorted.slice(shown(), shown() + 100).map(row)); // the rest as one scrolls
-      new IntersectionObserver(([end], observer) => {
-        if (end.isIntersecting && shown() < images.length) {
-          more();
-          observer.unobserve(end.target);
-          observer.observe(end.target); // it may still be in sight
-        }
-      }, {rootMargin: "800px"}).observe(find("#end"));
+      const more = () => body.append(...sorted.slice(shown(), shown() + 100).map(row));
+      onscroll = () => find("#end").getBoundingClientRect().top < 2 * innerHeight && more(); // the rest as one scrolls
       more();
 
-      const keys = {image: image => image.name, before: image => image.before, after: image => image.after, ratio,
-        time: image => image.ms, outcome: image => image.outcome};
-      find("thead tr").append(...Object.entries(keys).map(([name, key]) => {
-        const th = make("th", {}, make("button", {onclick() {
-          const up = th.ariaSort === "ascending" ? -1 : 1;
-          [...th.parentNode.children].forEach(other => other.ariaSort = null);
-          th.ariaSort = up > 0 ? "ascending" : "descending";
-          sorted.sort((a, b) => up * (key(a).localeCompare?.(key(b)) ?? key(a) - key(b)));
-          body.replaceChildren();
-          more();
-        }}, name));
-        return th;
-      }));
+      find("thead").onclick = ({target: {value, parentNode: th}}) => {
+        const up = th.ariaSort === "ascending" ? -1 : 1, key = value === "ratio" ? ratio : image => image[value];
+        find("[aria-sort]")?.removeAttribute("aria-sort");
+        th.ariaSort = up > 0 ? "ascending" : "descending";
+        sorted.sort((a, b) => up * (key(a).localeCompare?.(key(b)) ?? key(a) - key(b)));
+        body.replaceChildren();
+        more();
+      };
 
       const pair = ({original, copy}) => { // at 100 %: the copy to the right of the slider
         const stage = make("div", {className: "stage"}), view = make("div", {className: "view"}, stage);
@@ -936,8 +887,8 @@ final class Report {
           view.scrollTo((view.scrollWidth - view.clientWidth) / 2, (view.scrollHeight - view.clientHeight) / 2);
           slider.oninput();
         }, onerror: () => view.replaceChildren("not there any more: " + src)})));
-        return make("tr", {className: "pair"}, make("td", {colSpan: 6}, view, slider,
-            make("div", {className: "sides"}, make("span", {}, "original"), make("span", {}, "copy"))));
+        return make("tr", {className: "pair"},
+            make("td", {colSpan: 6}, view, slider, make("output", {}, "copy"), "original"));
       };
     </script></body></html>
     """;
@@ -945,8 +896,6 @@ final class Report {
 
 /** Words and numbers for people, the same in every country. */
 final class Text {
-  private Text() {}
-
   static String format(String text, Object... values) {
     return String.format(Locale.ROOT, text, values);
   }
