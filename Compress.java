@@ -472,7 +472,7 @@ final class Run {
   Compress.Mode mode;
   long started; // nanoseconds, as System.nanoTime has it
   private long ended;
-  private final int total; // images
+  final int total; // images
   private final boolean remember;
   private final int[] images = new int[Outcome.values().length]; // by outcome
   private long bytes; // of the images compressed or kept
@@ -599,8 +599,8 @@ final class Timeline {
     for (Run run : runs) {
       List<Result> images = run.results().stream().sorted(Comparator.comparingLong(i -> i.started() - i.ended()))
           .limit(MAX_ROWS).sorted(Run.BY_NAME).toList();
-      int all = run.results().size();
-      System.out.println("\n" + run.mode + (all > MAX_ROWS ? ": the " + MAX_ROWS + " slowest of " + all + " images" : ""));
+      String which = run.total > MAX_ROWS ? ": the " + MAX_ROWS + " slowest of " + run.total + " images" : "";
+      System.out.println("\n" + run.mode + which);
       int label = Math.min(32, images.stream().mapToInt(image -> name(image).length()).max().orElse(0));
       double column = axis(runs) / Math.max(20, options.command.usageMessage().width() - label - 3); // in seconds
       for (Result image : images) {
@@ -837,8 +837,8 @@ final class Report {
           const box = plot.getBoundingClientRect(), i = Math.floor((event.clientY - box.top) / box.height * n);
           if (times[i]) {
             const [thread, from, to] = times[i], {name, before, after, outcome} = images[i];
-            tip.textContent = `${thread} ${name}: ${before ? size(before) + " → " + size(after) : outcome.toLowerCase()},
-                waited ${Math.round(from / 1e3)} ms, worked ${Math.round((to - from) / 1e3)} ms`;
+            tip.textContent = `${thread} ${name}: ${before ? size(before) + " → " + size(after) : outcome.toLowerCase()}`
+                + `, waited ${Math.round(from / 1e3)} ms, worked ${Math.round((to - from) / 1e3)} ms`;
           }
         };
         const chart = make("div", {className: few ? "chart few" : "chart"}, make("div", {className: "labels"}, ...few
