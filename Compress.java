@@ -798,9 +798,9 @@ final class Report {
       }
     </style></head>
     <body><h1></h1><p id="command"></p><div class="tiles"></div>
-    <h2>When each thread worked</h2>
+    <section><h2>When each thread worked</h2>
     <p id="key"><span class="key wait">waiting</span><span class="key">working</span> <br><bdi id="tip">&nbsp;</bdi></p>
-    <section></section>
+    </section>
     <h2>The images</h2><p>Open one to see the original and the copy under one slider, pixel for pixel.</p>
     <table><thead><tr><th><button value="name">image</button><th><button value="before">before</button>
     <th><button value="after">after</button><th><button value="ratio">ratio</button>
@@ -837,8 +837,8 @@ final class Report {
           const box = plot.getBoundingClientRect(), i = Math.floor((event.clientY - box.top) / box.height * n);
           if (times[i]) {
             const [thread, from, to] = times[i], {name, before, after, outcome} = images[i];
-            tip.textContent = `${thread} ${name}: ${before ? size(before) + " → " + size(after) : outcome.toLowerCase()}`
-                + `, waited ${Math.round(from / 1e3)} ms, worked ${Math.round((to - from) / 1e3)} ms`;
+            const what = before ? size(before) + " → " + size(after) : outcome.toLowerCase();
+            tip.textContent = `${thread} ${name}: ${what}, waited ${Math.round(from / 1e3)} ms, worked ${Math.round((to - from) / 1e3)} ms`;
           }
         };
         const chart = make("div", {className: few ? "chart few" : "chart"}, make("div", {className: "labels"}, ...few
