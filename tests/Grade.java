@@ -16,6 +16,7 @@ import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.io.Reader;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,6 +30,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Properties;
 import java.util.Set;
 import java.util.TreeMap;
@@ -156,10 +158,6 @@ public final class Grade {
     }
     String file = solution.toAbsolutePath().toString();
     String jbang = findJBang(solution);
-    if (jbang == null) {
-      err.println("Grade: no jbang on the PATH and no .jbang/jbang in a folder above; the variable JBANG may name it");
-      return 2;
-    }
     Process build = new ProcessBuilder(jbang, "build", file).redirectError(ProcessBuilder.Redirect.INHERIT).start();
     build.getOutputStream().close();
     build.getInputStream().transferTo(err);
@@ -190,7 +188,7 @@ public final class Grade {
     return texts;
   }
 
-  /** The command that starts JBang, or null. */
+  /** The command that starts JBang. */
   private static String findJBang(Path solution) {
     String named = System.getenv("JBANG");
     if (named != null && !named.isBlank()) {
@@ -202,15 +200,9 @@ public final class Grade {
         return program;
       }
     }
-    for (Path start : List.of(Path.of(""), solution)) {
-      for (Path folder = start.toAbsolutePath(); folder != null; folder = folder.getParent()) {
-        Path launcher = folder.resolve(".jbang").resolve("jbang");
-        if (Files.isExecutable(launcher)) {
-          return launcher.toString();
-        }
-      }
-    }
-    return null;
+    return Stream.of(Path.of(""), solution).flatMap(start -> Stream.iterate(start.toAbsolutePath(), Objects::nonNull,
+        Path::getParent)).map(folder -> folder.resolve(".jbang").resolve("jbang")).filter(Files::isExecutable)
+        .map(Path::toString).findFirst().orElse(program); // then the system says that there is none
   }
 
   /** Prints the checklist; the marks are plain ASCII where the stream's character set has no better ones. */
@@ -220,29 +212,14 @@ public final class Grade {
     for (Point point : points) {
       String mark = utf8 ? point.done ? "✓" : "✗" : point.done ? "[x]" : "[ ]";
       String head = mark + " " + String.format("%-12s", texts.getProperty(point.name));
-      out.println(wrap(head + point.remark, head.length()));
+      String remark = point.remark.replaceAll("(?<=«) | (?=[:;?»])", "\u00A0"); // French: no line ends there
+      String indent = System.lineSeparator() + " ".repeat(head.length());
+      remark = remark.replaceAll("(.{1," + (100 - head.length()) + "})(?: |$)", "$1" + indent).stripTrailing();
+      out.println(head + remark.replace('\u00A0', ' '));
     }
     long done = points.stream().filter(Point::done).count();
     String all = done < points.size() ? "" : texts.getProperty("print.all");
     out.printf("%n" + texts.getProperty("print.points") + "%n", title, done, points.size(), all);
-  }
-
-  /** Breaks a text into lines of at most 100 columns; all but the first are indented. */
-  private static String wrap(String text, int indent) {
-    StringBuilder lines = new StringBuilder();
-    int column = 0;
-    for (String word : text.split("(?<=[^\\s«]) (?![:;?»])")) {
-      if (column > 0 && column + 1 + word.length() > 100) {
-        lines.append(System.lineSeparator()).append(" ".repeat(indent));
-        column = indent;
-      } else if (column > 0) {
-        lines.append(' ');
-        column++;
-      }
-      lines.append(word);
-      column += word.length();
-    }
-    return lines.toString();
   }
 
   /**
@@ -798,37 +775,31 @@ public final class Grade {
       return after / before;
     }
 
-    private Matcher ratioMatcher() {
-      for (List<String> lines : List.of(out, err)) {
-        for (String line : lines.reversed()) {
-          Matcher matcher = RATIO.matcher(line);
-          if (matcher.find()) {
-            return matcher;
-          }
-        }
-      }
-      return null;
+    /** The last ratio printed, or null. */
+    private Matcher printed() {
+      return Stream.of(out.reversed(), err.reversed()).flatMap(List::stream).map(RATIO::matcher).filter(Matcher::find)
+          .findFirst().orElse(null);
     }
 
-    /** The last ratio printed, as it was printed, or null. */
+    /** As it was printed, or null. */
     String ratioText() {
-      Matcher matcher = ratioMatcher();
-      return matcher == null ? null : matcher.group(1) + (matcher.group(3) == null ? "" : matcher.group(3));
+      Matcher printed = printed();
+      return printed == null ? null : printed.group(1) + (printed.group(3) == null ? "" : printed.group(3));
     }
 
     double ratioPrinted() {
-      Matcher matcher = ratioMatcher();
-      return Double.parseDouble(matcher.group(1).replace(',', '.')) / (matcher.group(3) == null ? 1 : 100);
+      Matcher printed = printed();
+      return Double.parseDouble(printed.group(1).replace(',', '.')) / (printed.group(3) == null ? 1 : 100);
     }
 
     /** Whether the ratio printed is that on the disk: rounded up, rounded down, all is right. */
     boolean ratioIsRight() {
-      Matcher matcher = ratioMatcher();
-      if (matcher == null) {
+      Matcher printed = printed();
+      if (printed == null) {
         return false;
       }
-      int decimals = matcher.group(2) == null ? 0 : matcher.group(2).length();
-      double unit = Math.pow(10, -decimals) / (matcher.group(3) == null ? 1 : 100); // of the last digit
+      int decimals = printed.group(2) == null ? 0 : printed.group(2).length();
+      double unit = Math.pow(10, -decimals) / (printed.group(3) == null ? 1 : 100); // of the last digit
       return Math.abs(ratioPrinted() - ratio()) <= 1.01 * Math.clamp(unit, 0.001, 0.01);
     }
   }
@@ -871,17 +842,13 @@ public final class Grade {
   /** Makes a folder IMAGES of this many images. */
   private static void make(Path folder, int images, Image image) throws IOException {
     Path originals = Files.createDirectories(folder.resolve("IMAGES"));
-    List<IOException> problems = IntStream.range(0, images).parallel().mapToObj(i -> {
+    IntStream.range(0, images).parallel().forEach(i -> {
       try {
         Files.write(originals.resolve("photo-" + (i + 1) + ".jpg"), image.make(i));
-        return null;
       } catch (IOException e) {
-        return e;
+        throw new UncheckedIOException(e);
       }
-    }).filter(problem -> problem != null).toList();
-    if (!problems.isEmpty()) {
-      throw problems.get(0);
-    }
+    });
   }
 
   private static BufferedImage picture(int width, int seed) {

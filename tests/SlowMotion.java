@@ -207,10 +207,8 @@ final class SlowMotion {
           // The program has ended meanwhile.
         }
       }
-    } catch (IOException | IllegalConnectorArgumentsException e) {
-      failure = "the program did not get to its start";
-    } catch (InterruptedException e) {
-      failure = e.toString();
+    } catch (IOException | IllegalConnectorArgumentsException | InterruptedException e) {
+      failure = e.toString(); // the program did not get to its start
     }
   }
 
@@ -260,8 +258,7 @@ final class SlowMotion {
   }
 
   /** Something happens; returns whether its thread is held. */
-  private boolean arrives(Event event, EventSet events)
-      throws InvalidTypeException, ClassNotLoadedException {
+  private boolean arrives(Event event, EventSet events) throws InvalidTypeException, ClassNotLoadedException {
     try {
       return sees(event, events);
     } catch (IncompatibleThreadStateException e) {
