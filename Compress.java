@@ -25,6 +25,7 @@ import java.util.concurrent.*;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import java.util.zip.CRC32;
 import javax.imageio.*;
 import javax.imageio.metadata.*;
@@ -1666,18 +1667,18 @@ final class Recompressor {
     GainMap map = GainMap.find(jpeg, header, memory(header, jpeg.length, settings) - jpeg.length, warnings);
     byte[] metadata =
         Provenance.into(Metadata.of(jpeg, header, map, settings.keepMetadata), settings, jpeg.length);
-    PixelEngine.Picture picture = byCoefficients(header, settings)
-        ? new PixelEngine.Picture(CoefficientEngine.recompress(jpeg, header, settings), false)
-        : PixelEngine.recompress(jpeg, header, settings.smallest ? Smallest.BY_PIXELS : settings.quality);
-    if (settings.smallest && !byCoefficients(header, settings)) {
-      byte[] written = picture.jpeg();
-      picture = new PixelEngine.Picture(
-          CoefficientEngine.recompress(written, JpegHeader.read(written), settings), picture.profileRefused());
+    boolean direct = byCoefficients(header, settings);
+    int quality = settings.smallest ? Smallest.BY_PIXELS : settings.quality;
+    byte[] picture = direct
+        ? CoefficientEngine.recompress(jpeg, header, settings)
+        : PixelEngine.recompress(jpeg, header, quality, warnings);
+    if (settings.smallest && !direct) {
+      picture = CoefficientEngine.recompress(picture, JpegHeader.read(picture), settings);
     }
-    if (header.icc.broken() || picture.profileRefused()) {
-      warnings.add("has a colour profile that cannot be used: left out of the copy");
+    if (header.icc.broken()) {
+      warnings.add(Icc.LEFT_OUT);
     }
-    return new Copy(Metadata.join(picture.jpeg(), metadata, map), false, warnings.stream().distinct().toList());
+    return new Copy(Metadata.join(picture, metadata, map), false, warnings.stream().distinct().toList());
   }
 
   private static boolean byCoefficients(JpegHeader header, Settings settings) {
@@ -1687,9 +1688,6 @@ final class Recompressor {
 
 /** Recompresses any JPEG by way of its pixels: TwelveMonkeys reads them, the JDK's writer writes them. */
 final class PixelEngine {
-  /** A picture compressed anew, and whether the reader could not use the colour profile by which to read it. */
-  record Picture(byte[] jpeg, boolean profileRefused) {}
-
   private PixelEngine() {}
 
   /**
@@ -1711,8 +1709,8 @@ final class PixelEngine {
     return quality <= 50 ? pixels / 4 : pixels * 2;
   }
 
-  /** Recompresses a JPEG; its metadata are not in the copy. */
-  static Picture recompress(byte[] jpeg, JpegHeader header, int quality) throws IOException {
+  /** Recompresses a JPEG, without its metadata; warns if CMYK cannot be read by its profile. */
+  static byte[] recompress(byte[] jpeg, JpegHeader header, int quality, List<String> warnings) throws IOException {
     boolean cmyk = header.isCmyk();
     // libjpeg, with which the JDK reads, makes up what is missing or damaged.
     boolean wide = CoefficientEngine.check(jpeg, header);
@@ -1720,29 +1718,25 @@ final class PixelEngine {
       throw new JpegException("not supported: CMYK with quantization tables of 16 bits");
     }
     // Without its profile an RGB or grey image is read as its numbers are; the copy gets the profile, unchanged.
-    boolean byProfile = cmyk && header.icc.profile() != null;
-    List<String> warnings = new ArrayList<>();
-    BufferedImage picture = byProfile ? decode(header.cleaned(jpeg, true), wide, warnings) : null;
-    boolean refused = byProfile
-        && (picture == null || warnings.stream().anyMatch(warning -> warning.contains("No embedded ICC")));
-    picture = picture == null ? decode(header.cleaned(jpeg, false), wide, warnings) : picture;
-    if (picture == null) {
-      throw new JpegException("not supported: the decoder cannot make sense of it");
-    }
-    return new Picture(encode(picture, quality), refused);
+    return encode(decode(jpeg, header, cmyk && header.icc.profile() != null, wide, warnings), quality);
   }
 
-  /** The pixels of a JPEG whose data are sound, or null where the reader cannot make sense of it or its profile. */
-  private static BufferedImage decode(byte[] jpeg, boolean wide, List<String> warnings) {
+  private static BufferedImage decode(byte[] jpeg, JpegHeader header, boolean byProfile, boolean wide,
+      List<String> warnings) throws IOException {
     Iterator<ImageReader> readers = ImageIO.getImageReadersByFormatName("JPEG");
     ImageReader reader = readers.next(); // TwelveMonkeys', for CMYK; but it takes quantization steps over 255 for 255
     reader = wide ? readers.next() : reader;
-    try (ByteArrayImageInputStream in = new ByteArrayImageInputStream(jpeg)) {
-      reader.addIIOReadWarningListener((source, warning) -> warnings.add(warning));
+    try (ByteArrayImageInputStream in = new ByteArrayImageInputStream(header.cleaned(jpeg, byProfile))) {
+      reader.addIIOReadWarningListener((source, warning) ->
+          warnings.addAll(byProfile && warning.contains("No embedded ICC") ? List.of(Icc.LEFT_OUT) : List.of()));
       reader.setInput(in, true, true);
       return reader.read(0);
-    } catch (IOException | RuntimeException e) {
-      return null;
+    } catch (IOException | RuntimeException e) { // the image's data are sound: they have been checked
+      if (byProfile) {
+        warnings.add(Icc.LEFT_OUT);
+        return decode(jpeg, header, false, wide, warnings);
+      }
+      throw new JpegException("not supported: the decoder cannot make sense of it");
     } finally {
       reader.dispose();
     }
@@ -1982,6 +1976,8 @@ final class JpegHeader {
   final Kind kind; // null: none of them
   final Exif exif;
   final Icc icc;
+  final Tiff mpf; // multi-picture format (CIPA DC-007); empty: none
+  final String hdr; // the XMP and the ISO 21496-1 segments, a character for each byte
   final boolean jfif; // a JFIF APP0 segment was found
   final boolean garbage; // bytes between the segments that belong to none; readers skip them
   final int firstScan; // offset of the first SOS marker
@@ -1992,6 +1988,8 @@ final class JpegHeader {
     int frame = 0; // offset of its segment's parameters
     int frameMarker = 0;
     Exif photograph = Exif.NONE;
+    Tiff pictures = Tiff.NONE;
+    StringBuilder xmp = new StringBuilder();
     List<byte[]> profile = new ArrayList<>();
     boolean named = false;
     int transform = -1; // of the Adobe APP14 segment: 0 none, 1 YCbCr, 2 YCCK; -1: no segment
@@ -2007,6 +2005,10 @@ final class JpegHeader {
         named = true;
       } else if (segments.is(Marker.APP1, "Exif") && !photograph.isTurned()) {
         photograph = Exif.read(jpeg, segments.start + 6, segments.end);
+      } else if (segments.is(Marker.APP2, "MPF")) {
+        pictures = pictures == Tiff.NONE ? Tiff.at(jpeg, segments.start + 4, segments.end) : pictures;
+      } else if (segments.is(Marker.APP1, Metadata.XMP) || segments.is(Marker.APP2, GainMap.ISO)) {
+        xmp.append(xmp.length() > 2 * Segments.MAX ? "" : segments.text()); // there is one of each, in sound files
       } else if (segments.is(Marker.APP2, "ICC_PROFILE")) {
         profile.add(Arrays.copyOfRange(jpeg, segments.start + 12, segments.end));
       } else if (segments.isAdobe()) {
@@ -2027,6 +2029,8 @@ final class JpegHeader {
     components = list;
     kind = kind(components, transform, named);
     exif = photograph;
+    mpf = pictures;
+    hdr = xmp.toString();
     icc = Icc.read(profile, kind == Kind.GREY ? "GRAY" : isCmyk() ? "CMYK" : "RGB ");
     jfif = named;
     garbage = segments.garbage;
@@ -2191,7 +2195,8 @@ final class Metadata {
     return out.toByteArray();
   }
 
-  private static void write(ByteArrayOutputStream out, int marker, String text) {
+  /** Writes a segment with a byte for each character. */
+  static void write(ByteArrayOutputStream out, int marker, String text) {
     byte[] bytes = text.getBytes(StandardCharsets.ISO_8859_1);
     out.writeBytes(new byte[] {-1, (byte) marker, (byte) (bytes.length + 2 >> 8), (byte) (bytes.length + 2)});
     out.writeBytes(bytes);
@@ -2229,13 +2234,15 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
   static final String ISO = "urn:iso:std:iso:ts:21496:-1";
   private static final String APPLE = "urn:com:apple:photo:2020:aux:hdrgainmap";
   private static final Pattern SEMANTIC = Pattern.compile("Item:Semantic(?:=[\"']|>)(\\w+)");
-  private static final Pattern LENGTH = Pattern.compile("(Item:(?:Length|Padding)(?:=[\"']|>))(\\d{1,10})");
+  private static final Pattern LENGTH = Pattern.compile("(Item:Length(?:=[\"']|>))(\\d{1,10})");
   private static final Pattern FILM = Pattern.compile("((?:MotionPhoto|MicroVideo)(?:=[\"']|>))1");
+  private static final Map<Integer, String> NAMES = Map.of(0x10001, "a preview", 0x10002, "a preview", // by attributes
+      0x20001, "a part of a panorama", 0x20002, "a picture of a stereo pair", 0x20003, "a view from another angle");
   static final int MPF = 90; // bytes of the segment for two pictures
   private static final int MAX_PICTURES = 16;
 
   /** What stands, or should stand, at a place in the file. */
-  private record Part(String name, long from, long size, int flags) {}
+  private record Part(long from, long size, int flags) {}
 
   /**
    * The gain map of a JPEG, or null; warns of all that is left out.
@@ -2244,74 +2251,41 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
    */
   static GainMap find(byte[] jpeg, JpegHeader header, long memory, List<String> warnings) throws JpegException {
     List<Part> parts = new ArrayList<>();
-    int pictureFlags = 0x30000; // the first picture of several, a JPEG
-    Segments s = new Segments(jpeg, 2);
-    for (s.next(); s.marker != Marker.SOS; s.next()) {
-      Tiff mpf = s.is(Marker.APP2, "MPF") ? Tiff.at(jpeg, s.start + 4, s.end) : null;
-      if (mpf != null && parts.isEmpty()) {
-        byte[] entries = mpf.values(mpf.directory(), 0xB002, 1);
-        Tiff list = new Tiff(entries, 0, entries.length, mpf.little());
-        pictureFlags = entries.length < 16 ? pictureFlags : (int) list.number(0, 4);
-        for (int at = 16; at + 16 <= Math.min(entries.length, MAX_PICTURES * 16); at += 16) {
-          int flags = (int) list.number(at, 4);
-          parts.add(new Part(name(flags), mpf.start() + list.number(at + 8, 4), list.number(at + 4, 4), flags));
-        }
-      }
+    byte[] entries = header.mpf.values(header.mpf.directory(), 0xB002, 1);
+    Tiff list = new Tiff(entries, 0, entries.length, header.mpf.little());
+    for (int at = 16; at + 16 <= Math.min(entries.length, MAX_PICTURES * 16); at += 16) {
+      long from = header.mpf.start() + list.number(at + 8, 4);
+      parts.add(new Part(from, list.number(at + 4, 4), (int) list.number(at, 4)));
     }
-    String head = head(jpeg, 2);
-    readContainer(head, jpeg, parts, warnings);
-    if (parts.isEmpty() && isGainMap(head)) {
-      parts.add(new Part("", 0, 0, 0));
+    readContainer(header.hdr, jpeg, parts, warnings);
+    if (parts.isEmpty() && isGainMap(header.hdr)) {
+      parts.add(new Part(0, 0, 0));
     }
     GainMap map = null;
     for (Part part : parts) {
-      String name = part.name;
+      String name = NAMES.getOrDefault(part.flags & 0xFFFFFF, "a second picture"); // CIPA DC-007 table 4
       try {
         int from = Math.clamp(part.from, 0, jpeg.length);
-        JpegException.check(from > header.firstScan && from + part.size <= jpeg.length && part.size > 4
-            && jpeg[from] == -1 && (jpeg[from + 1] & 0xFF) == Marker.SOI, "not where the file says");
-        String own = head(jpeg, from + 2);
-        if (map == null && isGainMap(own)) {
-          boolean needsNotes = !own.contains(ADOBE) && !own.contains(ISO) && !own.contains("HDRGainMapHeadroom");
+        JpegException.check(from > header.firstScan && from + part.size <= jpeg.length, "not where the file says");
+        byte[] found = Arrays.copyOfRange(jpeg, from, from + (int) part.size);
+        JpegHeader own = JpegHeader.read(found);
+        if (map == null && isGainMap(own.hdr)) {
+          boolean needsNotes = Stream.of(ADOBE, ISO, "HDRGainMapHeadroom").noneMatch(own.hdr::contains);
           JpegException.check(!needsNotes || header.exif.headroom().length > 0, "the maker's notes lack its headroom");
-          byte[] bytes = Arrays.copyOfRange(jpeg, from, from + (int) part.size);
-          map = new GainMap(checked(bytes, memory), pictureFlags, part.flags, needsNotes);
+          int pictureFlags = entries.length == 0 ? 0x30000 : (int) list.number(0, 4); // else: the first of several
+          map = new GainMap(checked(found, own, memory), pictureFlags, part.flags, needsNotes);
           continue;
         }
       } catch (JpegException e) {
-        name = (isGainMap(head) ? "an HDR gain map" : name) + " that cannot be used (" + e.getMessage() + ")";
+        name = (isGainMap(header.hdr) ? "an HDR gain map" : name) + " that cannot be used (" + e.getMessage() + ")";
       }
       warnings.add("has " + name + " behind the picture: left out of the copy");
     }
     return map;
   }
 
-  /** What a second picture is by its attributes in MPF (CIPA DC-007 table 4). */
-  private static String name(int flags) {
-    return switch (flags & 0xFFFFFF) {
-      case 0x10001, 0x10002 -> "a preview";
-      case 0x20001 -> "a part of a panorama";
-      case 0x20002 -> "the other picture of a stereo pair";
-      case 0x20003 -> "a view from another angle";
-      default -> "a second picture";
-    };
-  }
-
-  /** The XMP and the ISO 21496-1 segments of the JPEG whose segments begin here. */
-  private static String head(byte[] jpeg, int from) throws JpegException {
-    StringBuilder head = new StringBuilder();
-    Segments s = new Segments(jpeg, from);
-    for (s.next(); s.marker != Marker.SOS; s.next()) {
-      JpegException.check(s.marker != Marker.EOI, "not a picture");
-      if (s.is(Marker.APP1, Metadata.XMP) || s.is(Marker.APP2, ISO)) {
-        head.append(s.text());
-      }
-    }
-    return head.toString();
-  }
-
-  private static boolean isGainMap(String head) {
-    return head.contains(ADOBE) || head.contains(ISO) || head.contains(APPLE);
+  private static boolean isGainMap(String hdr) {
+    return Stream.of(ADOBE, ISO, APPLE).anyMatch(hdr::contains);
   }
 
   /** Reads what XMP says of things behind the picture: they end where the file ends. */
@@ -2323,14 +2297,12 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
     for (int i = items.length - 1; i > 0; i--) {
       Matcher semantic = SEMANTIC.matcher(items[i]);
       String name = semantic.find() ? semantic.group(1) : "Primary";
-      long size = 0;
-      for (Matcher length = LENGTH.matcher(items[i]); length.find(); ) {
-        from -= Long.parseLong(length.group(2));
-        size = length.group(1).contains("Length") ? Long.parseLong(length.group(2)) : size;
-      }
+      Matcher length = LENGTH.matcher(items[i]);
+      long size = length.find() ? Long.parseLong(length.group(2)) : 0;
+      from -= size;
       film |= name.equals("MotionPhoto");
       if (name.equals("GainMap") && !mpf) {
-        parts.add(new Part("an HDR gain map", from, size, 0));
+        parts.add(new Part(from, size, 0));
       } else if (!List.of("Primary", "GainMap", "MotionPhoto").contains(name)) {
         warnings.add("has a second picture, " + name + ", behind the picture: left out of the copy");
       }
@@ -2347,8 +2319,7 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
    * A gain map that is whole, to be kept. One that is grey or 4:2:0 gets better codes for the same coefficients, which
    * costs nothing: coarser steps would cost decibels of the HDR picture, more than the photograph's own do.
    */
-  private static byte[] checked(byte[] map, long memory) throws JpegException {
-    JpegHeader header = JpegHeader.read(map);
+  private static byte[] checked(byte[] map, JpegHeader header, long memory) throws JpegException {
     header.check(map.length);
     JpegException.check(!header.garbage, "stray data between its parts");
     JpegException.check(CoefficientEngine.memory(header, map.length, false) <= memory, "larger than its picture");
@@ -2394,12 +2365,8 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
   static String withLengths(String xmp, GainMap map) {
     String[] items = xmp.split("(?=<rdf:li)");
     for (int i = 0; i < items.length; i++) {
-      Matcher semantic = SEMANTIC.matcher(items[i]);
-      if (semantic.find() && !semantic.group(1).equals("Primary")) {
-        boolean kept = map != null && semantic.group(1).equals("GainMap");
-        items[i] = LENGTH.matcher(items[i]).replaceAll(
-            length -> length.group(1) + (kept && length.group(1).contains("Length") ? map.jpeg.length : 0));
-      }
+      int length = map != null && items[i].contains("GainMap") ? map.jpeg.length : 0;
+      items[i] = items[i].contains("Primary") ? items[i] : LENGTH.matcher(items[i]).replaceAll("$1" + length);
     }
     String right = FILM.matcher(String.join("", items)).replaceAll("$10");
     return right.length() <= Segments.MAX ? right : xmp;
@@ -2408,11 +2375,13 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
 
 /** A TIFF structure (TIFF 6.0 section 2), in either byte order, as in EXIF and MPF; offsets count from its start. */
 record Tiff(byte[] bytes, int start, int end, boolean little) {
-  /** The one that starts here, or null if none does. */
+  static final Tiff NONE = new Tiff(new byte[0], 0, 0, false);
+
+  /** The one that starts here; empty if none does. */
   static Tiff at(byte[] bytes, int start, int end) {
     int order = end - start < 8 || bytes[start] != bytes[start + 1] ? 0 : bytes[start];
     Tiff tiff = new Tiff(bytes, start, end, order == 'I');
-    return (order == 'I' || order == 'M') && tiff.number(2, 2) == 42 ? tiff : null;
+    return (order == 'I' || order == 'M') && tiff.number(2, 2) == 42 ? tiff : NONE;
   }
 
   /** A number of so many bytes at an offset; both must lie within. */
@@ -2424,9 +2393,9 @@ record Tiff(byte[] bytes, int start, int end, boolean little) {
     return value;
   }
 
-  /** Where the first directory is. */
+  /** Where the first directory is; 0: nowhere. */
   long directory() {
-    return number(4, 4);
+    return start == end ? 0 : number(4, 4);
   }
 
   /** Where a tag's entry in a directory is: tag, type, count, value or its offset; -1: nowhere. */
@@ -2481,9 +2450,6 @@ record Exif(int orientation, boolean adobeRgb, String taken, byte[] headroom) {
   /** Reads the TIFF structure of an EXIF segment. */
   static Exif read(byte[] jpeg, int start, int end) {
     Tiff tiff = Tiff.at(jpeg, start, end);
-    if (tiff == null) {
-      return NONE;
-    }
     long photograph = tiff.value(tiff.directory(), 0x8769);
     long interoperability = tiff.value(photograph, 0xA005);
     byte[] notes = tiff.values(photograph, 0x927C, 1);
@@ -2513,8 +2479,7 @@ record Exif(int orientation, boolean adobeRgb, String taken, byte[] headroom) {
     int notes = interoperability + (marked ? 18 : 0);
     ByteBuffer exif = ByteBuffer.allocate(10 + notes + (withHeadroom ? APPLE.length + 46 : 0));
     exif.putShort((short) 0xFFE1).putShort((short) (exif.capacity() - 2));
-    exif.put("Exif\0\0MM\0*".getBytes(StandardCharsets.ISO_8859_1)).putInt(8);
-    exif.putShort((short) (entries > 0 ? 2 : 1));
+    exif.put("Exif\0\0MM\0*".getBytes(StandardCharsets.ISO_8859_1)).putInt(8).putShort((short) (entries > 0 ? 2 : 1));
     entry(exif, 0x0112, 3, 1, turned << 16);
     if (entries > 0) {
       entry(exif, 0x8769, 4, 1, 38);
@@ -2551,22 +2516,20 @@ record Exif(int orientation, boolean adobeRgb, String taken, byte[] headroom) {
  * @param broken whether there is one, but incomplete or not credible
  */
 record Icc(byte[] profile, boolean broken) {
+  static final String LEFT_OUT = "has a colour profile that cannot be used: left out of the copy";
   private static final int HEADER = 128; // bytes, ICC.1 section 7.2
   private static final int PART = 65519; // a segment's 65,533 bytes less the 14 of its own header
 
   /** Puts the parts, each with its number and how many there are, in order: a profile for this colour space. */
   static Icc read(List<byte[]> parts, String space) {
     Icc broken = new Icc(null, !parts.isEmpty());
-    byte[][] ordered = new byte[parts.size()][];
+    parts.sort(Comparator.comparingInt(part -> part.length < 2 ? 0 : part[0] & 0xFF));
+    ByteArrayOutputStream whole = new ByteArrayOutputStream();
+    int number = 0;
     for (byte[] part : parts) {
-      int number = part.length < 2 ? 0 : part[0] & 0xFF;
-      if (number < 1 || number > ordered.length || (part[1] & 0xFF) != ordered.length || ordered[number - 1] != null) {
+      if (part.length < 2 || (part[0] & 0xFF) != ++number || (part[1] & 0xFF) != parts.size()) {
         return broken;
       }
-      ordered[number - 1] = part;
-    }
-    ByteArrayOutputStream whole = new ByteArrayOutputStream();
-    for (byte[] part : ordered) {
       whole.write(part, 2, part.length - 2);
     }
     ByteBuffer profile = ByteBuffer.wrap(whole.toByteArray()); // big endian, as it is
@@ -2597,15 +2560,8 @@ record Icc(byte[] profile, boolean broken) {
     int size = profile == null ? 0 : profile.length;
     int parts = (size + PART - 1) / PART;
     for (int i = 0; i < parts; i++) {
-      int length = Math.min(size - i * PART, PART);
-      out.write(0xFF);
-      out.write(Marker.APP2);
-      out.write(length + 16 >> 8);
-      out.write(length + 16);
-      out.writeBytes("ICC_PROFILE\0".getBytes(StandardCharsets.ISO_8859_1));
-      out.write(i + 1);
-      out.write(parts);
-      out.write(profile, i * PART, length);
+      Metadata.write(out, Marker.APP2, "ICC_PROFILE\0" + (char) (i + 1) + (char) parts
+          + new String(profile, i * PART, Math.min(size - i * PART, PART), StandardCharsets.ISO_8859_1));
     }
   }
 }

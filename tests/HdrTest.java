@@ -192,7 +192,7 @@ class HdrTest {
     files.put(Jpegs.patched(good, entry + 8, 0x7F), "HDR gain map.*not where");
     files.put(Jpegs.patched(good, entry + 8, 0xFF), "HDR gain map.*not where");
     files.put(Jpegs.patched(good, entry + 4, 0x01), "HDR gain map.*not where");
-    files.put(Jpegs.patched(good, entry + 11, good[entry + 11] + 1), "HDR gain map.*not where");
+    files.put(Jpegs.patched(good, entry + 11, good[entry + 11] + 1), "HDR gain map.*(not where|not a JPEG)");
     files.put(Arrays.copyOf(good, good.length - 1), "HDR gain map.*not where");
     files.put(Jpegs.patched(file(ByteOrder.BIG_ENDIAN, map(true, ISO), ISO), 28, 'x'), "HDR gain map.*not where");
     byte[] cut = Arrays.copyOf(map, map.length - 200);
@@ -219,7 +219,7 @@ class HdrTest {
           file.getValue() + copy.warnings());
       assertArrayEquals(Program.unsigned(sdr), Program.unsigned(copy.bytes()), file.getValue());
       String kept = new String(recompress(file.getKey(), true).bytes(), StandardCharsets.ISO_8859_1);
-      assertFalse(kept.matches("(?s).*(Item:(Length|Padding)='[1-9]|(MotionPhoto|MicroVideo)=\"1).*"), file.getValue());
+      assertFalse(kept.matches("(?s).*(Item:Length='[1-9]|(MotionPhoto|MicroVideo)=\"1).*"), file.getValue());
     }
     byte[] live = Jpegs.join(file(ByteOrder.BIG_ENDIAN, map, container(map.length, film)), new byte[1008]);
     Copy copy = recompress(live, false); // HDR, and a film behind it
