@@ -14,6 +14,7 @@ import com.twelvemonkeys.imageio.stream.ByteArrayImageInputStream;
 import java.awt.image.BufferedImage;
 import java.io.*;
 import java.lang.invoke.*;
+import java.net.URI;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.*;
@@ -271,7 +272,8 @@ public class Compress implements Callable<Integer> {
   @Option(names = {"-r", "--recursive"}, description = "subfolders too; DESTINATION gets the same tree")
   boolean recursive;
 
-  @Option(names = {"-u", "--update"}, description = "skip images whose copy is of this state of them (time, size) and these options")
+  @Option(names = {"-u", "--update"},
+      description = "skip images whose copy is of this state of them (time, size) and these options")
   boolean update;
 
   @Option(names = "--overwrite",
@@ -959,14 +961,9 @@ record ImageFile(Path image, ImageFiles files, String problem) {
   private static final int CLOCK_TICK = 50; // milliseconds; file systems note times that are up to a few old,
   private static final int LONG_TICK = 2_100; // or whole seconds (ext3, HFS+), even ones alone (FAT)
   private static final int CHUNK = 1 << 16; // bytes; each is read by way of a buffer of its size outside the heap
+  private static final int MOST = Integer.MAX_VALUE - 8; // bytes that an array holds
 
-  /**
-   * An image as it was read.
-   *
-   * @param bytes all of one state of it
-   * @param time when it was changed last
-   * @param access who may read and write it; null where the file system knows no groups
-   */
+  /** An image as it was read: all bytes of one state of it, since when it has that, and who may read it (null: all). */
   record State(byte[] bytes, FileTime time, PosixFileAttributes access) {}
 
   /** What the log calls it. */
@@ -986,65 +983,72 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     return copy.getParent() == null ? copy : copy.getParent();
   }
 
-  /** Whether the copy was made of the image as it is, with these settings, and has its time, as rsync understands it. */
+  /** What tells the image from others: its path, from the source on if it is in there; as its bytes, in any locale. */
+  private String identity() {
+    return files.source.toAbsolutePath().normalize().toUri().relativize(image.toAbsolutePath().normalize().toUri())
+        .toString();
+  }
+
+  private int stateOf(FileTime time) {
+    return (int) Provenance.hash(identity() + "\n" + time.toMillis());
+  }
+
+  /** Whether the copy was made of the image as it is, with these settings, and has its time, as rsync has it. */
   boolean isUpToDate(Recompressor.Settings settings) throws IOException {
-    if (problem != null || !Files.isRegularFile(copy(), LinkOption.NOFOLLOW_LINKS)) {
+    boolean there = problem == null && Files.isRegularFile(copy(), LinkOption.NOFOLLOW_LINKS);
+    Provenance copy = there ? Provenance.of(copy(), false) : null;
+    if (copy == null) {
       return false;
     }
     FileTime time = Files.getLastModifiedTime(image);
-    Provenance copy = Provenance.of(copy(), false);
-    return copy != null
-        && copy.isOf(settings, Files.size(image), Provenance.state(files.identity(image), time))
+    return copy.equals(new Provenance(settings.letters(), Files.size(image), copy.image(), stateOf(time)))
         && Math.abs(Files.getLastModifiedTime(copy()).toMillis() - time.toMillis()) <= 2_000; // FAT notes even seconds
   }
 
   /** Writes the copy, unless it would replace anything but an older copy of this image. */
   void writeCopy(Copy copy, State original, Compress options) throws IOException {
     byte[] jpeg = original.bytes();
-    String taken = JpegHeader.read(jpeg).exif.taken();
-    Provenance provenance = Provenance.of(files.identity(image), taken, original, options.settings());
-    if (!copy.kept()) {
-      provenance.sign(copy.bytes());
-    }
-    WholeFile.write(copy(), copy.bytes(), original, copy.kept() ? provenance.ofKept(jpeg) : null,
-        part -> replaces(part, provenance, jpeg.length, options.overwrite));
+    long identity = Provenance.hash(identity() + "\n" + JpegHeader.read(jpeg).exif.taken());
+    byte[] attribute =
+        new Provenance(options.settings().letters(), jpeg.length, identity, stateOf(original.time())).sign(copy);
+    WholeFile.write(copy(), copy.bytes(), original, attribute,
+        part -> replaces(part, identity, jpeg.length, options.overwrite));
   }
 
   /**
-   * Whether the part is to take the place of the file that stands where the copy goes; false: that is equal and stays. A
-   * JpegException says why neither. No path is compared: links, mounts and disks without capitals are all one case.
+   * Whether the part is to take the place of the file that stands where the copy goes; false: that is equal, and stays.
+   * A JpegException says why neither. No path is compared: links, mounts, disks without capitals are all one case.
    */
-  private boolean replaces(Path part, Provenance provenance, long size, boolean overwrite) throws IOException {
+  private boolean replaces(Path part, long identity, long size, boolean overwrite) throws IOException {
     Path copy = copy();
     BasicFileAttributes there = Files.readAttributes(copy, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
     refuseItself();
     if (there.isRegularFile()) {
       Provenance found = Provenance.of(copy, true);
-      boolean ours = found != null && found.image() == provenance.image();
+      boolean ours = found != null && found.image() == identity;
       // A copy is smaller than its image, or equal to one that is none; so no copy takes the place of what it is of.
-      boolean older = ours && (there.size() < size || there.size() == size && Provenance.of(image, false) == null);
-      if (older || there.size() == 0) { // a power cut can leave files with nothing in them
+      if (ours && (there.size() < size || there.size() == size && Provenance.of(image, false) == null)
+          || there.size() == 0) { // a power cut can leave files with nothing in them
         return true;
       } else if (Files.mismatch(part, copy) < 0) {
         return false;
-      } else if (found != null && !ours) {
-        throw new JpegException("its copy would replace that of another image: " + copy);
-      } else if (Files.mismatch(image, copy) < 0) {
-        throw new JpegException("there is the image itself, or a file equal to it (delete that, if so): " + copy);
       }
-    } else if (!there.isSymbolicLink()) {
-      throw new JpegException(
-          "there is " + (there.isDirectory() ? "a folder" : "no file") + " where its copy should be: " + copy);
+      check(ours || found == null, "its copy would replace that of another image");
+      check(Files.mismatch(image, copy) >= 0, "there is the image itself, or a file equal to it (delete that, if so)");
     }
-    if (!overwrite) {
-      throw new JpegException("there is a file that Compress did not make (--overwrite replaces it): " + copy);
-    }
+    check(!there.isDirectory(), "there is a folder where its copy should be");
+    check(!there.isOther(), "there is no file where its copy should be");
+    check(overwrite, "there is a file that Compress did not make (--overwrite replaces it)");
     return true;
   }
 
   private void refuseItself() throws IOException {
-    if (Files.exists(copy()) && Files.isSameFile(image, copy())) {
-      throw new JpegException("its copy would replace the image itself: " + copy());
+    check(!Files.exists(copy()) || !Files.isSameFile(image, copy()), "its copy would replace the image itself");
+  }
+
+  private void check(boolean condition, String message) throws JpegException {
+    if (!condition) {
+      throw new JpegException(message + ": " + copy());
     }
   }
 
@@ -1056,17 +1060,15 @@ record ImageFile(Path image, ImageFiles files, String problem) {
   private long memory(Recompressor.Settings settings) throws IOException {
     if (problem != null) {
       throw new JpegException(problem);
-    }
-    if (Files.exists(image) && !Files.isRegularFile(image)) {
+    } else if (Files.exists(image) && !Files.isRegularFile(image)) {
       throw new JpegException(Files.isDirectory(image) ? "a folder" : "not a file that can be read twice");
-    }
-    long size = Files.size(image);
-    if (size > Integer.MAX_VALUE - 8) { // an array holds no more
+    } else if (Files.size(image) > MOST) {
       throw new JpegException("too large: at most 2 GB");
     }
     refuseItself();
     // The header is at the start; but it may hold a preview and a maker's notes, each of megabytes.
     for (int length = 1 << 16; ; length *= 8) {
+      long size = Files.size(image);
       int least = (int) Math.min(length, size);
       try (Memory.Share share = Memory.reserve(3L * least)) { // a profile in it is copied
         return Recompressor.memory(JpegHeader.read(read(least)), size, settings);
@@ -1088,7 +1090,7 @@ record ImageFile(Path image, ImageFiles files, String problem) {
         Thread.sleep(tick - age); // two changes within one tick have the same time
         continue;
       }
-      byte[] bytes = read((int) Math.min(Files.size(image), Integer.MAX_VALUE - 8));
+      byte[] bytes = read((int) Math.min(Files.size(image), MOST));
       if (Files.size(image) == bytes.length && Files.getLastModifiedTime(image).equals(modified)) {
         PosixFileAttributeView access = Files.getFileAttributeView(image, PosixFileAttributeView.class);
         return new State(bytes, modified, access == null ? null : access.readAttributes());
@@ -1097,7 +1099,7 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     throw new JpegException("it changes while it is read");
   }
 
-  /** As many of its first bytes, fewer where it has no more. */
+  /** Its first bytes, as many or, where it has no more, fewer. */
   private byte[] read(int length) throws IOException {
     byte[] bytes = new byte[length];
     int size = 0;
@@ -1113,14 +1115,13 @@ record ImageFile(Path image, ImageFiles files, String problem) {
 /** Finds the images to compress and says where the copy of each belongs. */
 final class ImageFiles {
   private static final Log LOG = new Log(ProcessImages.class);
-  private static final int MAX_LINE = 1 << 16; // bytes of a list; no system has longer paths
 
-  private final Path source;
+  final Path source;
   final Path destination;
   final List<ImageFile> images = new ArrayList<>(); // by name; a list's in its own order
   boolean complete = true; // every folder could be read
 
-  ImageFiles(Path source, Path destination) {
+  private ImageFiles(Path source, Path destination) {
     this.source = source;
     this.destination = destination;
   }
@@ -1129,10 +1130,10 @@ final class ImageFiles {
   static ImageFiles find(Compress options) throws IOException {
     Path source = options.source;
     Path destination = options.destination;
-    boolean scan = options.filesFrom == null;
+    String list = options.filesFrom;
     boolean there = Files.isDirectory(destination);
     options.require(!isEmpty(source) && !isEmpty(destination), "SOURCE or DESTINATION is empty; . is this folder");
-    options.require(!scan || Files.isDirectory(source), "SOURCE is not a folder: " + source);
+    options.require(list != null || Files.isDirectory(source), "SOURCE is not a folder: " + source);
     options.require(there || !Files.exists(destination, LinkOption.NOFOLLOW_LINKS),
         "DESTINATION is not a folder: " + destination);
     options.require(!there || !Files.exists(source) || !Files.isSameFile(source, destination),
@@ -1140,14 +1141,13 @@ final class ImageFiles {
     options.require(!there || !options.recursive || !source.toRealPath().startsWith(destination.toRealPath()),
         "with --recursive SOURCE may not be inside DESTINATION");
     ImageFiles files = new ImageFiles(source, destination);
-    if (scan) {
+    if (list == null) {
       files.scan(options.recursive);
-    } else if (options.filesFrom.equals("-")) {
-      files.readList(System.in);
     } else {
-      Path list = source.getFileSystem().getPath(options.filesFrom);
-      options.require(!Files.isDirectory(list) && Files.isReadable(list), "--files-from: cannot read " + list);
-      try (InputStream in = Files.newInputStream(list)) {
+      Path file = source.getFileSystem().getPath(list);
+      options.require(list.equals("-") || !Files.isDirectory(file) && Files.isReadable(file),
+          "--files-from: cannot read " + list);
+      try (InputStream in = list.equals("-") ? System.in : Files.newInputStream(file)) {
         files.readList(in);
       }
     }
@@ -1157,20 +1157,16 @@ final class ImageFiles {
     return files;
   }
 
-  /** Every image in the source folder: .jpg and .jpeg in any case, but no hidden files. */
+  /** Every image in the source folder: .jpg and .jpeg in any case, but no hidden files, and no copies. */
   private void scan(boolean recursive) throws IOException {
     int depth = recursive ? Integer.MAX_VALUE : 1;
     Path target = Files.exists(destination) ? destination.toRealPath() : null;
     Files.walkFileTree(source, Set.of(FileVisitOption.FOLLOW_LINKS), depth, new SimpleFileVisitor<>() {
       @Override
       public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) throws IOException {
-        if (folder.equals(source)) {
-          return FileVisitResult.CONTINUE;
-        } else if (target != null && folder.toRealPath().startsWith(target)) {
-          LOG.info("%s holds copies: left out", folder);
-          return FileVisitResult.SKIP_SUBTREE;
-        }
-        return isHidden(folder) ? FileVisitResult.SKIP_SUBTREE : FileVisitResult.CONTINUE;
+        boolean copies = target != null && folder.toRealPath().startsWith(target);
+        return !folder.equals(source) && (copies || isHidden(folder))
+            ? FileVisitResult.SKIP_SUBTREE : FileVisitResult.CONTINUE;
       }
 
       @Override
@@ -1205,26 +1201,15 @@ final class ImageFiles {
     images.sort(Comparator.comparing(ImageFile::image));
   }
 
-  /** The images that a list names, one path a line, in the bytes that file names have. Blank lines are passed over. */
-  private void readList(InputStream list) throws IOException {
+  /** The images that a list names, one path a line. Blank lines are passed over. */
+  private void readList(InputStream in) throws IOException {
     Map<Path, Path> byPlace = new HashMap<>();
-    InputStream in = new BufferedInputStream(list);
-    ByteArrayOutputStream line = new ByteArrayOutputStream();
-    for (int b = 0; b >= 0; ) {
-      b = in.read();
-      if (b >= 0 && b != '\n') {
-        if (line.size() <= MAX_LINE) {
-          line.write(b);
-        }
-        continue;
+    BufferedReader lines = new BufferedReader(new InputStreamReader(in, StandardCharsets.ISO_8859_1)); // bytes, that is
+    for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+      line = line.replaceFirst("^\u00EF\u00BB\u00BF", ""); // a byte order mark, as some editors write it
+      if (!line.isBlank()) {
+        addListed(line, byPlace);
       }
-      String text = line.toString(StandardCharsets.ISO_8859_1); // a character for each byte
-      text = text.startsWith("\u00EF\u00BB\u00BF") ? text.substring(3) : text; // a mark that some editors write
-      text = text.endsWith("\r") ? text.substring(0, text.length() - 1) : text;
-      if (!text.isBlank()) {
-        addListed(text, byPlace);
-      }
-      line.reset();
     }
   }
 
@@ -1237,34 +1222,28 @@ final class ImageFiles {
       images.add(new ImageFile(source.getFileSystem().getPath(shown), this, "not a file name on this system"));
       return;
     }
-    Path place = place(image);
-    Path before = byPlace.putIfAbsent(place, image);
-    if (isEmpty(place)) {
+    Path before = byPlace.putIfAbsent(place(image), image);
+    if (isEmpty(place(image))) {
       images.add(new ImageFile(image, this, "a folder"));
     } else if (before == null) {
       images.add(new ImageFile(image, this, null));
-    } else if (!before.equals(image) && !(Files.exists(before) && Files.exists(image)
-        && Files.isSameFile(before, image))) {
+    } else if (!before.equals(image)
+        && !(Files.exists(before) && Files.exists(image) && Files.isSameFile(before, image))) {
       images.add(new ImageFile(image, this, "its copy would replace that of " + before));
     }
   }
 
-  /** The path with these bytes, each given as a character; Java makes one of them, whatever the locale, of a URI only. */
+  /** The path of these bytes, each given as a character: Java makes it, whatever the locale, of a URI alone. */
   private Path path(String bytes) {
     FileSystem system = source.getFileSystem();
-    if (bytes.length() > MAX_LINE) {
-      throw new InvalidPathException("", "too long");
+    if (bytes.length() > 1 << 16) {
+      throw new InvalidPathException("", "too long"); // for every system
     } else if (system != FileSystems.getDefault() || !system.getSeparator().equals("/")) {
       return system.getPath(new String(bytes.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8));
     }
-    StringBuilder uri = new StringBuilder("file://");
-    for (String name : bytes.split("/")) {
-      if (!name.isEmpty()) {
-        uri.append('/');
-        name.chars().forEach(b -> uri.append(Text.format("%%%02X", b)));
-      }
-    }
-    Path path = Path.of(java.net.URI.create(uri.length() == 7 ? "file:///" : uri.toString()));
+    String uri = Pattern.compile("[^/]").matcher(("/" + bytes).replaceAll("/+", "/"))
+        .replaceAll(b -> Text.format("%%%02X", (int) b.group().charAt(0)));
+    Path path = Path.of(URI.create("file://" + uri));
     return bytes.startsWith("/") ? path : path.subpath(0, path.getNameCount());
   }
 
@@ -1274,28 +1253,15 @@ final class ImageFiles {
    * the destination.
    */
   Path place(Path image) {
-    Path place = belowSource(image);
+    Path full = image.toAbsolutePath().normalize();
+    Path folder = source.toAbsolutePath().normalize();
+    Path place = full.startsWith(folder) ? folder.relativize(full) : source.getFileSystem().getPath("");
     if (isEmpty(place)) {
       for (Path part : image.normalize()) {
         place = part.toString().equals("..") ? place : place.resolve(part);
       }
     }
     return place;
-  }
-
-  private Path belowSource(Path image) {
-    Path full = image.toAbsolutePath().normalize();
-    Path folder = source.toAbsolutePath().normalize();
-    return full.startsWith(folder) ? folder.relativize(full) : source.getFileSystem().getPath("");
-  }
-
-  /** What tells the image from others in a copy of it: its place below the source, elsewhere its whole path. */
-  String identity(Path image) {
-    Path place = belowSource(image);
-    Path root = image.toAbsolutePath().getRoot();
-    return isEmpty(place) // as URIs, which have the names' bytes in any locale, and / between them on Windows too
-        ? image.toAbsolutePath().toUri().toString()
-        : root.resolve(place).toUri().toString().substring(root.toUri().toString().length());
   }
 
   /** Whether a path has no name in it: it is then the folder that it is resolved against. */
@@ -1310,11 +1276,8 @@ final class ImageFiles {
   /** Deletes what runs that were killed left in the folders of the copies; where images are, nothing is deleted. */
   private void clearLeftovers() throws IOException {
     Set<Path> ofImages = new HashSet<>();
-    for (ImageFile file : images) {
-      Path folder = file.image().toAbsolutePath().getParent();
-      if (folder != null && Files.exists(folder)) { // not the root, nor a line of a list that leads nowhere
-        ofImages.add(folder.toRealPath());
-      }
+    for (Path folder : images.stream().map(f -> f.image().toAbsolutePath().resolveSibling("")).distinct().toList()) {
+      ofImages.add(Files.exists(folder) ? folder.toRealPath() : folder);
     }
     for (Path folder : images.stream().map(ImageFile::folder).distinct().filter(Files::exists).toList()) {
       try {
@@ -1330,31 +1293,20 @@ final class ImageFiles {
 
 /**
  * What a copy says of itself, in a comment segment (T.81 B.2.4.5) behind JFIF or EXIF: that Compress made it, with
- * which options, of an image of which size; then three checksums: of the image's identity, of its state, and of the copy
- * itself, since editors keep comments. Compress replaces a file only if it says so and is as it was written. A kept copy
- * is the original byte for byte: it says it in an extended attribute, where the file system has them.
+ * which options, of an image of which size; then checksums: of the image's identity, of its state, and of the copy
+ * itself, since editors keep comments. Compress replaces a file only if it says so and is as it was written. A kept
+ * copy is the original byte for byte: it says it in an extended attribute, where the file system has them.
  *
  * @param size of the image, in bytes
  * @param image of its identity and of when it was taken: the IMG_0001.jpg of two cameras are not one
  * @param state of its identity and of when it was changed last
  */
 record Provenance(String options, long size, long image, int state) {
-  static final Pattern TEXT =
-      Pattern.compile("Compress (\\S+) +(\\d{1,10}) ([0-9a-f]{16}) ([0-9a-f]{8}) ([0-9a-f]{8})");
+  static final Pattern TEXT = Pattern.compile("Compress (\\S+) +(\\d{1,10}) (\\p{XDigit}{16}) (\\p{XDigit}{8}) (.{8})");
   private static final String ATTRIBUTE = "compress";
-  private static final int DIGITS = 8; // of the last checksum; as it is computed, they are zeros
-
-  static Provenance of(String identity, String taken, ImageFile.State image, Recompressor.Settings settings) {
-    return new Provenance(settings.letters(), image.bytes().length, hash(identity + "\n" + taken),
-        state(identity, image.time()));
-  }
-
-  static int state(String identity, FileTime time) {
-    return (int) hash(identity + "\n" + time.toMillis());
-  }
 
   /** FNV-1a, 64 bits. */
-  private static long hash(String text) {
+  static long hash(String text) {
     long hash = 0xcbf29ce484222325L;
     for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
       hash = (hash ^ b & 0xFF) * 0x100000001b3L;
@@ -1362,40 +1314,18 @@ record Provenance(String options, long size, long image, int state) {
     return hash ^ hash >>> 32;
   }
 
-  boolean isOf(Recompressor.Settings settings, long size, int state) {
-    return settings.letters().equals(options) && this.size == size && this.state == state;
-  }
-
-  /** A copy's segments with the one of its provenance among them, to be signed when the copy is complete. */
-  static byte[] into(byte[] segments, Recompressor.Settings settings, long size) {
-    byte[] text = new Provenance(settings.letters(), size, 0, 0).text(0);
-    int at = start(segments, 0) - 4; // no JFIF: at the start
-    return ByteBuffer.allocate(segments.length + text.length + 4).put(segments, 0, at).putShort((short) 0xFFFE)
-        .putShort((short) (text.length + 2)).put(text).put(segments, at, segments.length - at).array();
-  }
-
-  /** As long for all sizes: a copy compressed again does not get smaller by its text alone. */
+  /** Its text, as long for all sizes: a copy that is compressed again does not get smaller by it. */
   private byte[] text(long checksum) {
     return Text.format("Compress %s %10d %016x %08x %08x", options, size, image, state, checksum)
         .getBytes(StandardCharsets.ISO_8859_1);
   }
 
-  /** Fills in the segment of a copy that is else complete. */
-  void sign(byte[] copy) {
-    int at = start(copy, 2);
-    System.arraycopy(text(0), 0, copy, at, text(0).length);
-    System.arraycopy(text(checksum(copy)), 0, copy, at, text(0).length);
-  }
-
-  /** What stands in the attribute of a kept copy. */
-  byte[] ofKept(byte[] copy) {
-    return text(checksum(copy));
-  }
-
-  private static long checksum(byte[] copy) {
-    CRC32 checksum = new CRC32();
-    checksum.update(copy);
-    return checksum.getValue();
+  /** A copy's segments with the one of its provenance among them, to be signed when the copy is complete. */
+  static byte[] into(byte[] segments, Recompressor.Settings settings, long size) {
+    byte[] text = new Provenance(settings.letters(), size, 0, 0).text(0);
+    int at = start(segments, 0) - 4;
+    return ByteBuffer.allocate(segments.length + text.length + 4).put(segments, 0, at).putShort((short) 0xFFFE)
+        .putShort((short) (text.length + 2)).put(text).put(segments, at, segments.length - at).array();
   }
 
   /** Where the text starts, where segments do: behind JFIF or EXIF, which are to be first, a marker and a length. */
@@ -1404,67 +1334,71 @@ record Provenance(String options, long size, long image, int state) {
     return at + 4 + (behind ? 2 + ((jpeg[at + 2] & 0xFF) << 8 | jpeg[at + 3] & 0xFF) : 0);
   }
 
-  /** What a file says of itself, or null; also null if it is asked for, and not so, that it is all as it was written. */
+  /** Fills in the segment of a copy that is else complete; or, of a kept one, returns the text for its attribute. */
+  byte[] sign(Copy copy) {
+    byte[] text = text(0); // the checksum is of the copy with zeros for it
+    if (!copy.kept()) {
+      System.arraycopy(text, 0, copy.bytes(), start(copy.bytes(), 2), text.length);
+    }
+    CRC32 checksum = new CRC32();
+    checksum.update(copy.bytes());
+    text = text(checksum.getValue());
+    if (!copy.kept()) {
+      System.arraycopy(text, 0, copy.bytes(), start(copy.bytes(), 2), text.length);
+    }
+    return copy.kept() ? text : null;
+  }
+
+  /** What a file says of itself, or null; null, too, if it is to be as it was written, all of it, and is not. */
   static Provenance of(Path file, boolean asWritten) throws IOException {
     try (InputStream in = Files.newInputStream(file)) {
       byte[] head = in.readNBytes(6);
       head = Arrays.copyOf(head, start(head, 2) + 100);
       head = Arrays.copyOf(head, 6 + in.readNBytes(head, 6, head.length - 6));
-      byte[] attribute = attribute(file);
+      byte[] attribute = attribute(file, null);
       Matcher text = TEXT.matcher(new String(attribute == null ? head : attribute, StandardCharsets.ISO_8859_1));
       text.region(attribute == null ? Math.min(start(head, 2), head.length) : 0, text.regionEnd());
       if (!text.lookingAt()) {
         return null;
       }
-      CRC32 checksum = new CRC32();
       if (attribute == null) {
-        Arrays.fill(head, text.end() - DIGITS, text.end(), (byte) '0');
+        Arrays.fill(head, text.start(5), text.end(5), (byte) '0');
       }
+      CRC32 checksum = new CRC32();
       for (int n = head.length; asWritten && n > 0; n = in.read(head)) {
         checksum.update(head, 0, n);
       }
-      return asWritten && checksum.getValue() != Long.parseLong(text.group(5), 16) ? null
+      return asWritten && !text.group(5).equals(Text.format("%08x", checksum.getValue())) ? null
           : new Provenance(text.group(1), Long.parseLong(text.group(2)), Long.parseUnsignedLong(text.group(3), 16),
               Integer.parseUnsignedInt(text.group(4), 16));
     }
   }
 
-  private static byte[] attribute(Path file) {
-    UserDefinedFileAttributeView view = Files.getFileAttributeView(file, UserDefinedFileAttributeView.class);
-    try {
-      if (view == null || !view.list().contains(ATTRIBUTE)) {
-        return null;
-      }
-      ByteBuffer text = ByteBuffer.allocate(view.size(ATTRIBUTE));
-      view.read(ATTRIBUTE, text);
-      return text.array();
-    } catch (IOException e) { // a file system without such attributes
-      return null;
-    }
-  }
-
-  /** Gives a kept copy its attribute. */
-  static void setAttribute(Path file, byte[] text) {
+  /** Gives a file this attribute or, of null, returns the one that it has, or null: not all systems have any. */
+  static byte[] attribute(Path file, byte[] text) {
     UserDefinedFileAttributeView view = Files.getFileAttributeView(file, UserDefinedFileAttributeView.class);
     try {
       if (view != null && text != null) {
         view.write(ATTRIBUTE, ByteBuffer.wrap(text));
+      } else if (view != null && view.list().contains(ATTRIBUTE)) {
+        text = new byte[view.size(ATTRIBUTE)];
+        view.read(ATTRIBUTE, ByteBuffer.wrap(text));
       }
     } catch (IOException e) {
-      // A file system without such attributes: --update will do the image again.
+      return null;
     }
+    return text;
   }
 }
 
 /** Writes files whole or not at all: beside their final name first, and then renamed in one step. */
 final class WholeFile {
   private static final Pattern PART = Pattern.compile("\\.compress-[0-9a-f]{16}\\.part");
+  private static final Set<PosixFilePermission> CLOSED = PosixFilePermissions.fromString("rw-------");
   private static final int CHUNK = 1 << 20; // bytes; the channel copies each to a buffer of that size outside the heap
-  private static final int ATTEMPTS = 20;
 
-  /** What is asked where there is a file already. */
+  /** What is asked where there is a file already: is the part to replace it? If not, it stays, and the part goes. */
   interface Replacement {
-    /** Whether it is to be replaced by the part; false: it stays, and the part goes; an exception: neither will do. */
     boolean isDue(Path part) throws IOException;
   }
 
@@ -1478,7 +1412,7 @@ final class WholeFile {
         tryToWrite(file, bytes, original, attribute, replacement);
         return;
       } catch (NoSuchFileException e) { // another run took the part for a leftover: locks are not shared everywhere
-        if (attempt == ATTEMPTS || !Files.isDirectory(file.toAbsolutePath().getParent())) {
+        if (attempt == 20 || !Files.isDirectory(file.toAbsolutePath().getParent())) {
           throw e;
         }
       }
@@ -1487,21 +1421,32 @@ final class WholeFile {
 
   private static void tryToWrite(Path file, byte[] bytes, ImageFile.State original, byte[] attribute,
       Replacement replacement) throws IOException {
-    String name = Text.format(".compress-%016x.part", ThreadLocalRandom.current().nextLong());
-    Path part = file.resolveSibling(name);
+    Path part = file.resolveSibling(Text.format(".compress-%016x.part", ThreadLocalRandom.current().nextLong()));
+    boolean posix = original.access() != null;
+    FileAttribute<?>[] closed = {PosixFilePermissions.asFileAttribute(CLOSED)};
     try (FileChannel channel = FileChannel.open(part, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
-        mode(original.access()))) {
+        posix ? closed : new FileAttribute<?>[0])) {
       try {
         channel.lock(); // until it is complete; the lock ends with the process, however that ends
       } catch (IOException e) {
         // A file system without locks.
       }
-      setGroup(part, original.access());
+      if (posix) {
+        setAccess(part, original.access()); // while it is empty
+      }
       for (int written = 0; written < bytes.length; ) {
         written += channel.write(ByteBuffer.wrap(bytes, written, Math.min(CHUNK, bytes.length - written)));
       }
-      Provenance.setAttribute(part, attribute); // only now: that opens and closes it, which gives the lock back
-      setTime(part, original.time());
+      if (attribute != null) {
+        Provenance.attribute(part, attribute); // only now: that opens and closes it, which gives the lock back
+      }
+      try {
+        Files.setLastModifiedTime(part, original.time());
+      } catch (NoSuchFileException e) {
+        throw e;
+      } catch (IOException e) {
+        // A file system that gives its own times: --update will do the image again.
+      }
       rename(part, file, replacement);
     } finally {
       Files.deleteIfExists(part);
@@ -1528,46 +1473,32 @@ final class WholeFile {
     }
   }
 
-  /** Who may read and write a part: those who may the original, less what the umask takes away. */
-  private static FileAttribute<?>[] mode(PosixFileAttributes original) {
-    if (original == null) {
-      return new FileAttribute<?>[0];
-    }
-    Set<PosixFilePermission> mode = EnumSet.of(PosixFilePermission.OWNER_READ, PosixFilePermission.OWNER_WRITE);
-    mode.addAll(original.permissions());
-    mode.removeIf(permission -> permission.name().endsWith("EXECUTE"));
-    return new FileAttribute<?>[] {PosixFilePermissions.asFileAttribute(mode)};
-  }
-
-  /** Gives a part the group of the original or, where that may not be, closes it to the group that it has. */
-  private static void setGroup(Path part, PosixFileAttributes original) throws IOException {
+  /** Gives a part the group and the permissions of the original; where it may not have the group, none for its own. */
+  private static void setAccess(Path part, PosixFileAttributes original) throws IOException {
     PosixFileAttributeView view = Files.getFileAttributeView(part, PosixFileAttributeView.class);
-    if (original == null || view.readAttributes().group().equals(original.group())) {
-      return;
-    }
+    Set<PosixFilePermission> mode = EnumSet.copyOf(original.permissions());
+    mode.removeIf(permission -> permission.name().endsWith("EXECUTE"));
+    mode.addAll(CLOSED);
     try {
-      view.setGroup(original.group());
-    } catch (FileSystemException e) {
-      Set<PosixFilePermission> mode = view.readAttributes().permissions();
-      if (mode.removeIf(permission -> permission.name().startsWith("GROUP"))) {
-        view.setPermissions(mode);
+      if (!view.readAttributes().group().equals(original.group())) {
+        view.setGroup(original.group());
       }
+    } catch (FileSystemException e) {
+      mode.removeIf(permission -> permission.name().startsWith("GROUP"));
     }
-  }
-
-  private static void setTime(Path file, FileTime time) {
     try {
-      Files.setLastModifiedTime(file, time);
-    } catch (IOException e) {
-      // A file system that gives its own times: --update will do the image again.
+      view.setPermissions(mode);
+    } catch (FileSystemException e) {
+      // A file system without permissions.
     }
   }
 
   /** Deletes what runs that were killed left in a folder; what another run is writing just now is locked, and stays. */
   static void clearLeftovers(Path folder) throws IOException {
-    try (DirectoryStream<Path> parts = Files.newDirectoryStream(folder, part ->
-        PART.matcher(part.getFileName().toString()).matches() && Files.isRegularFile(part, LinkOption.NOFOLLOW_LINKS))) {
-      for (Path part : parts) { // no FIFO: that would have us wait
+    try (DirectoryStream<Path> parts = Files.newDirectoryStream(folder, path ->
+        PART.matcher(path.getFileName().toString()).matches()
+            && Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS))) { // a FIFO would have us wait
+      for (Path part : parts) {
         try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE)) {
           if (channel.tryLock() != null) {
             Files.delete(part);
@@ -1640,7 +1571,8 @@ final class Recompressor {
   record Settings(int quality, Compress.Engine engine, boolean smallest, boolean keepMetadata) {
     /** In short, for the copy to remember: the quality, and a letter for each that is not as usual. */
     String letters() {
-      return quality + (engine == Compress.Engine.pixels ? "p" : "") + (smallest ? "s" : "") + (keepMetadata ? "k" : "");
+      return quality + (engine == Compress.Engine.pixels ? "p" : "") + (smallest ? "s" : "")
+          + (keepMetadata ? "k" : "");
     }
   }
 

@@ -154,14 +154,37 @@ class FilesTest {
   }
 
   @Test
+  @DisplayName("a list's names are bytes, in any locale; a line of 50 MB is no name; @x and 3 GB are what they are")
+  void listedBytes() throws Exception {
+    images("IMAGES/a.jpg", "IMAGES/@x/b.jpg");
+    List<String> latin = List.of("sh", "-c", "cd IMAGES && cp a.jpg \"$(printf '\\351').jpg\" && truncate -s 3G big.jpg"
+        + " && cp a.jpg \"$(printf '\\303\\251').jpg\""
+        + " && printf 'IMAGES/\\351.jpg\\nIMAGES/\\303\\251.jpg\\nIMAGES/big.jpg\\n'"
+        + " && head -c 50000000 /dev/zero | tr '\\0' x && echo && echo IMAGES/a.jpg");
+    assumeTrue(Program.run(folder, "", latin).status() == 0, "this disk takes UTF-8 only");
+    for (String locale : List.of("C", "C.UTF-8")) {
+      String run = "(" + String.join(" ", latin.subList(2, 3)) + ") | LC_ALL=" + locale + " "
+          + Program.quoted(Program.command("--files-from=-", "IMAGES", locale));
+      Program.Result result = Program.run(folder, "", List.of("sh", "-c", run));
+      assertTrue(result.out().startsWith("5 images (3 compressed, 0 kept, 0 skipped, 2 failed), "), result.err());
+      assertTrue(result.err().contains("big.jpg failed: too large: at most 2 GB"), result.err());
+      assertTrue(result.err().contains(": not a file name on this system"), result.err());
+    }
+    assertEquals(0, Program.run(folder, "", Program.command("IMAGES/@x", "@out")).status());
+    assertEquals(List.of("b.jpg"), files("@out"));
+    Program.Result at = Program.run(folder.resolve("IMAGES"), "", Program.command("@x", "out"));
+    assertTrue(at.out().startsWith("1 image, "), at.err());
+  }
+
+  @Test
   @DisplayName("names with line breaks and escapes cannot write into the log")
   void controlCharacters() throws Exception {
-    images("IMAGES/a\nb\u001b[31m.jpg");
+    images("IMAGES/a\nb\u001b[31m\u009b\u0085.jpg");
     Program.Result result = Program.run(folder, "--timeline");
     assertEquals(0, result.status(), result.err());
     assertEquals(result.err().lines().count(), result.log().size());
-    assertTrue(result.err().contains(" a?b?[31m.jpg "), result.err());
-    assertTrue(result.out().contains(" a?b?[31m.jpg "), result.out());
+    assertTrue(result.err().contains(" a?b?[31m??.jpg "), result.err());
+    assertTrue(result.out().contains(" a?b?[31m??.jpg "), result.out());
   }
 
   @Test

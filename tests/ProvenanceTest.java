@@ -15,6 +15,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFileAttributes;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.text.Normalizer;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -34,7 +36,8 @@ import picocli.CommandLine;
 
 @DisplayName("Provenance: nothing is replaced but what Compress made, of the same image")
 class ProvenanceTest {
-  private static final String NOT_OURS = "failed: there is a file that Compress did not make (--overwrite replaces it): ";
+  private static final String NOT_OURS =
+      "failed: there is a file that Compress did not make (--overwrite replaces it): ";
   private static final String EQUAL = "failed: there is the image itself, or a file equal to it (delete that, if so): ";
   private static final String ITSELF = "failed: its copy would replace the image itself: ";
   private static final String ANOTHER = "failed: its copy would replace that of another image: ";
@@ -236,8 +239,8 @@ class ProvenanceTest {
     String others = (fifo ? ", pipe.jpg=failed: there is no file where its copy should be: " + small.resolve("pipe.jpg")
         : "") + ", same.jpg=" + EQUAL + small.resolve("same.jpg") + "}";
     assertOutcomes("{dangling.jpg=" + NOT_OURS + small.resolve("dangling.jpg") + ", empty.jpg=compressed, file.jpg="
-        + NOT_OURS + small.resolve("file.jpg") + folders + ", link.jpg=" + NOT_OURS + small.resolve("link.jpg") + others,
-        pictures, small);
+        + NOT_OURS + small.resolve("file.jpg") + folders + ", link.jpg=" + NOT_OURS + small.resolve("link.jpg")
+        + others, pictures, small);
     byte[] target = Files.readAllBytes(small.resolve("x/x.jpg"));
     assertOutcomes("{dangling.jpg=compressed, empty.jpg=compressed, file.jpg=compressed" + folders
         + ", link.jpg=compressed" + others, pictures, small, "--overwrite");
@@ -262,6 +265,25 @@ class ProvenanceTest {
     assertEquals(2, calls[0]);
     assertArrayEquals(new byte[10], Files.readAllBytes(file));
     assertEquals(List.of("a.jpg"), Program.files(small));
+  }
+
+  @Test
+  @DisplayName("a copy has the group of its original or, where that may not be, is closed to its group")
+  void group() throws Exception {
+    write("Pictures/a.jpg");
+    Files.setPosixFilePermissions(pictures.resolve("a.jpg"), PosixFilePermissions.fromString("rw-r-----"));
+    assumeTrue(Program.succeeds(List.of("chgrp", "daemon", pictures.resolve("a.jpg").toString())), "only root may");
+    assertOutcomes("{a.jpg=compressed}", pictures, small);
+    assertEquals("daemon rw-r-----", access(small.resolve("a.jpg")));
+    List<String> nobody = new ArrayList<>(List.of("setpriv", "--clear-groups", "--bounding-set", "-chown"));
+    nobody.addAll(Program.command("Pictures", "Closed"));
+    assertEquals(0, Program.run(folder, "", nobody).status());
+    assertEquals("root rw-------", access(folder.resolve("Closed/a.jpg")));
+  }
+
+  private static String access(Path file) throws Exception {
+    PosixFileAttributes access = Files.readAttributes(file, PosixFileAttributes.class);
+    return access.group() + " " + PosixFilePermissions.toString(access.permissions());
   }
 
   // --update.
@@ -346,7 +368,9 @@ class ProvenanceTest {
 
   /** The systems that Jimfs plays. */
   enum Machine {
-    WINDOWS(Configuration.windows(), "C:\\work"), MAC(Configuration.osX(), "/work"), UNIX(Configuration.unix(), "/work");
+    WINDOWS(Configuration.windows(), "C:\\work"),
+    MAC(Configuration.osX(), "/work"),
+    UNIX(Configuration.unix(), "/work");
 
     final Configuration configuration;
     final String folder;
@@ -372,8 +396,8 @@ class ProvenanceTest {
       Files.write(Files.createDirectories(source.resolve("Sub dir")).resolve("e\u0301t\u00E9.jpeg"),
           Program.smallest(jpeg, 30, Compress.Engine.auto));
       Files.setLastModifiedTime(source.resolve("a.jpg"), FileTime.fromMillis(1_000_000_000_000L));
-      String all = "{CAF\u00C9.JPG=compressed, Sub dir/\u00E9t\u00E9.jpeg=kept, a.jpg=compressed, bad.jpg=failed: not a JPEG}"
-          .replace("/", system.getSeparator());
+      String all = ("{CAF\u00C9.JPG=compressed, Sub dir/\u00E9t\u00E9.jpeg=kept, a.jpg=compressed, "
+          + "bad.jpg=failed: not a JPEG}").replace("/", system.getSeparator());
       assertEquals(all, composed(Program.outcomes(source, destination, "-r")));
       String again = all.replace("compressed", "skipped"); // what is kept is done again where there are no attributes
       assertEquals(again, composed(Program.outcomes(source, destination, "-r", "-u")));
