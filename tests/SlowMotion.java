@@ -454,8 +454,8 @@ final class SlowMotion {
         return mainEnds(events);
       }
       case "sleep", "join" -> {
-        boolean short_ = !(values.get(0) instanceof LongValue time) || time.value() > 0 && time.value() < 60_000;
-        if (!gentle && short_ && early == null && (!begun || held.contains(first))) {
+        boolean brief = !(values.get(0) instanceof LongValue time) || time.value() > 0 && time.value() < 60_000;
+        if (!gentle && brief && early == null && (!begun || held.contains(first))) {
           paused = method.name() + "(" + values.get(0) + ")";
           main.forceEarlyReturn(method.returnTypeName().equals("void") ? machine.mirrorOfVoid()
               : machine.mirrorOf(false));
