@@ -2563,7 +2563,7 @@ final class PerceptualTables {
 
   /** The 64 steps, in zigzag order, at a quality of 1 to 100. */
   static int[] steps(boolean chrominance, int quality) {
-    double coarse = quality < 50 ? Math.pow(50.0 / quality, 1.2) : 2 - quality / 50.0;
+    double coarse = quality < 50 ? Math.pow(50.0 / quality, 1.24) : 2 - quality / 50.0;
     int[] steps = new int[64];
     for (int k = 0; k < 64; k++) {
       int place = StandardTables.ZIGZAG[k];
@@ -3447,68 +3447,12 @@ final class ScanWriter {
   }
 }
 
-/** What the symbols of a band cost, in bits: judged by those chosen so far, for their code is made at the end. */
-final class Costs {
-  private static final int OFTEN = 8192; // blocks from one look at the counts to the next; fewer while there are few
-
-  final float[] symbol = new float[256]; // RRRRSSSS: code and value; 0: the end of a block that is not empty
-  private final float[] emptiness = new float[4]; // of a block: whether the one before is empty, 0 or 2, and it, 0 or 1
-  private final int[] counts = new int[256];
-  private final int[] pairs = {64, 64, 64, 64};
-  private int before; // 2: the block before is empty
-  private int blocks;
-  private int due = 128; // number of blocks at which to look again
-
-  Costs() {
-    for (int s = 0; s < 256; s++) { // at first: short runs and small values are frequent
-      int size = s & 15;
-      counts[s] = size == 0 || size > 10 ? 0 : 2048 >> Math.min(11, (s >> 5) + 2 * size);
-    }
-    counts[0xF0] = 2;
-    counts[0] = 512;
-    look();
-  }
-
-  private void look() {
-    int total = Arrays.stream(counts).sum();
-    for (int s = 0; s < 256; s++) {
-      symbol[s] = bits(total + 64, counts[s] + 0.25) + (s & 15);
-    }
-    for (int i = 0; i < 4; i++) {
-      emptiness[i] = bits(pairs[i & 2] + pairs[i | 1], pairs[i]);
-    }
-  }
-
-  private static float bits(double all, double part) {
-    return (float) (Math.log(all / part) / Math.log(2));
-  }
-
-  /** What it costs that a block is empty, alone or in a run, or that it is not. */
-  float emptiness(boolean empty) {
-    return emptiness[before + (empty ? 1 : 0)];
-  }
-
-  void count(int symbol) {
-    counts[symbol]++;
-  }
-
-  /** Counts a block, after its symbols. */
-  void countBlock(boolean empty) {
-    pairs[before + (empty ? 1 : 0)]++;
-    before = empty ? 2 : 0;
-    if (++blocks == due) {
-      look();
-      due += Math.min(due, OFTEN);
-    }
-  }
-}
-
 /** A long row of 16-bit numbers. Memory grows evenly and is never copied. */
 final class Levels {
   private static final int SHIFT = 13;
 
   private final List<char[]> chunks = new ArrayList<>();
-  private int size;
+  int size;
 
   void add(int number) {
     if (size >> SHIFT == chunks.size()) {
@@ -3529,11 +3473,15 @@ final class Levels {
 final class Band {
   private static final int END = 0; // of a block's levels
   private static final float SURE = 1.5f; // steps: what is larger does not become zero
+  private static final int OFTEN = 8192; // blocks from one look at the counts to the next; fewer while there are few
 
   final int first; // index: Ss
   final int last; // Se
   private final Levels[] rows; // a row of blocks in every so many
-  private final Costs costs = new Costs();
+  private final float[] bits = new float[256]; // what a symbol and its value cost; 0: what it costs that a block ends
+  private int[] counts = new int[256]; // of symbols: their code is made at the end, those chosen so far tell the costs
+  private int blocks;
+  private int due = 128; // number of blocks at which to look at the counts again
   private final int[] index = new int[65]; // of the coefficients of a block, from 1; 0 stands for its begin
   private final int[] high = new int[65]; // the nearest level,
   private final float[] highGain = new float[65]; // and by how much the error is less than that of zero
@@ -3541,7 +3489,6 @@ final class Band {
   private final float[] least = new float[65]; // the least cost of what follows if the coefficient remains,
   private final int[] next = new int[65]; // the one that then remains next, or END,
   private final int[] level = new int[65]; // and its level
-  private int[] counts; // of symbols
   private int[] codes;
   private ScanWriter out; // null: to count
   private int endRun; // EOBRUN: blocks that have ended and are not coded yet
@@ -3551,33 +3498,47 @@ final class Band {
     this.last = last;
     this.rows = new Levels[rows];
     Arrays.setAll(this.rows, i -> new Levels());
+    for (int s = 0; s < 256; s++) { // at first: short runs and small values are frequent
+      int size = s & 15;
+      counts[s] = size == 0 || size > 10 ? 1 : 2048 >> Math.min(11, (s >> 5) + 2 * size);
+    }
+    counts[0] = 512;
+    look();
+  }
+
+  private void look() {
+    double all = Arrays.stream(counts).sum();
+    double ends = 0;
+    for (int s = 0; s < 256; s++) {
+      bits[s] = (float) (Math.log(all / (counts[s] + 0.25)) / Math.log(2)) + (s & 15);
+      ends += (s & 15) > 0 || s == 0xF0 ? 0 : counts[s] * (bits[s] + (s >> 4));
+    }
+    bits[0] = (float) ends / (blocks + 512);
   }
 
   /**
    * Adds a block, in the order of the row: of the coefficients kept[from] to kept[to - 1], those levels for which the
-   * squares of errors, in steps, and lambda times the bits are least in sum.
+   * weighted squares of errors, in steps, and lambda times the bits are least in sum.
    */
-  void add(int row, Requantizer requantizer, float lambda, int[] kept, int from, int to) {
+  void add(int row, Requantizer requantizer, float[] weights, float lambda, int[] kept, int from, int to) {
     int sure = to - from; // the one next to which others need not be looked at
     boolean mayEnd = true;
     for (int i = to - from; i >= 0; i--) {
       int k = i == 0 ? first - 1 : Coefficient.index(kept[from + i - 1]);
       index[i] = k;
-      float end = i == 0 ? costs.emptiness(true) : k < last ? costs.symbol[0] : 0;
-      float minimum = mayEnd ? lambda * end : Float.MAX_VALUE;
-      float follow = i == 0 ? lambda * costs.emptiness(false) : 0;
+      float minimum = !mayEnd ? Float.MAX_VALUE : k < last ? lambda * bits[0] : 0;
       next[i] = END;
       for (int j = i + 1; j <= sure; j++) {
         int run = index[j] - k - 1;
         int symbol = (run & 15) << 4 | size(high[j]);
-        float rest = least[j] + follow + lambda * (run >> 4) * costs.symbol[0xF0];
-        float cost = rest + lambda * costs.symbol[symbol] - highGain[j];
+        float rest = least[j] + lambda * (run >> 4) * bits[0xF0];
+        float cost = rest + lambda * bits[symbol] - highGain[j];
         if (cost < minimum) {
           minimum = cost;
           next[i] = j;
           level[i] = high[j];
         }
-        cost = rest + lambda * costs.symbol[symbol - 1] - lowGain[j]; // if that is of less bits: else it is no gain
+        cost = rest + lambda * bits[symbol - 1] - lowGain[j]; // if that is of less bits: else it is no gain
         if (cost < minimum) {
           minimum = cost;
           next[i] = j;
@@ -3590,8 +3551,9 @@ final class Band {
         int nearest = Math.clamp((int) (steps + 0.4999f), 1, 1023);
         int less = nearest - 1;
         high[i] = nearest;
-        highGain[i] = nearest * (2 * steps - nearest);
-        lowGain[i] = less > 0 && size(less) < size(nearest) ? less * (2 * steps - less) : Float.NEGATIVE_INFINITY;
+        highGain[i] = weights[k] * nearest * (2 * steps - nearest);
+        lowGain[i] = less == 0 || size(less) == size(nearest)
+            ? Float.NEGATIVE_INFINITY : weights[k] * less * (2 * steps - less);
         sure = steps > SURE ? i : sure;
         mayEnd &= steps <= SURE;
       }
@@ -3604,31 +3566,27 @@ final class Band {
   }
 
   private void keep(Levels levels, int[] kept, int from) {
-    int k = first - 1;
+    int start = levels.size;
     for (int i = 0; next[i] != END; ) {
       int magnitude = level[i];
       i = next[i];
-      int run = index[i] - k - 1;
-      k = index[i];
-      for (; run > 15; run -= 16) {
-        costs.count(0xF0);
-      }
-      costs.count(run << 4 | size(magnitude));
-      levels.add(k << 10 | kept[from + i - 1] >>> 31 << 9 | (magnitude < 512 ? magnitude : 0));
+      levels.add(index[i] << 10 | kept[from + i - 1] >>> 31 << 9 | (magnitude < 512 ? magnitude : 0));
       if (magnitude >= 512) {
         levels.add(magnitude);
       }
     }
     levels.add(END);
-    if (next[0] != END && k < last) {
-      costs.count(0);
+    block(levels, start);
+    if (++blocks == due) {
+      look();
+      due += Math.min(due, OFTEN);
     }
-    costs.countBlock(next[0] == END);
   }
 
   /** The best code for the levels of so many blocks. */
   OptimalCode code(int wide, int high) {
     counts = new int[256];
+    endRun = 0;
     write(null, null, wide, high);
     return new OptimalCode(counts);
   }
@@ -3696,15 +3654,21 @@ final class Smallest implements BlockSink {
   /** The quality at which pixels are written first where the coefficients cannot be had. */
   static final int BY_PIXELS = 97;
 
-  private static final float[] LAMBDA = {0.08f, 0.12f}; // the error that a bit is worth: luminance, chrominance
+  private static final float[] LAMBDA = {0.09f, 0.13f}; // the error that a bit is worth: luminance, chrominance
   private static final float BUSY = 63 * 4000; // sum of the squares of AC coefficients at which it is worth twice that
 
-  final Symbols dc = new Symbols();
+  final Symbols dc;
   final Band[][] bands; // by component
+  private final int quality;
+  private final float[][] weights; // by component and index
   private final int[] blocks; // delivered, by component
   private final int side; // of an MCU's luminance, in blocks
 
-  Smallest(int components) {
+  /** Of so many components; DC coefficients become symbols here. */
+  Smallest(int components, int quality, Symbols dc) {
+    this.quality = quality;
+    weights = new float[components][64];
+    this.dc = dc;
     side = components == 1 ? 1 : 2;
     blocks = new int[components];
     bands = new Band[components][];
@@ -3716,6 +3680,10 @@ final class Smallest implements BlockSink {
 
   @Override
   public int[] limits(Plane plane) {
+    int[] wanted = PerceptualTables.steps(plane.table > 0, quality);
+    for (int k = 0; k < 64; k++) { // errors count in the steps of the quality, though the source's are larger
+      weights[plane.index][k] = (float) Math.pow((double) plane.requantizer.target[k] / wanted[k], 2);
+    }
     return plane.requantizer.limit;
   }
 
@@ -3737,7 +3705,7 @@ final class Smallest implements BlockSink {
       while (end < to && Coefficient.index(kept[end]) <= band.last) {
         end++;
       }
-      band.add(row, plane.requantizer, lambda, kept, start, end);
+      band.add(row, plane.requantizer, weights[plane.index], lambda, kept, start, end);
       start = end;
     }
   }
@@ -3752,21 +3720,20 @@ final class Smallest implements BlockSink {
 /** Writes a copy: SOI, JFIF, tables, frame, scans, EOI (T.81 figure B.2). */
 final class CopyWriter {
   private final Plane[] planes;
-  private final ByteArrayOutputStream head = new ByteArrayOutputStream(); // what comes before the next scan's data
+  private final ByteArrayOutputStream head = new ByteArrayOutputStream(); // what comes before the next scan's data,
+  private final ByteArrayOutputStream codes = new ByteArrayOutputStream(); // its Huffman tables among it
   private final ScanWriter out = new ScanWriter();
 
   /** Begins a copy of a process: Marker.SOF0 baseline, SOF2 progressive. */
   CopyWriter(JpegHeader header, Plane[] planes, int process) {
     this.planes = planes;
-    int h = header.height;
-    int w = header.width;
     int n = planes.length;
     ByteArrayOutputStream quantizers = new ByteArrayOutputStream();
-    ByteArrayOutputStream frame = new ByteArrayOutputStream();
-    frame.writeBytes(new byte[] {8, (byte) (h >> 8), (byte) h, (byte) (w >> 8), (byte) w, (byte) n});
+    ByteBuffer frame = ByteBuffer.allocate(6 + 3 * n).put((byte) 8);
+    frame.putShort((short) header.height).putShort((short) header.width).put((byte) n);
     for (Plane plane : planes) {
-      int sampling = n > 1 && plane.index == 0 ? 0x22 : 0x11;
-      frame.writeBytes(new byte[] {(byte) (plane.index + 1), (byte) sampling, (byte) plane.table});
+      boolean quadruple = n > 1 && plane.index == 0; // 4:2:0
+      frame.put((byte) (plane.index + 1)).put((byte) (quadruple ? 0x22 : 0x11)).put((byte) plane.table);
       if (plane.index == plane.table) { // the first of luminance, or of chrominance
         quantizers.write(plane.table);
         for (int step : plane.requantizer.target) {
@@ -3777,8 +3744,8 @@ final class CopyWriter {
     head.write(0xFF);
     head.write(Marker.SOI);
     head.writeBytes(JpegHeader.jfif());
-    segment(Marker.DQT, quantizers);
-    segment(process, frame);
+    segment(Marker.DQT, quantizers.toByteArray());
+    segment(process, frame.array());
   }
 
   /** Writes all in one scan. */
@@ -3791,14 +3758,12 @@ final class CopyWriter {
   byte[] progressive(Smallest smallest) {
     interleaved(smallest.dc, 0);
     for (Plane plane : planes) {
-      int halved = plane.table; // 4:2:0
-      int wide = planes[0].blocksWide + halved >> halved;
-      int high = planes[0].blocksHigh + halved >> halved;
+      int wide = planes[0].blocksWide + plane.table >> plane.table; // chrominance has half of them
+      int high = planes[0].blocksHigh + plane.table >> plane.table;
       for (Band band : smallest.bands[plane.index]) {
         OptimalCode code = band.code(wide, high);
-        ByteArrayOutputStream codes = new ByteArrayOutputStream();
         code.writeTo(codes, 0x10);
-        beginScan(codes, code.bits, 1, plane.index + 1, 0, band.first, band.last, 0);
+        beginScan(code.bits, 1, plane.index + 1, 0, band.first, band.last, 0);
         band.write(out, code.codes, wide, high);
         out.endScan();
       }
@@ -3813,48 +3778,49 @@ final class CopyWriter {
     int[][] dc = new int[n == 1 ? 1 : 6][]; // codes, by block of an MCU
     int[][] ac = new int[dc.length][1];
     long bits = 0;
-    ByteArrayOutputStream codes = new ByteArrayOutputStream();
-    for (int t = 0; t < Math.min(n, 2); t++) { // luminance and chrominance
-      OptimalCode code = new OptimalCode(symbols.dcCounts[t]);
-      bits += code.bits;
-      code.writeTo(codes, t);
-      Arrays.fill(dc, 4 * t, dc.length, code.codes);
-      if (last > 0) {
-        code = new OptimalCode(symbols.acCounts[t]);
-        bits += code.bits;
-        code.writeTo(codes, 0x10 | t);
-        Arrays.fill(ac, 4 * t, ac.length, code.codes);
-      }
-    }
     int[] scan = new int[2 * n + 4];
     scan[0] = n;
-    for (int c = 0; c < n; c++) {
-      scan[2 * c + 1] = c + 1;
-      scan[2 * c + 2] = planes[c].table * (last > 0 ? 0x11 : 0x10);
-    }
     scan[2 * n + 2] = last;
-    beginScan(codes, bits, scan);
+    for (Plane plane : planes) {
+      int t = plane.table;
+      scan[2 * plane.index + 1] = plane.index + 1;
+      scan[2 * plane.index + 2] = last > 0 ? t * 0x11 : t * 0x10;
+      if (plane.index == t) {
+        bits += code(symbols.dcCounts[t], t, dc);
+        bits += last > 0 ? code(symbols.acCounts[t], 0x10 | t, ac) : 0;
+      }
+    }
+    beginScan(bits, scan);
     out.write(symbols, dc, ac);
   }
 
+  /** Adds the best code for these counts, from luminance's or chrominance's blocks on; returns the bits it takes. */
+  private long code(int[] counts, int id, int[][] ofBlocks) {
+    OptimalCode code = new OptimalCode(counts);
+    code.writeTo(codes, id);
+    Arrays.fill(ofBlocks, (id & 1) * 4, ofBlocks.length, code.codes);
+    return code.bits;
+  }
+
   /** Begins a scan of about so many bits. */
-  private void beginScan(ByteArrayOutputStream codes, long bits, int... header) {
-    segment(Marker.DHT, codes);
-    ByteArrayOutputStream scan = new ByteArrayOutputStream();
-    for (int octet : header) {
-      scan.write(octet);
+  private void beginScan(long bits, int... header) {
+    byte[] scan = new byte[header.length];
+    for (int i = 0; i < scan.length; i++) {
+      scan[i] = (byte) header[i];
     }
+    segment(Marker.DHT, codes.toByteArray());
     segment(Marker.SOS, scan);
     out.segments(head.toByteArray(), bits);
+    codes.reset();
     head.reset();
   }
 
-  private void segment(int marker, ByteArrayOutputStream parameters) {
+  private void segment(int marker, byte[] parameters) {
     head.write(0xFF);
     head.write(marker);
-    head.write(parameters.size() + 2 >> 8);
-    head.write(parameters.size() + 2);
-    head.writeBytes(parameters.toByteArray());
+    head.write(parameters.length + 2 >> 8);
+    head.write(parameters.length + 2);
+    head.writeBytes(parameters);
   }
 }
 
@@ -4354,23 +4320,21 @@ final class CoefficientEngine {
    * @throws JpegException if a part of the picture is missing or damaged
    */
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
+    Symbols symbols = new Symbols();
+    Smallest smallest = new Smallest(header.components.size(), settings.quality(), symbols);
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, settings.smallest() ? smallest : symbols);
+    engine.decode();
     if (!settings.smallest()) {
-      Symbols symbols = new Symbols();
-      CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, symbols);
-      engine.decode();
       return new CopyWriter(header, engine.planes, Marker.SOF0).baseline(symbols);
     }
-    Smallest sink = new Smallest(header.components.size());
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, sink);
-    engine.decode();
-    byte[] progressive = new CopyWriter(header, engine.planes, Marker.SOF2).progressive(sink);
-    if (progressive.length > SMALL) {
-      return progressive;
+    byte[] copy = new CopyWriter(header, engine.planes, Marker.SOF2).progressive(smallest);
+    if (copy.length > SMALL) {
+      return copy;
     }
-    // At quality 100 steps stay as they are, and so do all coefficients.
+    // Their steps stay as they are.
     Recompressor.Settings same = new Recompressor.Settings(100, settings.engine(), false, false);
-    byte[] baseline = recompress(progressive, JpegHeader.read(progressive), same);
-    return baseline.length <= progressive.length ? baseline : progressive;
+    byte[] baseline = recompress(copy, JpegHeader.read(copy), same);
+    return baseline.length <= copy.length ? baseline : copy;
   }
 
   /**
@@ -4444,7 +4408,8 @@ final class CoefficientEngine {
         : StandardTables.steps(!luminance, settings.quality());
     for (int k = 0; k < 64 && !halved; k++) {
       int source = luminance ? plane.steps[k] : Math.min(planes[1].steps[k], planes[2].steps[k]);
-      target[k] = source > 255 ? target[k] : Math.max(target[k], source);
+      double least = settings.smallest() ? 1.5 * source : source; // a little coarser only doubles the errors
+      target[k] = source <= 255 && target[k] < least ? source : target[k];
     }
     return new Requantizer(halved ? UNITS : plane.steps, halved ? ChromaDownsampler.FRACTION : 1, target);
   }
