@@ -2585,6 +2585,7 @@ final class PerceptualTables {
 final class HuffmanCode {
   static final int END = 128;
   static final int INVALID = 64;
+  static final int LARGE_FILE = 1 << 18; // bytes from which on it is worth to make large tables
   static final int NONE = 255; // advance in a lookup where the bits do not hold even one code and its value
 
   final int bits; // that are looked up
@@ -2597,7 +2598,7 @@ final class HuffmanCode {
   /** Reads the table whose 16 counts stand at this offset (B.2.4.2), the symbols behind them. */
   HuffmanCode(byte[] d, int at, int total, boolean dc, boolean progressive) throws JpegException {
     this.progressive = progressive;
-    bits = dc || d.length < 1 << 18 ? 10 : 13; // large tables take time to make
+    bits = dc || d.length < LARGE_FILE ? 10 : 13;
     codes = new char[1 << bits];
     symbols = Arrays.copyOfRange(d, at + 16, at + 16 + total);
     for (byte symbol : symbols) {
@@ -4200,8 +4201,8 @@ final class ChromaDownsampler {
     float sum = 0;
     float dc = 0;
     for (int i = 0; i < wide * high; i++) {
-      int dx = i % wide;
-      int dy = i / wide;
+      int dy = i >> wide - 1; // wide is 1 or 2
+      int dx = i & wide - 1;
       int from = dy * rows.stride + column * across + dx;
       int at = dy * 32 + dx * 4;
       block[at] += rows.dc[from] * scale[0];
@@ -4309,7 +4310,8 @@ final class CoefficientEngine {
   /** The bytes of heap that recompressing such a file takes at most, the file itself included. */
   static long memory(JpegHeader header, long fileBytes, boolean smallest) {
     long blocks = (smallest ? 6L : 3L) * header.width * header.height / 64;
-    return fileBytes * 5 + blocks * 2 + header.width * 300L + (1 << 20);
+    boolean manyTables = header.process == Marker.SOF2 && fileBytes >= HuffmanCode.LARGE_FILE;
+    return fileBytes * 5 + blocks * 2 + header.width * 300L + (manyTables ? MAX_SCANS * 60_000L : 1 << 20);
   }
 
   /**
@@ -4463,13 +4465,14 @@ final class CoefficientEngine {
         }
         int h = plane.h * across;
         int v = plane.v * down;
-        for (int i = 0; i < h * v; i++) {
-          int column = x * h + i % h;
-          int block = i / h * blocks.stride + column;
-          if (column < plane.blocksWide && row * v + i / h < plane.blocksHigh) {
-            sink.block(plane, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
-          } else {
-            sink.padding(plane);
+        for (int j = 0; j < v; j++) {
+          for (int column = x * h; column < x * h + h; column++) {
+            int block = j * blocks.stride + column;
+            if (column < plane.blocksWide && row * v + j < plane.blocksHigh) {
+              sink.block(plane, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
+            } else {
+              sink.padding(plane);
+            }
           }
         }
       }
