@@ -2734,7 +2734,7 @@ final class ScanReader {
     this.end = end;
     this.restartInterval = restartInterval;
     untilRestart = restartInterval;
-    piece = new byte[Math.min(PIECE, end - position) + BLOCK + 24];
+    piece = new byte[Math.min(PIECE, end - position + 1) + BLOCK + 24]; // never full before the end is seen
   }
 
   /** Before each block: sees to it that its bytes are there. */

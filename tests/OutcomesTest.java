@@ -248,6 +248,13 @@ class OutcomesTest {
       }
       recompress(Jpegs.with(jpeg, Jpegs.segment(0xDC, Jpegs.bytes(0, 1)))); // DNL ahead of the frame
     }
+    byte[] scans = Pictures.jpeg(Pictures.picture(100, 70, BufferedImage.TYPE_INT_RGB, 3), 0.9f, true);
+    int data = Jpegs.scanData(scans);
+    int next = data;
+    while (scans[next] != -1 || scans[next + 1] == 0) {
+      next++;
+    }
+    assertFails(Jpegs.spliced(scans, data, next), "truncated: ", "a scan without data");
     BufferedImage flat = new BufferedImage(300, 200, BufferedImage.TYPE_INT_RGB); // two bits a block
     recompress(recompress(Pictures.jpeg(flat, 0.9f)));
   }
