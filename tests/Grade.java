@@ -612,7 +612,7 @@ public final class Grade {
       motion.close();
     }
     if (run.hung) {
-      patience = 20; // it was long enough once
+      patience = 40; // a program that hangs does so again
     }
     if (Files.exists(recording)) {
       if (Files.size(recording) > 0) { // or the program had to be killed
@@ -660,7 +660,7 @@ public final class Grade {
           hung = true;
           process.descendants().forEach(ProcessHandle::destroy);
           process.destroy(); // gently at first: the flight recorder still has to write
-          if (!process.waitFor(3, TimeUnit.SECONDS)) {
+          if (!process.waitFor(20, TimeUnit.SECONDS)) {
             process.descendants().forEach(ProcessHandle::destroyForcibly);
             process.destroyForcibly().waitFor();
           }
