@@ -151,9 +151,7 @@ final class CompressOneImage implements Runnable {
       if (!options.dryRun && createFolder(file.folder())) {
         LOG.info("created %s", file.folder().getFileName());
       }
-      if (!options.dryRun) {
-        file.writeCopy(copy, original, options);
-      }
+      file.writeCopy(copy, original, options);
       return Result.done(file, started, original.bytes().length, copy);
     }
   }
@@ -841,7 +839,8 @@ final class Report {
           if (times[i]) {
             const [thread, from, to] = times[i], {name, before, after, outcome} = images[i];
             const what = before ? size(before) + " → " + size(after) : outcome.toLowerCase();
-            tip.textContent = `${thread} ${name}: ${what}, waited ${Math.round(from / 1e3)} ms, worked ${Math.round((to - from) / 1e3)} ms`;
+            const [waited, worked] = [from, to - from].map(micros => Math.round(micros / 1e3) + " ms");
+            tip.textContent = `${thread} ${name}: ${what}, waited ${waited}, worked ${worked}`;
           }
         };
         const chart = make("div", {className: few ? "chart few" : "chart"}, make("div", {className: "labels"}, ...few
@@ -1009,6 +1008,12 @@ record ImageFile(Path image, ImageFiles files, String problem) {
   void writeCopy(Copy copy, State original, Compress options) throws IOException {
     byte[] jpeg = original.bytes();
     long identity = Provenance.hash(identity() + "\n" + JpegHeader.read(jpeg).exif.taken());
+    if (options.dryRun) {
+      if (Files.exists(copy())) {
+        replaces(image, identity, jpeg.length, options.overwrite); // or fails as it would
+      }
+      return;
+    }
     byte[] attribute =
         new Provenance(options.settings().letters(), jpeg.length, identity, stateOf(original.time())).sign(copy);
     WholeFile.write(copy(), copy.bytes(), original, attribute,

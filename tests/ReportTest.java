@@ -157,6 +157,8 @@ class ReportTest {
     assertEquals("Nothing was written: this was a dry run.", lines[lines.length - 1]);
     String real = Program.run(folder).out();
     assertEquals(real.substring(0, real.indexOf(", in ")), lines[0].substring(0, lines[0].indexOf(", in ")));
+    Files.writeString(folder.resolve("COMPRESSED_IMAGES/a.jpg"), "not ours");
+    assertTrue(Program.run(folder, "-n").err().contains("there is a file that Compress did not make"), "as it would");
   }
 
   @Test
