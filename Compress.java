@@ -1602,8 +1602,7 @@ final class Recompressor {
     header.check(jpeg.length);
     List<String> warnings = new ArrayList<>();
     GainMap map = GainMap.find(jpeg, header, memory(header, jpeg.length, settings) - jpeg.length, warnings);
-    byte[] metadata =
-        Provenance.into(Metadata.of(jpeg, header, map, settings.keepMetadata), settings, jpeg.length);
+    byte[] metadata = Provenance.into(Metadata.of(jpeg, header, map, settings.keepMetadata), settings, jpeg.length);
     boolean direct = byCoefficients(header, settings);
     int quality = settings.smallest ? Smallest.BY_PIXELS : settings.quality;
     byte[] picture = direct
@@ -1648,14 +1647,12 @@ final class PixelEngine {
 
   /** Recompresses a JPEG, without its metadata; warns if CMYK cannot be read by its profile. */
   static byte[] recompress(byte[] jpeg, JpegHeader header, int quality, List<String> warnings) throws IOException {
-    boolean cmyk = header.isCmyk();
-    // libjpeg, with which the JDK reads, makes up what is missing or damaged.
-    boolean wide = CoefficientEngine.check(jpeg, header);
-    if (wide && cmyk) {
+    boolean wide = CoefficientEngine.check(jpeg, header); // libjpeg makes up what is missing or damaged
+    if (wide && header.isCmyk()) {
       throw new JpegException("not supported: CMYK with quantization tables of 16 bits");
     }
     // Without its profile an RGB or grey image is read as its numbers are; the copy gets the profile, unchanged.
-    return encode(decode(jpeg, header, cmyk && header.icc.profile() != null, wide, warnings), quality);
+    return encode(decode(jpeg, header, header.isCmyk() && header.icc.profile() != null, wide, warnings), quality);
   }
 
   private static BufferedImage decode(byte[] jpeg, JpegHeader header, boolean byProfile, boolean wide,
@@ -1826,12 +1823,9 @@ final class Segments {
       if (start + 2 > jpeg.length) {
         throw JpegException.cutShort();
       }
-      int length = u16(start);
-      end = start + length;
+      end = start + u16(start);
       start += 2;
-      if (length < 2) {
-        throw new JpegException("corrupt: a header segment of impossible length");
-      }
+      JpegException.check(end >= start, "a header segment of impossible length");
       if (end > jpeg.length) {
         throw JpegException.cutShort();
       }
@@ -2052,15 +2046,10 @@ final class JpegHeader {
         : kind == null ? components.size() + " colour components" : null;
   }
 
-  /**
-   * A copy of the JPEG with nothing in its head that decoding does not need: a plain JFIF segment in the first place if
-   * it had one, an Adobe segment, on request the ICC profile (if it is sound), tables and frame. Its scans are as they
-   * were.
-   */
+  /** A copy of the JPEG with nothing in its head but what decoding needs; on request with the ICC profile, if sound. */
   byte[] cleaned(byte[] jpeg, boolean withIcc) throws JpegException {
     ByteArrayOutputStream out = new ByteArrayOutputStream(jpeg.length + 64);
-    out.write(0xFF);
-    out.write(Marker.SOI);
+    out.write(jpeg, 0, 2);
     if (jfif) {
       out.writeBytes(jfif());
     }
@@ -2107,13 +2096,11 @@ final class Metadata {
     }
     Segments s = new Segments(jpeg, 2);
     for (s.next(); s.marker != Marker.SOS; s.next()) {
-      boolean useless = s.is(Marker.APP2, "ICC_PROFILE") && (!sameColours || header.icc.broken());
-      if (!Marker.isAppOrComment(s.marker) || s.isAdobe() || s.is(Marker.APP2, "MPF") || useless) {
-        continue;
-      }
       String text = s.text();
-      if (Provenance.TEXT.matcher(text).matches()) {
-        continue; // of another copy
+      if (!Marker.isAppOrComment(s.marker) || s.isAdobe() || s.is(Marker.APP2, "MPF")
+          || s.is(Marker.APP2, "ICC_PROFILE") && (!sameColours || header.icc.broken())
+          || Provenance.TEXT.matcher(text).matches()) { // of another copy
+        continue;
       }
       boolean xmp = s.is(Marker.APP1, XMP);
       if (keep && !sameColours) { // sRGB now, and not Adobe RGB, as EXIF says in either byte order
@@ -2481,11 +2468,9 @@ record Icc(byte[] profile, boolean broken) {
   /** ICC.1 section 7.3: every tag lies within the profile. */
   private static boolean tagsAreWithin(ByteBuffer profile, int size) {
     long tags = size < HEADER + 4 ? size : Integer.toUnsignedLong(profile.getInt(HEADER));
-    if (tags > (size - HEADER - 4) / 12) {
-      return false;
-    }
     for (int at = HEADER + 4; tags > 0; tags--, at += 12) {
-      if (Integer.toUnsignedLong(profile.getInt(at + 4)) + Integer.toUnsignedLong(profile.getInt(at + 8)) > size) {
+      if (at + 12 > size
+          || Integer.toUnsignedLong(profile.getInt(at + 4)) + Integer.toUnsignedLong(profile.getInt(at + 8)) > size) {
         return false;
       }
     }
