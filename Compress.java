@@ -3266,44 +3266,30 @@ final class OptimalCode {
     bits = sum;
   }
 
-  /** Figure K.1; symbol 256, the rarest, keeps the code of all ones free. */
+  /** Figure K.1: the two rarest are joined until all are; symbol 256 is there to keep the code of all ones free. */
   private static int[] codeSizes(int[] counts) {
-    long[] frequency = new long[257];
-    frequency[256] = 1;
+    PriorityQueue<Long> rarest = new PriorityQueue<>(); // frequency << 10 | symbol, or beyond them what is joined
+    rarest.add(256L);
     for (int s = 0; s < 256; s++) {
-      frequency[s] = counts[s];
+      if (counts[s] > 0) {
+        rarest.add((long) counts[s] << 10 | s);
+      }
+    }
+    int[] joined = new int[514]; // into what
+    for (int next = 257; rarest.size() > 1; next++) {
+      long first = rarest.poll();
+      long second = rarest.poll();
+      joined[(int) first & 1023] = next;
+      joined[(int) second & 1023] = next;
+      rarest.add((first >> 10) + (second >> 10) << 10 | next);
     }
     int[] size = new int[257];
-    int[] others = new int[257];
-    Arrays.fill(others, -1);
-    while (true) {
-      int v1 = -1; // least frequent, the highest of equals
-      int v2 = -1; // next
-      for (int s = 0; s < 257; s++) {
-        if (frequency[s] == 0) {
-          continue;
-        } else if (v1 < 0 || frequency[s] <= frequency[v1]) {
-          v2 = v1;
-          v1 = s;
-        } else if (v2 < 0 || frequency[s] <= frequency[v2]) {
-          v2 = s;
-        }
-      }
-      if (v2 < 0) {
-        return size;
-      }
-      frequency[v1] += frequency[v2];
-      frequency[v2] = 0;
-      int end = v1;
-      for (int s = v1; s >= 0; s = others[s]) {
-        size[s]++;
-        end = s;
-      }
-      others[end] = v2;
-      for (int s = v2; s >= 0; s = others[s]) {
+    for (int s = 0; s <= 256; s++) {
+      for (int up = joined[s]; up > 0; up = joined[up]) {
         size[s]++;
       }
     }
+    return size;
   }
 
   /** Figure K.3: makes codes of more than 16 bits shorter; then drops the code of symbol 256. */
@@ -3334,107 +3320,6 @@ final class OptimalCode {
       out.write(lengths[length]);
     }
     out.write(symbols, 0, total);
-  }
-}
-
-/** Writes the segments and the entropy-coded data of the copy (T.81 B.1.1.5, F.1.2.3). */
-final class ScanWriter {
-  private byte[] out = {};
-  private int position;
-  private long bits; // right-aligned
-  private int count;
-
-  /** Writes segments; of the data behind them, so many bits are expected. */
-  void segments(byte[] segments, long expected) {
-    long room = position + segments.length + expected / 8 + expected / 1024 + 64; // some for zeros behind 0xFF
-    out = Arrays.copyOf(out, (int) Math.min(room, Integer.MAX_VALUE / 2));
-    System.arraycopy(segments, 0, out, position, segments.length);
-    position += segments.length;
-  }
-
-  /** Writes the symbols, block i of each MCU with the codes dc[i] and ac[i]; without ac, those of DC alone. */
-  void write(Symbols symbols, int[][] dc, int[][] ac) {
-    int i = 0;
-    while (!symbols.chunks.isEmpty()) {
-      char[] chunk = symbols.chunks.poll(); // memory that the output takes over
-      int at = 0;
-      while (at < chunk.length && chunk[at] != Symbols.END_OF_CHUNK) {
-        at = block(chunk, at, dc[i], ac[i]);
-        i = i + 1 == dc.length ? 0 : i + 1;
-      }
-    }
-    endScan();
-  }
-
-  /** Fills the last byte up with ones (F.1.2.3). */
-  void endScan() {
-    put(0x7F, 7);
-    makeRoom();
-    for (; count >= 8; count -= 8) {
-      put((int) (bits >>> count - 8 & 0xFF));
-    }
-    count = 0;
-  }
-
-  /** Writes EOI, and returns all that was written. */
-  byte[] end() {
-    byte[] all = Arrays.copyOf(out, position + 2);
-    all[position] = -1;
-    all[position + 1] = (byte) Marker.EOI;
-    return all;
-  }
-
-  private int block(char[] chunk, int from, int[] dc, int[] ac) {
-    int at = from;
-    int[] codes = dc;
-    while (true) {
-      int symbol = chunk[at++];
-      int code = codes[symbol & 0xFF];
-      int value = (symbol & 15) < 8 ? symbol >> 8 & 0x7F : chunk[at++];
-      put((code >>> 5) + value, code & 31);
-      if (symbol >= Symbols.LAST) {
-        if (symbol != Symbols.FULL) {
-          put(ac[0] >>> 5, ac[0] & 31);
-        }
-        return at;
-      }
-      codes = ac;
-    }
-  }
-
-  /** Writes the lowest bits of a value, at most 31. */
-  void put(int value, int length) {
-    bits = bits << length | value;
-    count += length;
-    if (count >= 32) {
-      count -= 32;
-      int four = (int) (bits >>> count);
-      makeRoom();
-      if ((four & ~four - 0x01010101 & 0x80808080) == 0) { // none of the bytes is 0xFF
-        out[position] = (byte) (four >> 24);
-        out[position + 1] = (byte) (four >> 16);
-        out[position + 2] = (byte) (four >> 8);
-        out[position + 3] = (byte) four;
-        position += 4;
-      } else {
-        for (int shift = 24; shift >= 0; shift -= 8) {
-          put(four >> shift & 0xFF);
-        }
-      }
-    }
-  }
-
-  private void put(int octet) {
-    out[position++] = (byte) octet;
-    if (octet == 0xFF) {
-      out[position++] = 0; // B.1.1.5
-    }
-  }
-
-  private void makeRoom() {
-    if (position > out.length - 8) {
-      out = Arrays.copyOf(out, out.length + out.length / 8 + 64);
-    }
   }
 }
 
@@ -3481,7 +3366,7 @@ final class Band {
   private final int[] next = new int[65]; // the one that then remains next, or END,
   private final int[] level = new int[65]; // and its level
   private int[] codes;
-  private ScanWriter out; // null: to count
+  private CopyWriter out; // null: to count
   private int endRun; // EOBRUN: blocks that have ended and are not coded yet
 
   Band(int first, int last, int rows) {
@@ -3583,7 +3468,7 @@ final class Band {
   }
 
   /** Writes the levels of so many blocks; without a writer, counts their symbols. */
-  void write(ScanWriter out, int[] codes, int wide, int high) {
+  void write(CopyWriter out, int[] codes, int wide, int high) {
     this.out = out;
     this.codes = codes;
     int[] at = new int[rows.length];
@@ -3708,41 +3593,50 @@ final class Smallest implements BlockSink {
   }
 }
 
-/** Writes a copy: SOI, JFIF, tables, frame, scans, EOI (T.81 figure B.2). */
+/** Writes a copy (T.81 figure B.2): its segments, and the entropy-coded data of its scans (F.1.2.3, G.1.2). */
 final class CopyWriter {
   private final Plane[] planes;
-  private final ByteArrayOutputStream head = new ByteArrayOutputStream(); // what comes before the next scan's data,
-  private final ByteArrayOutputStream codes = new ByteArrayOutputStream(); // its Huffman tables among it
-  private final ScanWriter out = new ScanWriter();
+  private final ByteArrayOutputStream codes = new ByteArrayOutputStream(); // Huffman tables of the next scan
+  private byte[] out;
+  private int position;
+  private long bits; // not written yet, right-aligned
+  private int count;
 
   /** Begins a copy of a process: Marker.SOF0 baseline, SOF2 progressive. */
   CopyWriter(JpegHeader header, Plane[] planes, int process) {
     this.planes = planes;
     int n = planes.length;
-    ByteArrayOutputStream quantizers = new ByteArrayOutputStream();
+    ByteBuffer quantizers = ByteBuffer.allocate(65 * Math.min(n, 2));
     ByteBuffer frame = ByteBuffer.allocate(6 + 3 * n).put((byte) 8);
     frame.putShort((short) header.height).putShort((short) header.width).put((byte) n);
     for (Plane plane : planes) {
-      boolean quadruple = n > 1 && plane.index == 0; // 4:2:0
-      frame.put((byte) (plane.index + 1)).put((byte) (quadruple ? 0x22 : 0x11)).put((byte) plane.table);
+      int sampling = n > 1 && plane.index == 0 ? 0x22 : 0x11; // 4:2:0
+      frame.put((byte) (plane.index + 1)).put((byte) sampling).put((byte) plane.table);
       if (plane.index == plane.table) { // the first of luminance, or of chrominance
-        quantizers.write(plane.table);
+        quantizers.put((byte) plane.table);
         for (int step : plane.requantizer.target) {
-          quantizers.write(step);
+          quantizers.put((byte) step);
         }
       }
     }
-    head.write(0xFF);
-    head.write(Marker.SOI);
-    head.writeBytes(JpegHeader.jfif());
-    segment(Marker.DQT, quantizers.toByteArray());
+    byte[] jfif = JpegHeader.jfif();
+    out = ByteBuffer.allocate(jfif.length + 2).putShort((short) 0xFFD8).put(jfif).array(); // SOI, APP0
+    position = out.length;
+    segment(Marker.DQT, quantizers.array());
     segment(process, frame.array());
+  }
+
+  private void segment(int marker, byte[] parameters) {
+    makeRoom(parameters.length + 4);
+    ByteBuffer segment = ByteBuffer.wrap(out, position, parameters.length + 4);
+    segment.putShort((short) (0xFF00 | marker)).putShort((short) (parameters.length + 2)).put(parameters);
+    position = segment.position();
   }
 
   /** Writes all in one scan. */
   byte[] baseline(Symbols symbols) {
     interleaved(symbols, 63);
-    return out.end();
+    return end();
   }
 
   /** Writes a scan of the DC coefficients, then one of each band. */
@@ -3754,12 +3648,12 @@ final class CopyWriter {
       for (Band band : smallest.bands[plane.index]) {
         OptimalCode code = band.code(wide, high);
         code.writeTo(codes, 0x10);
-        beginScan(code.bits, 1, plane.index + 1, 0, band.first, band.last, 0);
-        band.write(out, code.codes, wide, high);
-        out.endScan();
+        beginScan(code.bits, new byte[] {1, (byte) (plane.index + 1), 0, (byte) band.first, (byte) band.last, 0});
+        band.write(this, code.codes, wide, high);
+        endScan();
       }
     }
-    return out.end();
+    return end();
   }
 
   /** Writes a scan of all components, of the coefficients up to an index: 0 or 63. */
@@ -3767,25 +3661,27 @@ final class CopyWriter {
     symbols.endChunk();
     int n = planes.length;
     int[][] dc = new int[n == 1 ? 1 : 6][]; // codes, by block of an MCU
-    int[][] ac = new int[dc.length][1];
-    long bits = 0;
-    int[] scan = new int[2 * n + 4];
-    scan[0] = n;
-    scan[2 * n + 2] = last;
+    int[][] ac = new int[dc.length][1]; // without AC coefficients, codes of no bits
+    long expected = 0;
+    ByteBuffer scan = ByteBuffer.allocate(2 * n + 4).put((byte) n);
     for (Plane plane : planes) {
       int t = plane.table;
-      scan[2 * plane.index + 1] = plane.index + 1;
-      scan[2 * plane.index + 2] = last > 0 ? t * 0x11 : t * 0x10;
+      scan.put((byte) (plane.index + 1)).put((byte) (last > 0 ? t * 0x11 : t * 0x10));
       if (plane.index == t) {
-        bits += code(symbols.dcCounts[t], t, dc);
-        bits += last > 0 ? code(symbols.acCounts[t], 0x10 | t, ac) : 0;
+        expected += code(symbols.dcCounts[t], t, dc) + (last > 0 ? code(symbols.acCounts[t], 0x10 | t, ac) : 0);
       }
     }
-    beginScan(bits, scan);
-    out.write(symbols, dc, ac);
+    beginScan(expected, scan.put((byte) 0).put((byte) last).array());
+    for (int i = 0; !symbols.chunks.isEmpty(); ) {
+      char[] chunk = symbols.chunks.poll(); // memory that the output takes over
+      for (int at = 0; at < chunk.length && chunk[at] != Symbols.END_OF_CHUNK; i = i + 1 == dc.length ? 0 : i + 1) {
+        at = block(chunk, at, dc[i], ac[i]);
+      }
+    }
+    endScan();
   }
 
-  /** Adds the best code for these counts, from luminance's or chrominance's blocks on; returns the bits it takes. */
+  /** Adds the best code for these counts, for blocks from luminance's or chrominance's on; returns the bits it takes. */
   private long code(int[] counts, int id, int[][] ofBlocks) {
     OptimalCode code = new OptimalCode(counts);
     code.writeTo(codes, id);
@@ -3793,25 +3689,78 @@ final class CopyWriter {
     return code.bits;
   }
 
-  /** Begins a scan of about so many bits. */
-  private void beginScan(long bits, int... header) {
-    byte[] scan = new byte[header.length];
-    for (int i = 0; i < scan.length; i++) {
-      scan[i] = (byte) header[i];
-    }
+  private void beginScan(long expected, byte[] header) {
     segment(Marker.DHT, codes.toByteArray());
-    segment(Marker.SOS, scan);
-    out.segments(head.toByteArray(), bits);
     codes.reset();
-    head.reset();
+    segment(Marker.SOS, header);
+    makeRoom(expected / 8 + expected / 1024 + 64); // some for zeros behind 0xFF
   }
 
-  private void segment(int marker, byte[] parameters) {
-    head.write(0xFF);
-    head.write(marker);
-    head.write(parameters.length + 2 >> 8);
-    head.write(parameters.length + 2);
-    head.writeBytes(parameters);
+  private int block(char[] chunk, int from, int[] dc, int[] ac) {
+    int at = from;
+    int[] codes = dc;
+    while (true) {
+      int symbol = chunk[at++];
+      int code = codes[symbol & 0xFF];
+      int value = (symbol & 15) < 8 ? symbol >> 8 & 0x7F : chunk[at++];
+      put((code >>> 5) + value, code & 31);
+      if (symbol >= Symbols.LAST) {
+        if (symbol != Symbols.FULL) {
+          put(ac[0] >>> 5, ac[0] & 31);
+        }
+        return at;
+      }
+      codes = ac;
+    }
+  }
+
+  /** Writes the lowest bits of a value, at most 31. */
+  void put(int value, int length) {
+    bits = bits << length | value;
+    count += length;
+    if (count >= 32) {
+      count -= 32;
+      int four = (int) (bits >>> count);
+      makeRoom(8);
+      if ((four & ~four - 0x01010101 & 0x80808080) == 0) { // none of the bytes is 0xFF
+        out[position] = (byte) (four >> 24);
+        out[position + 1] = (byte) (four >> 16);
+        out[position + 2] = (byte) (four >> 8);
+        out[position + 3] = (byte) four;
+        position += 4;
+      } else {
+        for (int shift = 24; shift >= 0; shift -= 8) {
+          put(four >> shift & 0xFF);
+        }
+      }
+    }
+  }
+
+  private void put(int octet) {
+    out[position++] = (byte) octet;
+    if (octet == 0xFF) {
+      out[position++] = 0; // B.1.1.5
+    }
+  }
+
+  private void endScan() {
+    put(0x7F, 7); // the last byte is filled up with ones
+    makeRoom(8);
+    for (; count >= 8; count -= 8) {
+      put((int) (bits >>> count - 8 & 0xFF));
+    }
+    count = 0;
+  }
+
+  private void makeRoom(long octets) {
+    if (octets > out.length - position) {
+      long room = Math.max(position + octets, out.length + out.length / 8 + 64);
+      out = Arrays.copyOf(out, (int) Math.min(room, Integer.MAX_VALUE / 2));
+    }
+  }
+
+  private byte[] end() {
+    return ByteBuffer.allocate(position + 2).put(out, 0, position).putShort((short) 0xFFD9).array(); // EOI
   }
 }
 
