@@ -25,7 +25,7 @@ import java.util.*;
 import java.util.concurrent.*;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
+import java.util.stream.*;
 import java.util.stream.Stream;
 import java.util.zip.CRC32;
 import javax.imageio.*;
@@ -584,13 +584,10 @@ final class Timeline {
 
   /** Round numbers of seconds, one, two or five times a power of ten apart, that part the axis in six at most. */
   static List<String> ticks(double axis) {
-    double step = Math.pow(10, Math.floor(Math.log10(axis / 6)));
-    step *= axis / step <= 6 ? 1 : axis / step <= 12 ? 2 : axis / step <= 30 ? 5 : 10;
-    List<String> ticks = new ArrayList<>();
-    for (int i = 0; i * step <= axis; i++) {
-      ticks.add(Text.format("%.4f", i * step).replaceFirst("\\.?0+$", ""));
-    }
-    return ticks;
+    double power = Math.pow(10, Math.floor(Math.log10(axis / 6)));
+    double step = power * (axis / power <= 6 ? 1 : axis / power <= 12 ? 2 : axis / power <= 30 ? 5 : 10);
+    return DoubleStream.iterate(0, tick -> tick <= axis, tick -> tick + step)
+        .mapToObj(tick -> Text.format("%.4f", tick).replaceFirst("\\.?0+$", "")).toList();
   }
 
   /** Prints the charts of runs that have ended. */
@@ -640,13 +637,11 @@ final class LiveLine {
   private static volatile String line = "";
   private static long next = System.nanoTime(); // when it may change
 
-  /** Whether System.err is a terminal: a device of characters, but not /dev/null. On Windows nobody can tell. */
+  /** Whether System.err is a terminal: a device of characters (as is /dev/null). On Windows nobody can tell. */
   private static boolean isTerminal() {
     try {
-      Path err = Path.of("/dev/fd/2");
       return !Set.of("", "dumb").contains(Objects.requireNonNullElse(System.getenv("TERM"), ""))
-          && ((int) Files.getAttribute(err, "unix:mode") & 0xF000) == 0x2000
-          && !Files.getAttribute(err, "unix:rdev").equals(Files.getAttribute(Path.of("/dev/null"), "unix:rdev"));
+          && ((int) Files.getAttribute(Path.of("/dev/fd/2"), "unix:mode") & 0xF000) == 0x2000;
     } catch (IOException | RuntimeException e) {
       return false;
     }
@@ -698,7 +693,7 @@ final class Report {
   /** Writes the page of these runs over the same images, of which the last says what became of them. */
   static void write(Compress options, List<Run> runs) throws IOException {
     if (!mayReplace(options.report)) {
-      throw new FileAlreadyExistsException(options.report.toString());
+      throw new IOException("--report: there is another file now: " + options.report);
     }
     Run last = runs.getLast();
     List<Result> images = last.results();
@@ -922,14 +917,8 @@ final class Text {
 
   /** A size in bytes, decimal units: 512 B, 12.8 kB, 3.21 MB, 1.20 GB. */
   static String size(long bytes) {
-    if (bytes < 1_000) {
-      return bytes + " B";
-    } else if (bytes < 100_000) {
-      return format("%.1f kB", bytes / 1e3);
-    } else if (bytes < 1_000_000_000) {
-      return format("%.2f MB", bytes / 1e6);
-    }
-    return format("%.2f GB", bytes / 1e9);
+    return bytes < 1_000 ? bytes + " B" : bytes < 100_000 ? format("%.1f kB", bytes / 1e3)
+        : bytes < 1_000_000_000 ? format("%.2f MB", bytes / 1e6) : format("%.2f GB", bytes / 1e9);
   }
 
   /** Why an image failed. */
