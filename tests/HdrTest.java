@@ -208,6 +208,9 @@ class HdrTest {
       assertFalse(kept.matches("(?s).*(Item:Length='[1-9]|(MotionPhoto|MicroVideo)=\"1).*"), file.getValue());
     }
     byte[] live = Jpegs.join(file(ByteOrder.BIG_ENDIAN, map, container(map.length, film)), new byte[1008]);
+    byte[] colour = map(false, ISO); // whose end marker is missing, and is put there
+    byte[] open = file(ByteOrder.BIG_ENDIAN, Arrays.copyOf(colour, colour.length - 2), ISO);
+    assertArrayEquals(colour, second(recompress(open, false).bytes()));
     Copy copy = recompress(live, false); // HDR, and a film behind it
     assertEquals(1, copy.warnings().size());
     assertArrayEquals(pixels(map), pixels(second(copy.bytes())));
