@@ -197,13 +197,4 @@ class FilesTest {
     assertTrue(result.out().startsWith("0 images, 0 B -> 0 B, ratio none, in "), result.out());
     assertFalse(Files.exists(folder.resolve("COMPRESSED_IMAGES")));
   }
-
-  @Test
-  @DisplayName("a missing folder is wrong usage, and its name is said")
-  void missingFolder() throws Exception {
-    Program.Result result = Program.run(folder, "nowhere");
-    assertEquals(2, result.status());
-    assertEquals("Compress: SOURCE is not a folder: nowhere; see --help", result.err().strip());
-  }
-
 }

@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -12,6 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import picocli.CommandLine;
 
 @DisplayName("The command line")
 class OptionsTest {
@@ -43,13 +46,32 @@ class OptionsTest {
       """)
   void wrongUsage(String arguments, String message) throws Exception {
     Pictures.write(folder.resolve("IMAGES/a.jpg"));
-    Program.Result result = Program.run(folder, arguments.split(" +"));
-    assertEquals(2, result.status(), result.err());
-    assertTrue(result.err().startsWith("Compress: "), result.err());
-    assertTrue(result.err().contains(message), result.err());
-    assertEquals(1, result.err().lines().count(), result.err());
-    assertEquals("", result.out());
+    StringWriter complaint = new StringWriter();
+    Compress compress = new Compress();
+    CommandLine command = new CommandLine(compress).setErr(new PrintWriter(complaint));
+    command.setParameterExceptionHandler((problem, all) -> {
+      complaint.write(problem.getMessage());
+      return 2;
+    });
+    // In this process: folders as the test has them, not as the command line says.
+    String[] words = arguments.replaceAll("(?<![\\w/.-])(?=(IMAGES|out|\\.$))", folder + "/").split(" +");
+    assertEquals(2, command.execute(words), complaint.toString());
+    assertTrue(complaint.toString().replace(folder + "/", "").contains(message), complaint.toString());
+    assertEquals(1, complaint.toString().lines().count(), complaint.toString());
     assertEquals(1, Program.files(folder).size());
+  }
+
+  @Test
+  @DisplayName("it does so with the program's name in front, and how far a run is counts those that failed")
+  void process() throws Exception {
+    Program.Result wrong = Program.run(folder, "nowhere");
+    assertEquals("2 Compress: SOURCE is not a folder: nowhere; see --help", wrong.status() + " " + wrong.err().strip());
+    assertEquals("", wrong.out());
+    Pictures.write(folder.resolve("IMAGES/a.jpg"));
+    Files.write(folder.resolve("IMAGES/b.jpg"), new byte[9]);
+    Pictures.write(folder.resolve("IMAGES/c.jpg"));
+    String log = Program.run(folder, "-m", "sequential").err();
+    assertTrue(log.contains("[1/3] a.jpg") && log.contains("[2/3] b.jpg failed") && log.contains("[3/3] c.jpg"), log);
   }
 
   @Test
