@@ -14,6 +14,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
@@ -51,8 +52,8 @@ class ClusterTest {
     for (int i = 0; i < 4; i++) {
       starts.add(start(PROJECT, here, shared.resolve("start-" + i), "./.jbang/jbang", "Compress.java", "-V"));
     }
-    for (int i = 0; i < 4; i++) {
-      STARTS.add(new Program.Result(ended(starts.get(i)), read(shared.resolve("start-" + i)), ""));
+    for (Process start : starts) {
+      STARTS.add(new Program.Result(ended(start), read(shared.resolve("start-" + STARTS.size())), ""));
     }
     String export = block(text -> text.startsWith("./.jbang/jbang export fatjar"));
     export = export.replace("-O compress.jar", "-O '" + shared.resolve("compress.jar") + "'");
@@ -113,7 +114,8 @@ class ClusterTest {
       await("the first copy", () -> Files.exists(log) && read(log).contains(" [1/6] "));
       slurm(cluster, "scontrol", "requeue", "1_0");
       await("its end", () -> slurm(cluster, "squeue", "-h", "-r", "-j", "1_0", "-o", "%T").startsWith("PENDING"));
-      slurm(cluster, "scontrol", "update", "jobid=1_0", "StartTime=now"); // Slurm would have it wait for two minutes
+      // Slurm would wait two minutes, for what is left of the first start to go: three seconds are enough here.
+      slurm(cluster, "scontrol", "update", "jobid=1_0", "StartTime=now+3");
       await("the end", () -> slurm(cluster, "squeue", "-h").isBlank());
 
       List<String> tasks = slurm(cluster, "scontrol", "-o", "show", "job", "1").lines().toList();
@@ -128,9 +130,8 @@ class ClusterTest {
       ended(start(folder, cluster, slurm.resolve("scancel"), "timeout", "5", "scancel", "--user=root"));
       for (Process daemon : daemons.reversed()) {
         daemon.destroy();
-        if (!daemon.waitFor(5, TimeUnit.SECONDS)) {
-          daemon.destroyForcibly().waitFor();
-        }
+        daemon = daemon.waitFor(5, TimeUnit.SECONDS) ? daemon : daemon.destroyForcibly();
+        daemon.waitFor();
       }
     }
   }
@@ -141,13 +142,6 @@ class ClusterTest {
     new java.security.SecureRandom().nextBytes(key);
     Files.write(slurm.resolve("key"), key);
     Files.setPosixFilePermissions(slurm.resolve("key"), PosixFilePermissions.fromString("rw-------"));
-    int[] ports = new int[3];
-    for (int i = 0; i < ports.length; i++) {
-      try (ServerSocket free = new ServerSocket(0)) {
-        ports[i] = free.getLocalPort();
-      }
-    }
-    String node = "NodeName=n%d NodeAddr=127.0.0.1 NodeHostname=%s Port=%d CPUs=2 RealMemory=3000\n";
     String host = InetAddress.getLocalHost().getHostName().replaceFirst("\\..*", "");
     return Files.writeString(slurm.resolve("slurm.conf"), """
         ClusterName=test
@@ -169,9 +163,16 @@ class ClusterTest {
         SelectType=select/cons_tres
         SelectTypeParameters=CR_Core_Memory
         SchedulerParameters=batch_sched_delay=0,sched_interval=1
+        NodeName=n1 NodeAddr=127.0.0.1 NodeHostname=%s Port=%d CPUs=2 RealMemory=3000
+        NodeName=n2 NodeAddr=127.0.0.1 NodeHostname=%s Port=%d CPUs=2 RealMemory=3000
         PartitionName=all Nodes=n1,n2 Default=YES State=UP
-        """.replace("HERE", slurm.toString()).formatted(ports[0])
-        + node.formatted(1, host, ports[1]) + node.formatted(2, host, ports[2]));
+        """.replace("HERE", slurm.toString()).formatted(freePort(), host, freePort(), host, freePort()));
+  }
+
+  private static int freePort() throws IOException {
+    try (ServerSocket free = new ServerSocket(0)) {
+      return free.getLocalPort();
+    }
   }
 
   /** Lays out the folder that README speaks of: Pictures, compress.jar, compress.sbatch, and so many lists. */
@@ -237,12 +238,8 @@ class ClusterTest {
     }
   }
 
-  private interface Condition {
-    boolean holds() throws Exception;
-  }
-
-  private static void await(String what, Condition condition) throws Exception {
-    for (long end = System.nanoTime() + 60_000_000_000L; !condition.holds(); Thread.sleep(50)) {
+  private static void await(String what, Callable<Boolean> condition) throws Exception {
+    for (long end = System.nanoTime() + 60_000_000_000L; !condition.call(); Thread.sleep(50)) {
       assertTrue(System.nanoTime() < end, "still waiting for " + what);
     }
   }
