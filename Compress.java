@@ -3224,38 +3224,34 @@ final class OptimalCode {
   final int[] codes = new int[256];
 
   final long bits; // that all the symbols take, values included
-  private final int[] lengths = new int[64]; // how many codes there are of each
+  private final int[] lengths = new int[17]; // how many codes there are of each
   private final byte[] symbols = new byte[256]; // by length of code
   private int total;
 
   OptimalCode(int[] counts) {
-    int[] size = codeSizes(counts);
-    for (int length = 1; length < lengths.length; length++) { // figure K.4
-      for (int s = 0; s < size.length; s++) {
-        if (size[s] == length) {
-          lengths[length]++;
-          if (s < 256) {
-            symbols[total++] = (byte) s;
-          }
-        }
-      }
+    int[] weights = counts.clone();
+    int[] size = codeSizes(weights);
+    while (Arrays.stream(size).max().getAsInt() > 16) { // in place of figure K.3: what is rare counts for more
+      Arrays.setAll(weights, s -> (weights[s] + 1) / 2);
+      size = codeSizes(weights);
     }
-    limitLengths();
     long sum = 0;
     int code = 0;
-    int index = 0;
-    for (int length = 1; length <= 16; length++, code <<= 1) { // annex C
-      for (int n = lengths[length]; n > 0; n--, code++, index++) {
-        int s = symbols[index] & 0xFF;
-        int all = length + (s & 15);
-        codes[s] = code << (s & 15) + 5 | all;
-        sum += (long) counts[s] * all;
+    for (int length = 1; length <= 16; length++, code <<= 1) { // figure K.4, annex C
+      for (int s = 0; s < 256; s++) {
+        if (size[s] == length) {
+          int all = length + (s & 15);
+          codes[s] = code++ << (s & 15) + 5 | all;
+          sum += (long) counts[s] * all;
+          lengths[length]++;
+          symbols[total++] = (byte) s;
+        }
       }
     }
     bits = sum;
   }
 
-  /** Figure K.1: the two rarest are joined until all are; symbol 256 is there to keep the code of all ones free. */
+  /** Figure K.1: the two rarest are joined until all are; symbol 256, rarer than all, takes the code of all ones. */
   private static int[] codeSizes(int[] counts) {
     PriorityQueue<Long> rarest = new PriorityQueue<>(); // frequency << 10 | symbol, or beyond them what is joined
     rarest.add(256L);
@@ -3279,27 +3275,6 @@ final class OptimalCode {
       }
     }
     return size;
-  }
-
-  /** Figure K.3: makes codes of more than 16 bits shorter; then drops the code of symbol 256. */
-  private void limitLengths() {
-    for (int i = lengths.length - 1; i > 16; i--) {
-      while (lengths[i] > 0) {
-        int j = i - 2;
-        while (lengths[j] == 0) {
-          j--;
-        }
-        lengths[i] -= 2;
-        lengths[i - 1]++;
-        lengths[j + 1] += 2;
-        lengths[j]--;
-      }
-    }
-    int longest = 16;
-    while (lengths[longest] == 0) {
-      longest--;
-    }
-    lengths[longest]--;
   }
 
   /** Writes the table for a DHT segment (B.2.4.2), with its class and identifier. */
