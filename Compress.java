@@ -3313,7 +3313,6 @@ final class Levels {
 final class Band {
   private static final int END = 0; // of a block's levels
   private static final float SURE = 1.5f; // steps: what is larger does not become zero
-  private static final int OFTEN = 8192; // blocks from one look at the counts to the next; fewer while there are few
 
   final int first; // index: Ss
   final int last; // Se
@@ -3321,7 +3320,6 @@ final class Band {
   private final float[] bits = new float[256]; // what a symbol and its value cost; 0: what it costs that a block ends
   private int[] counts = new int[256]; // of symbols: their code is made at the end, those chosen so far tell the costs
   private int blocks;
-  private int due = 128; // number of blocks at which to look at the counts again
   private final int[] index = new int[65]; // of the coefficients of a block, from 1; 0 stands for its begin
   private final int[] high = new int[65]; // the nearest level,
   private final float[] highGain = new float[65]; // and by how much the error is less than that of zero
@@ -3417,9 +3415,8 @@ final class Band {
     }
     levels.add(END);
     block(levels, start);
-    if (++blocks == due) {
+    if ((++blocks & 8191) == 0 || blocks >= 128 && Integer.bitCount(blocks) == 1) { // more often while they are few
       look();
-      due += Math.min(due, OFTEN);
     }
   }
 
@@ -3497,7 +3494,7 @@ final class Smallest implements BlockSink {
   private static final float[] LAMBDA = {0.09f, 0.13f}; // the error that a bit is worth: luminance, chrominance
   private static final float BUSY = 63 * 4000; // sum of the squares of AC coefficients at which it is worth twice that
 
-  final Symbols dc;
+  private final Symbols dc;
   final Band[][] bands; // by component
   private final int quality;
   private final float[][] weights; // by component and index
@@ -3597,19 +3594,13 @@ final class CopyWriter {
     position = segment.position();
   }
 
-  /** Writes all in one scan. */
-  byte[] baseline(Symbols symbols) {
-    interleaved(symbols, 63);
-    return end();
-  }
-
-  /** Writes a scan of the DC coefficients, then one of each band. */
-  byte[] progressive(Smallest smallest) {
-    interleaved(smallest.dc, 0);
-    for (Plane plane : planes) {
+  /** Writes all in one scan, or with bands, by component, a scan of the DC coefficients and one of each band. */
+  byte[] write(Symbols symbols, Band[][] bands) {
+    interleaved(symbols, bands == null ? 63 : 0);
+    for (Plane plane : bands == null ? new Plane[0] : planes) {
       int wide = planes[0].blocksWide + plane.table >> plane.table; // chrominance has half of them
       int high = planes[0].blocksHigh + plane.table >> plane.table;
-      for (Band band : smallest.bands[plane.index]) {
+      for (Band band : bands[plane.index]) {
         OptimalCode code = band.code(wide, high);
         code.writeTo(codes, 0x10);
         beginScan(code.bits, new byte[] {1, (byte) (plane.index + 1), 0, (byte) band.first, (byte) band.last, 0});
@@ -3617,7 +3608,7 @@ final class CopyWriter {
         endScan();
       }
     }
-    return end();
+    return ByteBuffer.allocate(position + 2).put(out, 0, position).putShort((short) 0xFFD9).array(); // EOI
   }
 
   /** Writes a scan of all components, of the coefficients up to an index: 0 or 63. */
@@ -3721,10 +3712,6 @@ final class CopyWriter {
       long room = Math.max(position + octets, out.length + out.length / 8 + 64);
       out = Arrays.copyOf(out, (int) Math.min(room, Integer.MAX_VALUE / 2));
     }
-  }
-
-  private byte[] end() {
-    return ByteBuffer.allocate(position + 2).put(out, 0, position).putShort((short) 0xFFD9).array(); // EOI
   }
 }
 
@@ -4229,11 +4216,9 @@ final class CoefficientEngine {
     Smallest smallest = new Smallest(header.components.size(), settings.quality(), symbols);
     CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, settings.smallest() ? smallest : symbols);
     engine.decode();
-    if (!settings.smallest()) {
-      return new CopyWriter(header, engine.planes, Marker.SOF0).baseline(symbols);
-    }
-    byte[] copy = new CopyWriter(header, engine.planes, Marker.SOF2).progressive(smallest);
-    if (copy.length > SMALL) {
+    byte[] copy = new CopyWriter(header, engine.planes, settings.smallest() ? Marker.SOF2 : Marker.SOF0)
+        .write(symbols, settings.smallest() ? smallest.bands : null);
+    if (!settings.smallest() || copy.length > SMALL) {
       return copy;
     }
     // Their steps stay as they are.
