@@ -3636,7 +3636,7 @@ final class CopyWriter {
     endScan();
   }
 
-  /** Adds the best code for these counts, for blocks from luminance's or chrominance's on; returns the bits it takes. */
+  /** Adds the best code for these counts, for luminance's or chrominance's blocks; returns the bits that it takes. */
   private long code(int[] counts, int id, int[][] ofBlocks) {
     OptimalCode code = new OptimalCode(counts);
     code.writeTo(codes, id);
