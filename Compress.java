@@ -15,18 +15,15 @@ import java.awt.image.BufferedImage;
 import java.io.*;
 import java.lang.invoke.*;
 import java.net.URI;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
+import java.nio.*;
 import java.nio.channels.*;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.*;
 import java.nio.file.attribute.*;
 import java.util.*;
 import java.util.concurrent.*;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
+import java.util.regex.*;
 import java.util.stream.*;
-import java.util.stream.Stream;
 import java.util.zip.CRC32;
 import javax.imageio.*;
 import javax.imageio.metadata.*;
@@ -38,10 +35,9 @@ import org.w3c.dom.NodeList;
 import picocli.CommandLine;
 import picocli.CommandLine.*;
 
-// ---------------------------------------------------------------------------------------------------------------------
-// The lesson: ProcessImages starts one thread per image, CompressOneImage is what each thread does, CompressionStats is
-// what they share. The rest of this file is what they call: the command, files, pixels, and the JPEG engine.
-// ---------------------------------------------------------------------------------------------------------------------
+// The lesson ----------------------------------------------------------------------------------------------------------
+// ProcessImages starts one thread per image, CompressOneImage is what each thread does, CompressionStats is what they
+// share. The rest of this file is what they call.
 
 /** Starts one thread per image, waits until the last has ended, and reports. */
 final class ProcessImages {
@@ -207,18 +203,13 @@ final class CompressionStats {
   }
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
-// The command: what can be asked for, the log, what is told of a run, and how runs compare.
-// ---------------------------------------------------------------------------------------------------------------------
+// The command ---------------------------------------------------------------------------------------------------------
+// What can be asked for, the log, what is told of a run in the terminal and on a page, and how runs compare.
 
 /** The command: what can be asked for on the command line, checked, and handed to {@link ProcessImages}. */
 @Command(
-    name = "Compress",
-    version = "Compress 1.0, Java ${java.version}, ${os.name}",
-    mixinStandardHelpOptions = true,
-    sortOptions = false,
-    usageHelpWidth = 100,
-    usageHelpAutoWidth = true,
+    name = "Compress", version = "Compress 1.0, Java ${java.version}, ${os.name}", mixinStandardHelpOptions = true,
+    sortOptions = false, usageHelpWidth = 100, usageHelpAutoWidth = true,
     customSynopsis = "jbang Compress.java [OPTIONS] [SOURCE] [DESTINATION]",
     description = "%nRecompresses the JPEG photographs of a folder, one thread per image.%n",
     exitCodeListHeading = "%nExit status:%n",
@@ -332,8 +323,7 @@ public class Compress implements Callable<Integer> {
     return exitStatus;
   }
 
-  @Override
-  public Integer call() throws Exception {
+  @Override public Integer call() throws Exception {
     require(quality >= 1 && quality <= 100, "--quality must be from 1 to 100, not " + quality);
     require(threads >= 1, "--threads must be at least 1, not " + threads);
     require(!compare || !update, "--compare compresses all images again and again: not with --update");
@@ -345,31 +335,21 @@ public class Compress implements Callable<Integer> {
     boolean done = compare || process.processAndReport();
     List<Run> runs = compare ? Comparison.run(this, files.images) : List.of(process.stats.run);
     process.stats.run.printFailures();
-    if (timeline) {
-      Timeline.print(this, runs);
-    }
-    if (report != null && !runs.isEmpty()) {
-      Report.write(this, runs);
-    }
+    if (timeline) { Timeline.print(this, runs); }
+    if (report != null && !runs.isEmpty()) { Report.write(this, runs); }
     if (dryRun) {
       System.out.println("Nothing was written" + (report == null ? "" : " but the report") + ": this was a dry run.");
     }
-    if (System.out.checkError()) {
-      return complain("the report could not be written", 1);
-    }
+    if (System.out.checkError()) { return complain("the report could not be written", 1); }
     return done && !runs.isEmpty() && files.complete ? 0 : 1;
   }
 
   /** What shapes a copy. */
-  Recompressor.Settings settings() {
-    return new Recompressor.Settings(quality, engine, smallest, keepMetadata);
-  }
+  Recompressor.Settings settings() { return new Recompressor.Settings(quality, engine, smallest, keepMetadata); }
 
   /** Wrong usage, unless the condition holds. */
   void require(boolean condition, String message) {
-    if (!condition) {
-      throw new ParameterException(command.commandLine(), message);
-    }
+    if (!condition) { throw new ParameterException(command.commandLine(), message); }
   }
 }
 
@@ -410,13 +390,8 @@ record Log(Class<?> owner) {
   }
 }
 
-/** What became of an image. */
-enum Outcome {
-  COMPRESSED,
-  KEPT, // recompression would not have saved a byte: the copy is the original
-  SKIPPED, // its copy is up to date
-  FAILED
-}
+/** What became of an image. KEPT: nothing saves a byte, so the copy is the original. SKIPPED: its copy is up to date. */
+enum Outcome { COMPRESSED, KEPT, SKIPPED, FAILED }
 
 /**
  * What became of one image, when, and in which thread.
@@ -469,7 +444,6 @@ record Result(ImageFile file, Outcome outcome, long before, long after, long sta
 final class Run {
   static final Comparator<Result> BY_NAME = Comparator.comparing(result -> result.file().image());
   private static final int MOST_FAILURES = 10;
-
   Compress.Mode mode;
   long started; // nanoseconds, as System.nanoTime has it
   private long ended;
@@ -498,9 +472,7 @@ final class Run {
     return (ended - started) / 1e9;
   }
 
-  int threads() {
-    return mode == Compress.Mode.sequential ? 1 : total;
-  }
+  int threads() { return mode == Compress.Mode.sequential ? 1 : total; }
 
   void add(Result result) {
     images[result.outcome().ordinal()]++;
@@ -511,13 +483,8 @@ final class Run {
     LiveLine.show(Arrays.stream(images).sum(), total, bytes, (System.nanoTime() - started) / 1e9);
   }
 
-  int count(Outcome outcome) {
-    return images[outcome.ordinal()];
-  }
-
-  List<Result> results() {
-    return results.stream().sorted(BY_NAME).toList();
-  }
+  int count(Outcome outcome) { return images[outcome.ordinal()]; }
+  List<Result> results() { return results.stream().sorted(BY_NAME).toList(); }
 
   /** How many images had which outcome, in brackets; nothing where all were compressed. */
   String outcomes() {
@@ -556,9 +523,7 @@ final class Comparison {
           System.err.println("Compress: nothing to compare: not all images could be compressed");
           return List.of();
         }
-        if (round > 0) {
-          runs.computeIfAbsent(mode, key -> new ArrayList<>()).add(process.stats.run);
-        }
+        if (round > 0) { runs.computeIfAbsent(mode, key -> new ArrayList<>()).add(process.stats.run); }
       }
     }
     List<Run> medians = runs.values().stream()
@@ -578,9 +543,7 @@ final class Timeline {
   private static final int MAX_ROWS = 24;
 
   /** The length of the axis, in seconds: that of the longest run. */
-  static double axis(List<Run> runs) {
-    return runs.stream().mapToDouble(Run::seconds).max().orElse(0);
-  }
+  static double axis(List<Run> runs) { return runs.stream().mapToDouble(Run::seconds).max().orElse(0); }
 
   /** Round numbers of seconds, one, two or five times a power of ten apart, that part the axis in six at most. */
   static List<String> ticks(double axis) {
@@ -632,7 +595,6 @@ final class LiveLine {
   static final String CLEAR = "\r\u001b[K";
   static final boolean TERMINAL = isTerminal();
   private static final int WIDTH = 39; // characters: fits every terminal, and Java does not know how wide this one is
-
   static boolean on;
   private static volatile String line = "";
   private static long next = System.nanoTime(); // when it may change
@@ -642,9 +604,7 @@ final class LiveLine {
     try {
       return !Set.of("", "dumb").contains(Objects.requireNonNullElse(System.getenv("TERM"), ""))
           && ((int) Files.getAttribute(Path.of("/dev/fd/2"), "unix:mode") & 0xF000) == 0x2000;
-    } catch (IOException | RuntimeException e) {
-      return false;
-    }
+    } catch (IOException | RuntimeException e) { return false; }
   }
 
   /** Shows how far a run is, ten times a second at most. */
@@ -662,9 +622,7 @@ final class LiveLine {
     }
   }
 
-  static void draw() {
-    System.err.print(line);
-  }
+  static void draw() { System.err.print(line); }
 
   static void clear() {
     line = line.isEmpty() ? "" : CLEAR;
@@ -682,9 +640,7 @@ final class Report {
 
   /** Whether there is no file yet, but a folder for it; or an earlier report. */
   static boolean mayReplace(Path page) throws IOException {
-    if (!Files.exists(page)) {
-      return Files.isDirectory(page.toAbsolutePath().getParent());
-    }
+    if (!Files.exists(page)) { return Files.isDirectory(page.toAbsolutePath().getParent()); }
     try (InputStream in = Files.isRegularFile(page) ? Files.newInputStream(page) : InputStream.nullInputStream()) {
       return new String(in.readNBytes(BEGIN.length()), StandardCharsets.ISO_8859_1).equals(BEGIN);
     }
@@ -724,9 +680,7 @@ final class Report {
     String[] from = page.toAbsolutePath().normalize().getParent().toUri().toString().split("/");
     String[] to = file.toAbsolutePath().normalize().toUri().toString().split("/");
     int same = 0;
-    while (same < from.length && same < to.length - 1 && from[same].equals(to[same])) {
-      same++;
-    }
+    while (same < from.length && same < to.length - 1 && from[same].equals(to[same])) { same++; }
     return "./" + "../".repeat(from.length - same) + String.join("/", Arrays.asList(to).subList(same, to.length));
   }
 
@@ -772,8 +726,7 @@ final class Report {
       .axis span { position: absolute } .axis span + span { transform: translateX(-50%) }
       #key { position: sticky; top: 0; z-index: 2; padding: .3rem 0; background: var(--paper) }
       table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums }
-      tr { border-bottom: 1px solid var(--line) }
-      th, td { padding: .35rem 0 .35rem 1rem; text-align: right; white-space: nowrap }
+      tr { border-bottom: 1px solid var(--line) } th, td { padding: .35rem 0 .35rem 1rem; text-align: right; white-space: nowrap }
       th:first-child, td:first-child { text-align: left; white-space: normal; padding-left: 0 }
       button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer }
       td button { color: var(--work); text-decoration: underline; text-underline-offset: .2em }
@@ -807,20 +760,17 @@ final class Report {
       const find = selector => document.querySelector(selector), body = find("tbody"), tip = find("#tip");
       const make = (tag, set, ...inside) => { // texts become texts, whatever is in them
         const element = Object.assign(document.createElement(tag), set);
-        element.append(...inside);
-        return element;
+        return element.append(...inside), element;
       };
       const size = n => n < 1e3 ? n + " B" : n < 1e5 ? (n / 1e3).toFixed(1) + " kB"
           : n < 1e9 ? (n / 1e6).toFixed(2) + " MB" : (n / 1e9).toFixed(2) + " GB";
       const ratio = image => image.before ? image.after / image.before : -1;
-
       const [title, command, tiles, axis, ticks, runs, rows] = JSON.parse(find("#data").textContent);
       const images = rows.map(([name, there, original, copy, outcome, before, after, ms, remarks]) =>
           ({name, there, original, copy, outcome, before, after, ms, remarks})), sorted = [...images];
       document.title = find("h1").textContent = title;
       find("#command").textContent = "jbang Compress.java " + command;
       find(".tiles").append(...tiles.map(([value, meaning]) => make("div", {}, make("b", {}, value), meaning)));
-
       for (const [mode, seconds, times] of runs) {
         const n = times.length, few = n <= 24, path = draw => times.map(draw).join("");
         const plot = make("div", {className: "plot", innerHTML: `
@@ -849,7 +799,6 @@ final class Report {
       const labels = ticks.map(tick => make("span", {}, tick + " s"));
       labels.forEach((label, i) => label.style.left = ticks[i] * 1e8 / axis + "%");
       find(".chart:last-child").append(make("div", {className: "axis"}, ...labels));
-
       const row = image => {
         const name = make("bdi", {}, image.name), {before, after, ms, outcome, remarks} = image;
         const why = {SKIPPED: ["its copy is up to date"], KEPT: ["it would not get smaller"]}[outcome] ?? remarks;
@@ -864,16 +813,13 @@ final class Report {
       const more = () => body.append(...sorted.slice(shown(), shown() + 100).map(row));
       onscroll = () => find("#end").getBoundingClientRect().top < 2 * innerHeight && more(); // the rest as one scrolls
       more();
-
       find("thead").onclick = ({target: {value, parentNode: th}}) => {
         const up = th.ariaSort === "ascending" ? -1 : 1, key = value === "ratio" ? ratio : image => image[value];
         find("[aria-sort]")?.removeAttribute("aria-sort");
         th.ariaSort = up > 0 ? "ascending" : "descending";
         sorted.sort((a, b) => up * (key(a).localeCompare?.(key(b)) ?? key(a) - key(b)));
-        body.replaceChildren();
-        more();
+        body.replaceChildren(), more();
       };
-
       const pair = ({original, copy}) => { // at 100 %: the copy to the right of the slider
         const stage = make("div", {className: "stage"}), view = make("div", {className: "view"}, stage);
         const slider = make("input", {type: "range", max: 1000, value: 500, ariaLabel: "original or copy"});
@@ -893,23 +839,14 @@ final class Report {
 
 /** Words and numbers for people, the same in every country. */
 final class Text {
-  static String format(String text, Object... values) {
-    return String.format(Locale.ROOT, text, values);
-  }
+  static String format(String text, Object... values) { return String.format(Locale.ROOT, text, values); }
 
   /** A text in which file names cannot begin new lines or command the terminal. */
-  static String printable(String text) {
-    return text.replaceAll("\\p{IsControl}", "?");
-  }
+  static String printable(String text) { return text.replaceAll("\\p{IsControl}", "?"); }
 
   /** A number of things: 1 image, 4 images. */
-  static String count(int number, String thing) {
-    return number + " " + thing + (number == 1 ? "" : "s");
-  }
-
-  static String cores() {
-    return count(Runtime.getRuntime().availableProcessors(), "core");
-  }
+  static String count(int number, String thing) { return number + " " + thing + (number == 1 ? "" : "s"); }
+  static String cores() { return count(Runtime.getRuntime().availableProcessors(), "core"); }
 
   static String ratio(long before, long after) {
     return before == 0 ? "none" : format("%.3f", (double) after / before);
@@ -938,6 +875,9 @@ final class Text {
   }
 }
 
+// Files ---------------------------------------------------------------------------------------------------------------
+// Which images there are and where their copies go; a copy is whole or not there, and replaces nothing but itself.
+
 /**
  * An image and its compressed copy. There is one for each image of a run, so it holds no more than it must.
  *
@@ -961,9 +901,7 @@ record ImageFile(Path image, ImageFiles files, String problem) {
   }
 
   /** Where the compressed copy goes. */
-  Path copy() {
-    return files.destination.resolve(files.place(image));
-  }
+  Path copy() { return files.destination.resolve(files.place(image)); }
 
   /** The folder of the copy. */
   Path folder() {
@@ -977,17 +915,13 @@ record ImageFile(Path image, ImageFiles files, String problem) {
         .toString();
   }
 
-  private int stateOf(FileTime time) {
-    return (int) Provenance.hash(identity() + "\n" + time.toMillis());
-  }
+  private int stateOf(FileTime time) { return (int) Provenance.hash(identity() + "\n" + time.toMillis()); }
 
   /** Whether the copy was made of the image as it is, with these settings, and has its time, as rsync has it. */
   boolean isUpToDate(Recompressor.Settings settings) throws IOException {
     boolean there = problem == null && Files.isRegularFile(copy(), LinkOption.NOFOLLOW_LINKS);
     Provenance copy = there ? Provenance.of(copy(), false) : null;
-    if (copy == null) {
-      return false;
-    }
+    if (copy == null) { return false; }
     FileTime time = Files.getLastModifiedTime(image);
     return copy.equals(new Provenance(settings.letters(), Files.size(image), copy.image(), stateOf(time)))
         && Math.abs(Files.getLastModifiedTime(copy()).toMillis() - time.toMillis()) <= 2_000; // FAT notes even seconds
@@ -1009,10 +943,8 @@ record ImageFile(Path image, ImageFiles files, String problem) {
         part -> replaces(part, identity, jpeg.length, options.overwrite));
   }
 
-  /**
-   * Whether the part is to take the place of the file that stands where the copy goes; false: that is equal, and stays.
-   * A JpegException says why neither. No path is compared: links, mounts, disks without capitals are all one case.
-   */
+  // Whether the part is to take the place of the file that stands where the copy goes; false: that is equal, and stays.
+  // A JpegException says why neither. No path is compared: links, mounts, disks without capitals are all one case.
   private boolean replaces(Path part, long identity, long size, boolean overwrite) throws IOException {
     Path copy = copy();
     BasicFileAttributes there = Files.readAttributes(copy, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
@@ -1041,15 +973,11 @@ record ImageFile(Path image, ImageFiles files, String problem) {
   }
 
   private void check(boolean condition, String message) throws JpegException {
-    if (!condition) {
-      throw new JpegException(message + ": " + copy());
-    }
+    if (!condition) { throw new JpegException(message + ": " + copy()); }
   }
 
   /** Waits for as much heap as the image needs while it is in work: as its header tells. */
-  Memory.Share reserveMemory(Compress options) throws IOException {
-    return Memory.reserve(memory(options.settings()));
-  }
+  Memory.Share reserveMemory(Compress options) throws IOException { return Memory.reserve(memory(options.settings())); }
 
   private long memory(Recompressor.Settings settings) throws IOException {
     if (problem != null) {
@@ -1067,9 +995,7 @@ record ImageFile(Path image, ImageFiles files, String problem) {
       try (Memory.Share share = Memory.reserve(3L * least)) { // a profile in it is copied
         return Recompressor.memory(JpegHeader.read(read(least)), size, settings);
       } catch (JpegException e) {
-        if (!e.isCutShort() || size <= length || length >= 1 << 28) {
-          throw e;
-        }
+        if (!e.isCutShort() || size <= length || length >= 1 << 28) { throw e; }
       }
     }
   }
@@ -1109,7 +1035,6 @@ record ImageFile(Path image, ImageFiles files, String problem) {
 /** Finds the images to compress and says where the copy of each belongs. */
 final class ImageFiles {
   private static final Log LOG = new Log(ProcessImages.class);
-
   final Path source;
   final Path destination;
   final List<ImageFile> images = new ArrayList<>(); // by name; a list's in its own order
@@ -1145,9 +1070,7 @@ final class ImageFiles {
         files.readList(in);
       }
     }
-    if (!options.dryRun) {
-      files.clearLeftovers();
-    }
+    if (!options.dryRun) { files.clearLeftovers(); }
     return files;
   }
 
@@ -1163,8 +1086,7 @@ final class ImageFiles {
             ? FileVisitResult.SKIP_SUBTREE : FileVisitResult.CONTINUE;
       }
 
-      @Override
-      public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+      @Override public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
         String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
         boolean isJpeg = name.endsWith(".jpg") || name.endsWith(".jpeg");
         // A link that leads nowhere counts: it is an image that the user has lost.
@@ -1174,8 +1096,7 @@ final class ImageFiles {
         return FileVisitResult.CONTINUE;
       }
 
-      @Override
-      public FileVisitResult visitFileFailed(Path file, IOException problem) {
+      @Override public FileVisitResult visitFileFailed(Path file, IOException problem) {
         if (isHidden(file) && !file.equals(source)) {
           return FileVisitResult.CONTINUE;
         } else if (problem instanceof FileSystemLoopException) {
@@ -1187,8 +1108,7 @@ final class ImageFiles {
         return FileVisitResult.CONTINUE;
       }
 
-      @Override
-      public FileVisitResult postVisitDirectory(Path folder, IOException problem) {
+      @Override public FileVisitResult postVisitDirectory(Path folder, IOException problem) {
         return problem == null ? FileVisitResult.CONTINUE : visitFileFailed(folder, problem);
       }
     });
@@ -1201,9 +1121,7 @@ final class ImageFiles {
     BufferedReader lines = new BufferedReader(new InputStreamReader(in, StandardCharsets.ISO_8859_1)); // bytes, that is
     for (String line = lines.readLine(); line != null; line = lines.readLine()) {
       line = line.replaceFirst("^\u00EF\u00BB\u00BF", ""); // a byte order mark, as some editors write it
-      if (!line.isBlank()) {
-        addListed(line, byPlace);
-      }
+      if (!line.isBlank()) { addListed(line, byPlace); }
     }
   }
 
@@ -1251,17 +1169,13 @@ final class ImageFiles {
     Path folder = source.toAbsolutePath().normalize();
     Path place = full.startsWith(folder) ? folder.relativize(full) : source.getFileSystem().getPath("");
     if (isEmpty(place)) {
-      for (Path part : image.normalize()) {
-        place = part.toString().equals("..") ? place : place.resolve(part);
-      }
+      for (Path part : image.normalize()) { place = part.toString().equals("..") ? place : place.resolve(part); }
     }
     return place;
   }
 
   /** Whether a path has no name in it: it is then the folder that it is resolved against. */
-  static boolean isEmpty(Path path) {
-    return path.toString().isEmpty();
-  }
+  static boolean isEmpty(Path path) { return path.toString().isEmpty(); }
 
   private static boolean isHidden(Path path) {
     return path.getFileName() != null && path.getFileName().toString().startsWith(".");
@@ -1275,9 +1189,7 @@ final class ImageFiles {
     }
     for (Path folder : images.stream().map(ImageFile::folder).distinct().filter(Files::exists).toList()) {
       try {
-        if (!ofImages.contains(folder.toRealPath())) {
-          WholeFile.clearLeftovers(folder);
-        }
+        if (!ofImages.contains(folder.toRealPath())) { WholeFile.clearLeftovers(folder); }
       } catch (IOException | DirectoryIteratorException e) {
         LOG.warn("%s may hold leftovers of a run that was killed: %s", folder, Text.reason(e));
       }
@@ -1302,9 +1214,7 @@ record Provenance(String options, long size, long image, int state) {
   /** FNV-1a, 64 bits. */
   static long hash(String text) {
     long hash = 0xcbf29ce484222325L;
-    for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
-      hash = (hash ^ b & 0xFF) * 0x100000001b3L;
-    }
+    for (byte b : text.getBytes(StandardCharsets.UTF_8)) { hash = (hash ^ b & 0xFF) * 0x100000001b3L; }
     return hash ^ hash >>> 32;
   }
 
@@ -1331,15 +1241,11 @@ record Provenance(String options, long size, long image, int state) {
   /** Fills in the segment of a copy that is else complete; or, of a kept one, returns the text for its attribute. */
   byte[] sign(Copy copy) {
     byte[] text = text(0); // the checksum is of the copy with zeros for it
-    if (!copy.kept()) {
-      System.arraycopy(text, 0, copy.bytes(), start(copy.bytes(), 2), text.length);
-    }
+    if (!copy.kept()) { System.arraycopy(text, 0, copy.bytes(), start(copy.bytes(), 2), text.length); }
     CRC32 checksum = new CRC32();
     checksum.update(copy.bytes());
     text = text(checksum.getValue());
-    if (!copy.kept()) {
-      System.arraycopy(text, 0, copy.bytes(), start(copy.bytes(), 2), text.length);
-    }
+    if (!copy.kept()) { System.arraycopy(text, 0, copy.bytes(), start(copy.bytes(), 2), text.length); }
     return copy.kept() ? text : null;
   }
 
@@ -1352,16 +1258,10 @@ record Provenance(String options, long size, long image, int state) {
       byte[] attribute = attribute(file, null);
       Matcher text = TEXT.matcher(new String(attribute == null ? head : attribute, StandardCharsets.ISO_8859_1));
       text.region(attribute == null ? Math.min(start(head, 2), head.length) : 0, text.regionEnd());
-      if (!text.lookingAt()) {
-        return null;
-      }
-      if (attribute == null) {
-        Arrays.fill(head, text.start(5), text.end(5), (byte) '0');
-      }
+      if (!text.lookingAt()) { return null; }
+      if (attribute == null) { Arrays.fill(head, text.start(5), text.end(5), (byte) '0'); }
       CRC32 checksum = new CRC32();
-      for (int n = head.length; asWritten && n > 0; n = in.read(head)) {
-        checksum.update(head, 0, n);
-      }
+      for (int n = head.length; asWritten && n > 0; n = in.read(head)) { checksum.update(head, 0, n); }
       return asWritten && !text.group(5).equals(Text.format("%08x", checksum.getValue())) ? null
           : new Provenance(text.group(1), Long.parseLong(text.group(2)), Long.parseUnsignedLong(text.group(3), 16),
               Integer.parseUnsignedInt(text.group(4), 16));
@@ -1378,9 +1278,7 @@ record Provenance(String options, long size, long image, int state) {
         text = new byte[view.size(ATTRIBUTE)];
         view.read(ATTRIBUTE, ByteBuffer.wrap(text));
       }
-    } catch (IOException e) {
-      return null;
-    }
+    } catch (IOException e) { return null; }
     return text;
   }
 }
@@ -1396,8 +1294,6 @@ final class WholeFile {
     boolean isDue(Path part) throws IOException;
   }
 
-  private WholeFile() {}
-
   /** Writes the file; it gets the time and the access of the original and, unless null, this attribute. */
   static void write(Path file, byte[] bytes, ImageFile.State original, byte[] attribute, Replacement replacement)
       throws IOException {
@@ -1406,9 +1302,7 @@ final class WholeFile {
         tryToWrite(file, bytes, original, attribute, replacement);
         return;
       } catch (NoSuchFileException e) { // another run took the part for a leftover: locks are not shared everywhere
-        if (attempt == 20 || !Files.isDirectory(file.toAbsolutePath().getParent())) {
-          throw e;
-        }
+        if (attempt == 20 || !Files.isDirectory(file.toAbsolutePath().getParent())) { throw e; }
       }
     }
   }
@@ -1474,12 +1368,8 @@ final class WholeFile {
     mode.removeIf(permission -> permission.name().endsWith("EXECUTE"));
     mode.addAll(CLOSED);
     try {
-      if (!view.readAttributes().group().equals(original.group())) {
-        view.setGroup(original.group());
-      }
-    } catch (FileSystemException e) {
-      mode.removeIf(permission -> permission.name().startsWith("GROUP"));
-    }
+      if (!view.readAttributes().group().equals(original.group())) { view.setGroup(original.group()); }
+    } catch (FileSystemException e) { mode.removeIf(permission -> permission.name().startsWith("GROUP")); }
     try {
       view.setPermissions(mode);
     } catch (FileSystemException e) {
@@ -1494,9 +1384,7 @@ final class WholeFile {
             && Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS))) { // a FIFO would have us wait
       for (Path part : parts) {
         try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE)) {
-          if (channel.tryLock() != null) {
-            Files.delete(part);
-          }
+          if (channel.tryLock() != null) { Files.delete(part); }
         } catch (NoSuchFileException e) {
           continue; // the other run has finished it meanwhile
         }
@@ -1516,14 +1404,9 @@ final class Memory {
   private static final int TOTAL = (int) (Runtime.getRuntime().maxMemory() * USABLE / UNIT);
   private static final Semaphore FREE = new Semaphore(TOTAL, true);
 
-  private Memory() {}
-
   /** Memory that is reserved until it is closed. */
   record Share(int units) implements AutoCloseable {
-    @Override
-    public void close() {
-      FREE.release(units);
-    }
+    @Override public void close() { FREE.release(units); }
   }
 
   /** Waits until this many bytes are free and takes them. */
@@ -1538,6 +1421,9 @@ final class Memory {
     return new Share((int) units);
   }
 }
+
+// Pixels --------------------------------------------------------------------------------------------------------------
+// Which engine takes an image; the way by pixels, with ImageIO and TwelveMonkeys, of what the other cannot take.
 
 /**
  * The copy of an image.
@@ -1570,15 +1456,11 @@ final class Recompressor {
     }
   }
 
-  private Recompressor() {}
-
   /** How much heap, in bytes, recompressing a JPEG of this header and size takes; an exception if none can do it. */
   static long memory(JpegHeader header, long size, Settings settings) throws JpegException {
     header.check(size);
     long head = settings.keepMetadata ? 4L * header.firstScan : 0;
-    if (byCoefficients(header, settings)) {
-      return head + CoefficientEngine.memory(header, size, settings.smallest);
-    }
+    if (byCoefficients(header, settings)) { return head + CoefficientEngine.memory(header, size, settings.smallest); }
     int quality = settings.smallest ? Smallest.BY_PIXELS : settings.quality;
     long written = settings.smallest ? PixelEngine.written(header, quality) : 0; // and recompressed
     return head + Math.max(
@@ -1594,15 +1476,12 @@ final class Recompressor {
     byte[] metadata = Provenance.into(Metadata.of(jpeg, header, map, settings.keepMetadata), settings, jpeg.length);
     boolean direct = byCoefficients(header, settings);
     int quality = settings.smallest ? Smallest.BY_PIXELS : settings.quality;
-    byte[] picture = direct
-        ? CoefficientEngine.recompress(jpeg, header, settings)
+    byte[] picture = direct ? CoefficientEngine.recompress(jpeg, header, settings)
         : PixelEngine.recompress(jpeg, header, quality, warnings);
     if (settings.smallest && !direct) {
       picture = CoefficientEngine.recompress(picture, JpegHeader.read(picture), settings);
     }
-    if (header.icc.broken()) {
-      warnings.add(Icc.LEFT_OUT);
-    }
+    if (header.icc.broken()) { warnings.add(Icc.LEFT_OUT); }
     return new Copy(Metadata.join(picture, metadata, map), false, warnings.stream().distinct().toList());
   }
 
@@ -1613,8 +1492,6 @@ final class Recompressor {
 
 /** Recompresses any JPEG by way of its pixels: TwelveMonkeys reads them, the JDK's writer writes them. */
 final class PixelEngine {
-  private PixelEngine() {}
-
   /**
    * The file, its cleaned copy and its gain map, the pixels (and those of CMYK as read), the file written in chunks and
    * in one; for the check that comes first, a row of MCUs, of up to 32 lines in 4 components.
@@ -1637,9 +1514,7 @@ final class PixelEngine {
   /** Recompresses a JPEG, without its metadata; warns if CMYK cannot be read by its profile. */
   static byte[] recompress(byte[] jpeg, JpegHeader header, int quality, List<String> warnings) throws IOException {
     boolean wide = CoefficientEngine.check(jpeg, header); // libjpeg makes up what is missing or damaged
-    if (wide && header.isCmyk()) {
-      throw new JpegException("not supported: CMYK with quantization tables of 16 bits");
-    }
+    if (wide && header.isCmyk()) { throw new JpegException("not supported: CMYK with quantization tables of 16 bits"); }
     // Without its profile an RGB or grey image is read as its numbers are; the copy gets the profile, unchanged.
     return encode(decode(jpeg, header, header.isCmyk() && header.icc.profile() != null, wide, warnings), quality);
   }
@@ -1696,76 +1571,52 @@ final class PixelEngine {
   static JPEGQTable table(boolean chrominance, int quality) {
     int[] steps = StandardTables.steps(chrominance, quality);
     int[] natural = new int[64];
-    for (int k = 0; k < 64; k++) {
-      natural[StandardTables.ZIGZAG[k]] = steps[k];
-    }
+    for (int k = 0; k < 64; k++) { natural[StandardTables.ZIGZAG[k]] = steps[k]; }
     return new JPEGQTable(natural);
   }
 }
+
+// Header --------------------------------------------------------------------------------------------------------------
+// The segments in front of the picture (T.81 annex B): what they say, and which of them a copy gets; gain maps.
 
 /** A JPEG that cannot be recompressed; the message says why, in a user's words. */
 final class JpegException extends IOException {
   private static final long serialVersionUID = 1L;
   private static final String CUT_SHORT = "truncated: the data ends within the header";
 
-  JpegException(String message) {
-    super(message);
-  }
+  JpegException(String message) { super(message); }
 
   /** Of a header that ends before it is complete. */
-  static JpegException cutShort() {
-    return new JpegException(CUT_SHORT);
-  }
+  static JpegException cutShort() { return new JpegException(CUT_SHORT); }
 
   /** Whether more of the file might help. */
-  boolean isCutShort() {
-    return getMessage().equals(CUT_SHORT);
-  }
+  boolean isCutShort() { return getMessage().equals(CUT_SHORT); }
 
   /** Throws unless this part of the JPEG is sound. */
   static void check(boolean sound, String part) throws JpegException {
-    if (!sound) {
-      throw new JpegException("corrupt: " + part);
-    }
+    if (!sound) { throw new JpegException("corrupt: " + part); }
   }
 }
 
 /** The marker codes of T.81 table B.1 that are used here: the byte that follows 0xFF. */
 final class Marker {
-  static final int SOF0 = 0xC0; // start of frame: baseline
-  static final int SOF2 = 0xC2; // progressive
-  static final int DHT = 0xC4; // Huffman tables
-  static final int JPG = 0xC8; // reserved
-  static final int DAC = 0xCC; // arithmetic coding conditioning
-  static final int RST0 = 0xD0; // restart, to 0xD7
-  static final int SOI = 0xD8; // start of image
-  static final int EOI = 0xD9; // end of image
-  static final int SOS = 0xDA; // start of scan
-  static final int DQT = 0xDB; // quantization tables
+  static final int SOF0 = 0xC0, SOF2 = 0xC2; // start of frame: baseline, progressive
+  static final int DHT = 0xC4, DQT = 0xDB, DAC = 0xCC; // Huffman, quantization, arithmetic coding tables
+  static final int SOI = 0xD8, EOI = 0xD9, SOS = 0xDA; // start and end of image, start of scan
+  static final int RST0 = 0xD0, DRI = 0xDD; // restart, to 0xD7; restart interval
   static final int DNL = 0xDC; // number of lines, behind the first scan
-  static final int DRI = 0xDD; // restart interval
-  static final int APP0 = 0xE0; // application data, to 0xEF: JFIF
-  static final int APP1 = 0xE1; // EXIF, XMP
-  static final int APP2 = 0xE2; // ICC profiles
+  static final int APP0 = 0xE0, APP1 = 0xE1, APP2 = 0xE2; // application data, to 0xEF: JFIF; EXIF, XMP; ICC profiles
   static final int COM = 0xFE; // comment
-  static final int TEM = 0x01; // for temporary use in arithmetic coding
-
-  private Marker() {}
+  static final int JPG = 0xC8, TEM = 0x01; // reserved; for temporary use in arithmetic coding
 
   /** Whether this is a marker without a length and parameters (T.81 B.1.1.3). */
-  static boolean isStandalone(int marker) {
-    return marker == TEM || (marker >= RST0 && marker <= EOI);
-  }
+  static boolean isStandalone(int marker) { return marker == TEM || (marker >= RST0 && marker <= EOI); }
 
   /** Whether this is application data or a comment: nothing that decoding needs (T.81 B.2.4.5-6). */
-  static boolean isAppOrComment(int marker) {
-    return (marker >= APP0 && marker <= 0xEF) || marker == COM;
-  }
+  static boolean isAppOrComment(int marker) { return (marker >= APP0 && marker <= 0xEF) || marker == COM; }
 
   /** Whether this is a table that decoding needs, or the restart interval (T.81 B.2.4). */
-  static boolean isTable(int marker) {
-    return marker == DQT || marker == DHT || marker == DRI;
-  }
+  static boolean isTable(int marker) { return marker == DQT || marker == DHT || marker == DRI; }
 
   /** Whether this starts a frame, of any process (T.81 table B.1). */
   static boolean isFrame(int marker) {
@@ -1776,9 +1627,7 @@ final class Marker {
 /** Walks over the marker segments of a JPEG (T.81 B.1.1): {@link #next} moves to the next one. */
 final class Segments {
   static final int MAX = 65_533; // bytes of parameters
-
   static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
-
   final byte[] jpeg;
   int marker; // the second byte of the marker, see Marker
   int start; // of the parameters, behind the marker and the length
@@ -1795,9 +1644,7 @@ final class Segments {
   void next() throws JpegException {
     int p = end;
     while (true) {
-      if (p + 2 > jpeg.length) {
-        throw JpegException.cutShort();
-      }
+      if (p + 2 > jpeg.length) { throw JpegException.cutShort(); }
       if ((jpeg[p] & 0xFF) != 0xFF || jpeg[p + 1] == 0) {
         garbage = true;
       } else if ((jpeg[p + 1] & 0xFF) != 0xFF) {
@@ -1809,26 +1656,18 @@ final class Segments {
     start = p + 2;
     end = start;
     if (!Marker.isStandalone(marker)) {
-      if (start + 2 > jpeg.length) {
-        throw JpegException.cutShort();
-      }
+      if (start + 2 > jpeg.length) { throw JpegException.cutShort(); }
       end = start + u16(start);
       start += 2;
       JpegException.check(end >= start, "a header segment of impossible length");
-      if (end > jpeg.length) {
-        throw JpegException.cutShort();
-      }
+      if (end > jpeg.length) { throw JpegException.cutShort(); }
     }
   }
 
-  int size() {
-    return end - start;
-  }
+  int size() { return end - start; }
 
   /** The parameters, a character for each byte. */
-  String text() {
-    return new String(jpeg, start, size(), StandardCharsets.ISO_8859_1);
-  }
+  String text() { return new String(jpeg, start, size(), StandardCharsets.ISO_8859_1); }
 
   /** Whether this is such a segment: its parameters begin with this ASCII text and a zero byte, as those of APPn do. */
   boolean is(int marker, String name) {
@@ -1838,21 +1677,14 @@ final class Segments {
   }
 
   /** Whether this is Adobe's mark of how the colours are coded. */
-  boolean isAdobe() {
-    return marker == Marker.APP0 + 14 && size() >= 12 && text().startsWith("Adobe");
-  }
-
-  int u16(int at) {
-    return (jpeg[at] & 0xFF) << 8 | jpeg[at + 1] & 0xFF;
-  }
+  boolean isAdobe() { return marker == Marker.APP0 + 14 && size() >= 12 && text().startsWith("Adobe"); }
+  int u16(int at) { return (jpeg[at] & 0xFF) << 8 | jpeg[at + 1] & 0xFF; }
 
   /** Where entropy-coded data that starts here ends: at the next marker that is not a restart marker. */
   static int endOfScan(byte[] jpeg, int from) {
     for (int p = indexOf0xFF(jpeg, from, jpeg.length); p + 1 < jpeg.length; p = indexOf0xFF(jpeg, p + 1, jpeg.length)) {
       int next = jpeg[p + 1] & 0xFF;
-      if (next != 0 && next != 0xFF && (next & 0xF8) != Marker.RST0) {
-        return p;
-      }
+      if (next != 0 && next != 0xFF && (next & 0xF8) != Marker.RST0) { return p; }
     }
     return jpeg.length;
   }
@@ -1862,14 +1694,10 @@ final class Segments {
     int p = from;
     while (p <= to - 8) {
       long eight = (long) LONGS.get(bytes, p);
-      if ((eight & ~eight - 0x0101010101010101L & 0x8080808080808080L) != 0) {
-        break;
-      }
+      if ((eight & ~eight - 0x0101010101010101L & 0x8080808080808080L) != 0) { break; }
       p += 8;
     }
-    while (p < to && bytes[p] != -1) {
-      p++;
-    }
+    while (p < to && bytes[p] != -1) { p++; }
     return p;
   }
 }
@@ -1887,7 +1715,6 @@ final class JpegHeader {
 
   /** What libjpeg, and so nearly every reader, takes at most. */
   static final int MAX_DIMENSION = 65500;
-
   final int process; // the SOF marker: Marker.SOF0 baseline, SOF1 extended, SOF2 progressive...
   final int precision; // bits per sample
   final int height; // pixels; 0: defined by a DNL segment after the first scan
@@ -1959,9 +1786,7 @@ final class JpegHeader {
 
   /** Reads the segments up to the first scan. */
   static JpegHeader read(byte[] jpeg) throws JpegException {
-    if (jpeg.length == 0) {
-      throw new JpegException("empty file");
-    }
+    if (jpeg.length == 0) { throw new JpegException("empty file"); }
     if (jpeg.length < 4 || (jpeg[0] & jpeg[2] & 0xFF) != 0xFF || (jpeg[1] & 0xFF) != Marker.SOI) {
       throw new JpegException("not a JPEG");
     }
@@ -1995,15 +1820,11 @@ final class JpegHeader {
   }
 
   /** Whether its colours are inks, as they are or as YCCK: they become sRGB. */
-  boolean isCmyk() {
-    return kind == Kind.CMYK || kind == Kind.YCCK;
-  }
+  boolean isCmyk() { return kind == Kind.CMYK || kind == Kind.YCCK; }
 
   /** Refuses what no engine can recompress, or what cannot be whole in a file of this size, in bytes. */
   void check(long size) throws JpegException {
-    if (unsupported() != null) {
-      throw new JpegException("not supported: " + unsupported());
-    }
+    if (unsupported() != null) { throw new JpegException("not supported: " + unsupported()); }
     long blocks = 0; // A.2.4, of the components as they are, without what fills their last MCUs up
     for (Component c : components) {
       blocks += Math.ceilDiv((long) width * c.h, 8 * maxH()) * Math.ceilDiv((long) height * c.v, 8 * maxV());
@@ -2015,14 +1836,10 @@ final class JpegHeader {
   }
 
   /** The horizontal sampling factor of the component that is sampled most (T.81 A.1.1). */
-  int maxH() {
-    return components.stream().mapToInt(Component::h).max().orElse(1);
-  }
+  int maxH() { return components.stream().mapToInt(Component::h).max().orElse(1); }
 
   /** The vertical one. */
-  int maxV() {
-    return components.stream().mapToInt(Component::v).max().orElse(1);
-  }
+  int maxV() { return components.stream().mapToInt(Component::v).max().orElse(1); }
 
   private String unsupported() {
     return process > 0xC8 ? "arithmetic coding"
@@ -2039,37 +1856,27 @@ final class JpegHeader {
   byte[] cleaned(byte[] jpeg, boolean withIcc) throws JpegException {
     ByteArrayOutputStream out = new ByteArrayOutputStream(jpeg.length + 64);
     out.write(jpeg, 0, 2);
-    if (jfif) {
-      out.writeBytes(jfif());
-    }
+    if (jfif) { out.writeBytes(jfif()); }
     if (kind != Kind.GREY) { // so that every reader sees the same colours in it as kind()
       int transform = kind == Kind.YCBCR ? 1 : kind == Kind.YCCK ? 2 : 0;
       out.writeBytes(new byte[] {-1, -18, 0, 14, 'A', 'd', 'o', 'b', 'e', 0, 100, 0, 0, 0, 0, (byte) transform});
     }
-    if (withIcc) {
-      icc.writeTo(out);
-    }
+    if (withIcc) { icc.writeTo(out); }
     Segments s = new Segments(jpeg, 2);
     for (s.next(); s.marker != Marker.SOS; s.next()) {
-      if (Marker.isTable(s.marker) || Marker.isFrame(s.marker)) {
-        out.write(jpeg, s.start - 4, s.end - s.start + 4);
-      }
+      if (Marker.isTable(s.marker) || Marker.isFrame(s.marker)) { out.write(jpeg, s.start - 4, s.end - s.start + 4); }
     }
     out.write(jpeg, firstScan, jpeg.length - firstScan);
     return out.toByteArray();
   }
 
   /** A whole JFIF APP0 segment: version 1.01, square pixels, no thumbnail. */
-  static byte[] jfif() {
-    return new byte[] {-1, (byte) 0xE0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0};
-  }
+  static byte[] jfif() { return new byte[] {-1, (byte) 0xE0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0}; }
 }
 
 /** Chooses the segments that stand in front of a copy's tables: what it keeps of its original's metadata. */
 final class Metadata {
   static final String XMP = "http://ns.adobe.com/xap/1.0/";
-
-  private Metadata() {}
 
   /**
    * The segments by which a copy looks the same: JFIF, EXIF with next to nothing, what leads to the gain map, and the
@@ -2102,9 +1909,7 @@ final class Metadata {
         write(out, s.marker, xmp ? map.xmp() : text); // of its own: the original's may say who was where
       }
     }
-    if (!keep && sameColours) {
-      header.icc.writeTo(out);
-    }
+    if (!keep && sameColours) { header.icc.writeTo(out); }
     return out.toByteArray();
   }
 
@@ -2171,9 +1976,7 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
       parts.add(new Part(from, list.number(at + 4, 4), (int) list.number(at, 4)));
     }
     readContainer(header.hdr, jpeg, parts, warnings);
-    if (parts.isEmpty() && isGainMap(header.hdr)) {
-      parts.add(new Part(0, 0, 0));
-    }
+    if (parts.isEmpty() && isGainMap(header.hdr)) { parts.add(new Part(0, 0, 0)); }
     GainMap map = null;
     for (Part part : parts) {
       String name = NAMES.getOrDefault(part.flags & 0xFFFFFF, "a second picture"); // CIPA DC-007 table 4
@@ -2197,9 +2000,7 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
     return map;
   }
 
-  private static boolean isGainMap(String hdr) {
-    return Stream.of(ADOBE, ISO, APPLE).anyMatch(hdr::contains);
-  }
+  private static boolean isGainMap(String hdr) { return Stream.of(ADOBE, ISO, APPLE).anyMatch(hdr::contains); }
 
   /** Reads what XMP says of things behind the picture: they end where the file ends. */
   private static void readContainer(String xmp, byte[] jpeg, List<Part> parts, List<String> warnings) {
@@ -2223,15 +2024,11 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
     int end = jpeg.length - 4; // Samsung's cameras end a file with a list of what they put behind the picture
     film |= "SEFT".equals(new String(jpeg, end, 4, StandardCharsets.ISO_8859_1))
         && new String(jpeg, StandardCharsets.ISO_8859_1).contains("MotionPhoto_Data");
-    if (film) {
-      warnings.add("has a film (Motion Photo) behind the picture: left out of the copy");
-    }
+    if (film) { warnings.add("has a film (Motion Photo) behind the picture: left out of the copy"); }
   }
 
-  /**
-   * A gain map that is whole, to be kept. One that is grey or 4:2:0 gets better codes for the same coefficients, which
-   * costs nothing: coarser steps would cost decibels of the HDR picture, more than the photograph's own do.
-   */
+  // A gain map that is whole, to be kept. One that is grey or 4:2:0 gets better codes for the same coefficients, which
+  // costs nothing: coarser steps would cost decibels of the HDR picture, more than the photograph's own do.
   private static byte[] checked(byte[] map, JpegHeader header, long memory) throws JpegException {
     header.check(map.length);
     JpegException.check(!header.garbage, "stray data between its parts");
@@ -2307,20 +2104,14 @@ record Tiff(byte[] bytes, int start, int end, boolean little) {
   }
 
   /** Where the first directory is; 0: nowhere. */
-  long directory() {
-    return start == end ? 0 : number(4, 4);
-  }
+  long directory() { return start == end ? 0 : number(4, 4); }
 
   /** Where a tag's entry in a directory is: tag, type, count, value or its offset; -1: nowhere. */
   private long entry(long directory, int tag) {
-    if (directory < 8 || directory > end - start - 2) {
-      return -1;
-    }
+    if (directory < 8 || directory > end - start - 2) { return -1; }
     long entries = number(directory, 2);
     for (long at = directory + 2; entries > 0 && at + 12 <= end - start; entries--, at += 12) {
-      if (number(at, 2) == tag) {
-        return at;
-      }
+      if (number(at, 2) == tag) { return at; }
     }
     return -1;
   }
@@ -2376,17 +2167,13 @@ record Exif(int orientation, boolean adobeRgb, String taken, byte[] headroom) {
   }
 
   /** Whether it has an orientation, be it one that does not exist: then no later segment counts. */
-  boolean isTurned() {
-    return orientation >= 0;
-  }
+  boolean isTurned() { return orientation >= 0; }
 
   /** Writes a segment, big endian, of orientation, mark of Adobe RGB, headroom, and no more; none of none of them. */
   void writeTo(ByteArrayOutputStream out, boolean sameColours, boolean withHeadroom) {
     int turned = orientation > 8 ? 1 : Math.max(orientation, 1);
     boolean marked = adobeRgb && sameColours;
-    if (turned == 1 && !marked && !withHeadroom) {
-      return;
-    }
+    if (turned == 1 && !marked && !withHeadroom) { return; }
     int entries = (marked ? 2 : 0) + (withHeadroom ? 1 : 0); // in the directory of the photograph's data
     int interoperability = entries == 0 ? 26 : 44 + 12 * entries; // offsets count from behind "Exif" and two zeros
     int notes = interoperability + (marked ? 18 : 0);
@@ -2398,9 +2185,7 @@ record Exif(int orientation, boolean adobeRgb, String taken, byte[] headroom) {
       entry(exif, 0x8769, 4, 1, 38);
       exif.putInt(0).putShort((short) entries);
     }
-    if (withHeadroom) {
-      entry(exif, 0x927C, 7, APPLE.length + 46, notes);
-    }
+    if (withHeadroom) { entry(exif, 0x927C, 7, APPLE.length + 46, notes); }
     if (marked) {
       entry(exif, 0xA001, 3, 1, 0xFFFF << 16); // colour space: none that EXIF names
       entry(exif, 0xA005, 4, 1, interoperability);
@@ -2440,9 +2225,7 @@ record Icc(byte[] profile, boolean broken) {
     ByteArrayOutputStream whole = new ByteArrayOutputStream();
     int number = 0;
     for (byte[] part : parts) {
-      if (part.length < 2 || (part[0] & 0xFF) != ++number || (part[1] & 0xFF) != parts.size()) {
-        return broken;
-      }
+      if (part.length < 2 || (part[0] & 0xFF) != ++number || (part[1] & 0xFF) != parts.size()) { return broken; }
       whole.write(part, 2, part.length - 2);
     }
     ByteBuffer profile = ByteBuffer.wrap(whole.toByteArray()); // big endian, as it is
@@ -2485,31 +2268,15 @@ final class StandardTables {
     41, 34, 27, 20, 13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
     30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63
   };
-
-  private static final int[] LUMINANCE = { // table K.1
-    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
-    14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
-    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
-    49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99
-  };
-
-  private static final int[] CHROMINANCE = { // table K.2, filled up with 99
-    17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99,
-    24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99,
-    99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
-    99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99
-  };
-
-  private StandardTables() {}
+  private static final int[] LUMINANCE = JPEGQTable.K1Luminance.getTable();
+  private static final int[] CHROMINANCE = JPEGQTable.K2Chrominance.getTable();
 
   /** The 64 steps, in zigzag order, that libjpeg uses at a quality of 1 to 100. */
   static int[] steps(boolean chrominance, int quality) {
     int percent = quality < 50 ? 5000 / quality : 200 - 2 * quality;
     int[] base = chrominance ? CHROMINANCE : LUMINANCE;
     int[] steps = new int[64];
-    for (int k = 0; k < 64; k++) {
-      steps[k] = Math.clamp((base[ZIGZAG[k]] * percent + 50) / 100, 1, 255);
-    }
+    for (int k = 0; k < 64; k++) { steps[k] = Math.clamp((base[ZIGZAG[k]] * percent + 50) / 100, 1, 255); }
     return steps;
   }
 }
@@ -2534,11 +2301,8 @@ final class PerceptualTables {
     40, 45, 43, 50, 45, 52, 46, 111, 44, 43, 62, 54, 52, 69, 92, 66,
     53, 73, 169, 61, 46, 92, 69, 65, 71, 58, 65, 88, 111, 66, 65, 255
   };
-
   private static final double[] GROWTH = {1, 0.66, 0.77, 0.8, 0.93}; // exponents, by diagonal; beyond: 1
   private static final double KNEE = 0.34; // the coarseness below which all steps grow alike
-
-  private PerceptualTables() {}
 
   /** The 64 steps, in zigzag order, at a quality of 1 to 100. */
   static int[] steps(boolean chrominance, int quality) {
@@ -2555,6 +2319,9 @@ final class PerceptualTables {
   }
 }
 
+// Reading -------------------------------------------------------------------------------------------------------------
+// From the bits of a scan to rows of blocks: Huffman codes, sequential and progressive scans (T.81 annexes F, G).
+
 /**
  * A Huffman code for decoding (T.81 annex C and F.2.2.3). What an AC code means is said by an entry: the number of bits
  * that code and value take (bits 0 to 7), by how much the index of the coefficient advances (8 to 15), and as in a
@@ -2566,7 +2333,6 @@ final class HuffmanCode {
   static final int INVALID = 64;
   static final int LARGE_FILE = 1 << 18; // bytes from which on it is worth to make large tables
   static final int NONE = 255; // advance in a lookup where the bits do not hold even one code and its value
-
   final int bits; // that are looked up
   private final char[] codes; // by those bits: length << 8 | symbol; 0: more of them
   private final int[] limit = new int[17]; // by length: the first 16 bits beyond its codes
@@ -2580,9 +2346,7 @@ final class HuffmanCode {
     bits = dc || d.length < LARGE_FILE ? 10 : 13;
     codes = new char[1 << bits];
     symbols = Arrays.copyOfRange(d, at + 16, at + 16 + total);
-    for (byte symbol : symbols) {
-      JpegException.check(!dc || (symbol & 0xFF) < 16, "a Huffman table");
-    }
+    for (byte symbol : symbols) { JpegException.check(!dc || (symbol & 0xFF) < 16, "a Huffman table"); }
     int code = 0;
     int index = 0;
     for (int length = 1; length <= 16; length++, code <<= 1) {
@@ -2607,9 +2371,7 @@ final class HuffmanCode {
 
   private int longer(int sixteen) {
     for (int length = bits + 1; length <= 16; length++) {
-      if (sixteen < limit[length]) {
-        return length << 8 | symbols[base[length] + (sixteen >> 16 - length)] & 0xFF;
-      }
+      if (sixteen < limit[length]) { return length << 8 | symbols[base[length] + (sixteen >> 16 - length)] & 0xFF; }
     }
     return 0;
   }
@@ -2641,9 +2403,7 @@ final class HuffmanCode {
    */
   int[] lookup(int[] limits) {
     int small = Short.MAX_VALUE;
-    for (int k = 1; k < 64; k++) {
-      small = Math.min(small, limits[k]);
-    }
+    for (int k = 1; k < 64; k++) { small = Math.min(small, limits[k]); }
     int[] lookup = new int[1 << bits];
     for (int prefix = 0; prefix < lookup.length; prefix++) {
       lookup[prefix] = several((long) prefix << 64 - bits, small);
@@ -2688,12 +2448,10 @@ final class HuffmanCode {
 final class ScanReader {
   private static final int PIECE = 8192; // bytes
   private static final int BLOCK = 264; // bytes: more than a block takes, 64 codes and values of 31 bits at most
-
   int position; // of the next byte of the data to take into the piece
   int endRun; // EOBRUN (G.1.2.2): blocks that end without a code
   int row; // MCU row in work, of so many: to say where something is wrong
   int rows;
-
   final int end; // of the data
   private final byte[] data;
   private final byte[] piece; // of the data: without the zeros behind 0xFF (B.1.1.5); behind it are zeros
@@ -2718,9 +2476,7 @@ final class ScanReader {
 
   /** Before each block: sees to it that its bytes are there. */
   void prepare() throws JpegException {
-    if (at > safe) {
-      fill();
-    }
+    if (at > safe) { fill(); }
   }
 
   private void fill() throws JpegException {
@@ -2750,9 +2506,7 @@ final class ScanReader {
   }
 
   /** How many bits of the piece are still to be taken; less than 0: bits were taken that are not there. */
-  private int left() {
-    return (filled - at) * 8 + count;
-  }
+  private int left() { return (filled - at) * 8 + count; }
 
   /** Fills up to at least 56 bits: as many whole bytes as fit. */
   private void refill() {
@@ -2763,9 +2517,7 @@ final class ScanReader {
 
   /** Takes up to 32 bits. */
   int take(int n) {
-    if (count < n) {
-      refill();
-    }
+    if (count < n) { refill(); }
     int value = (int) (bits >>> 1 >>> 63 - n);
     bits <<= n;
     count -= n;
@@ -2776,9 +2528,7 @@ final class ScanReader {
   int difference(HuffmanCode dc) throws JpegException {
     refill();
     int code = dc.code(bits);
-    if (code == 0) {
-      throw damaged("a code that means nothing");
-    }
+    if (code == 0) { throw damaged("a code that means nothing"); }
     int length = code >> 8;
     int size = code & 15;
     int value = HuffmanCode.extend(bits << length, size);
@@ -2839,12 +2589,8 @@ final class ScanReader {
     this.bits = bits;
     this.count = count;
     this.at = at;
-    if (k > to && k < HuffmanCode.END) {
-      throw damaged("a code that means nothing");
-    }
-    if (category > 0) {
-      endRun = (1 << category) - 1 + take(category);
-    }
+    if (k > to && k < HuffmanCode.END) { throw damaged("a code that means nothing"); }
+    if (category > 0) { endRun = (1 << category) - 1 + take(category); }
     return n;
   }
 
@@ -2919,13 +2665,9 @@ final class ScanReader {
 
   /** Before each MCU: moves behind the restart marker that is due (E.2.4); true if one was. */
   boolean restarted() throws JpegException {
-    if (restartInterval == 0 || untilRestart-- > 0) {
-      return false;
-    }
+    if (restartInterval == 0 || untilRestart-- > 0) { return false; }
     untilRestart = restartInterval - 1;
-    if (!complete) {
-      fill();
-    }
+    if (!complete) { fill(); }
     boolean there = complete && left() >= 0 && left() < 8;
     skipFill();
     int marker = Marker.RST0 + (restarts++ & 7);
@@ -2944,9 +2686,7 @@ final class ScanReader {
 
   /** After each MCU row: checks that the data has not ended before. */
   void checkRow() throws JpegException {
-    if (left() < 0) {
-      throw damaged("");
-    }
+    if (left() < 0) { throw damaged(""); }
   }
 
   /**
@@ -2954,29 +2694,21 @@ final class ScanReader {
    * filled up byte or a few zeros before it; no reader minds.
    */
   void checkEnd() throws JpegException {
-    if (!complete) {
-      fill();
-    }
+    if (!complete) { fill(); }
     checkRow();
     boolean clean = complete && left() < 72 && endRun == 0;
-    for (int i = filled - (left() >> 3); clean && i < filled; i++) {
-      clean = piece[i] == 0 || piece[i] == -1;
-    }
+    for (int i = filled - (left() >> 3); clean && i < filled; i++) { clean = piece[i] == 0 || piece[i] == -1; }
     int next = Marker.EOI;
     for (skipFill(); position + 1 < data.length; position += 2, skipFill()) {
       next = data[position + 1] & 0xFF;
-      if (data[position] != -1 || (next & 0xF8) != Marker.RST0) {
-        break;
-      }
+      if (data[position] != -1 || (next & 0xF8) != Marker.RST0) { break; }
     }
     boolean marker = position >= data.length || data[position] == -1 && next != 0;
     JpegException.check(clean && marker, "stray data behind the picture");
   }
 
   private void skipFill() { // B.1.1.2
-    while (position + 1 < data.length && (data[position] & data[position + 1]) == -1) {
-      position++;
-    }
+    while (position + 1 < data.length && (data[position] & data[position + 1]) == -1) { position++; }
   }
 
   /** What is wrong, and where; past the end of the data nothing else is wrong. */
@@ -2986,6 +2718,9 @@ final class ScanReader {
     return new JpegException(ended ? "truncated: the data ends" + where : "corrupt: " + what + "," + where);
   }
 }
+
+// Requantizing --------------------------------------------------------------------------------------------------------
+// From the steps of the source to those of the copy, and from any sampling of chroma to 4:2:0.
 
 /**
  * From the quantization steps of the source to those of the copy: each coefficient becomes the nearest multiple of its
@@ -3022,15 +2757,11 @@ final class Requantizer {
     }
     int most = largest(source);
     dc = new int[2 * most + 1];
-    for (int i = 0; i < dc.length; i++) {
-      dc[i] = nearest((i - most) * source[0]);
-    }
+    for (int i = 0; i < dc.length; i++) { dc[i] = nearest((i - most) * source[0]); }
   }
 
   /** No DC coefficient of 8-bit samples is beyond this; there is some room for overshoot. */
-  static int largest(int[] source) {
-    return 2048 / source[0] + 1;
-  }
+  static int largest(int[] source) { return 2048 / source[0] + 1; }
 
   /** The new value of the magnitude of an AC coefficient that passed: 1 to 1023. */
   int level(int magnitude, int k) {
@@ -3040,9 +2771,7 @@ final class Requantizer {
   }
 
   /** The magnitude of an AC coefficient in new steps, not rounded. */
-  float steps(int magnitude, int k) {
-    return (float) magnitude * multiplier[k] / (1 << SHIFT);
-  }
+  float steps(int magnitude, int k) { return (float) magnitude * multiplier[k] / (1 << SHIFT); }
 
   /** The new value of a DC coefficient. */
   int dc(int value) {
@@ -3050,11 +2779,9 @@ final class Requantizer {
     return dc[Math.clamp(value, -most, most) + most];
   }
 
-  /**
-   * The new value, -1024 to 1023 so that differences fit (F.1.2.1), of a DC coefficient that is not quantized. In
-   * smooth areas it alone makes the samples, an eighth of it, rounded: besides its own error, the one after that
-   * rounding counts. Their weights, 5 and 12, are found by trial.
-   */
+  // The new value, -1024 to 1023 so that differences fit (F.1.2.1), of a DC coefficient that is not quantized. In
+  // smooth areas it alone makes the samples, an eighth of it, rounded: besides its own error, the one after that
+  // rounding counts. Their weights, 5 and 12, are found by trial.
   private int nearest(int value) {
     int step = target[0];
     int lower = Math.floorDiv(value, step);
@@ -3070,19 +2797,12 @@ final class Requantizer {
 
 /** A coefficient in one int: sign in bit 31, magnitude in bits 16 to 30, index in zigzag order in bits 0 to 5. */
 final class Coefficient {
-  private Coefficient() {}
-
   static int of(boolean negative, int magnitude, int index) {
     return (negative ? 1 << 31 : 0) | magnitude << 16 | index;
   }
 
-  static int index(int coefficient) {
-    return coefficient & 63;
-  }
-
-  static int magnitude(int coefficient) {
-    return coefficient >>> 16 & 0x7FFF;
-  }
+  static int index(int coefficient) { return coefficient & 63; }
+  static int magnitude(int coefficient) { return coefficient >>> 16 & 0x7FFF; }
 
   static int value(int coefficient) {
     int sign = coefficient >> 31;
@@ -3094,16 +2814,9 @@ final class Coefficient {
 interface BlockSink {
   /** Takes all that a check decodes, and makes nothing of it. */
   BlockSink NOTHING = new BlockSink() {
-    @Override
-    public int[] limits(Plane plane) {
-      return Requantizer.NOTHING;
-    }
-
-    @Override
-    public void block(Plane plane, int dc, int[] kept, int from, int to) {}
-
-    @Override
-    public void padding(Plane plane) {}
+    @Override public int[] limits(Plane plane) { return Requantizer.NOTHING; }
+    @Override public void block(Plane plane, int dc, int[] kept, int from, int to) {}
+    @Override public void padding(Plane plane) {}
   };
 
   /** By index, to 207: up to this magnitude, in the source's steps, a plane's coefficients need not be delivered. */
@@ -3118,6 +2831,9 @@ interface BlockSink {
   /** Takes a block beyond the picture's edge, which only fills up an MCU. */
   void padding(Plane plane);
 }
+
+// Writing -------------------------------------------------------------------------------------------------------------
+// From blocks to the best Huffman codes for them: baseline, and progressive with a search for --smallest.
 
 /**
  * The symbols of the new scan (T.81 F.1.2), kept until their frequencies, counted here, have given the best code. A
@@ -3148,21 +2864,14 @@ final class Symbols implements BlockSink {
   private int size; // of what is in the chunk
   private int last; // where the block's last symbol is
 
-  @Override
-  public int[] limits(Plane plane) {
-    return plane.requantizer.limit;
-  }
+  @Override public int[] limits(Plane plane) { return plane.requantizer.limit; }
 
-  @Override
-  public void block(Plane plane, int dc, int[] kept, int from, int to) {
+  @Override public void block(Plane plane, int dc, int[] kept, int from, int to) {
     add(plane, plane.requantizer.dc(dc), kept, from, to);
   }
 
   /** Adds the cheapest block there is, as libjpeg does. */
-  @Override
-  public void padding(Plane plane) {
-    add(plane, lastDc[plane.index], null, 0, 0);
-  }
+  @Override public void padding(Plane plane) { add(plane, lastDc[plane.index], null, 0, 0); }
 
   private void add(Plane plane, int dc, int[] kept, int from, int to) {
     if (size >= chunk.length - BLOCK) {
@@ -3212,9 +2921,7 @@ final class Symbols implements BlockSink {
 
   /** Ends the chunk, and after the last block, all. */
   void endChunk() {
-    if (size < chunk.length) {
-      chunk[size] = END_OF_CHUNK;
-    }
+    if (size < chunk.length) { chunk[size] = END_OF_CHUNK; }
   }
 }
 
@@ -3222,7 +2929,6 @@ final class Symbols implements BlockSink {
 final class OptimalCode {
   /** By symbol: the code, moved up by the size of its value, << 5 | the bits of both. */
   final int[] codes = new int[256];
-
   final long bits; // that all the symbols take, values included
   private final int[] lengths = new int[17]; // how many codes there are of each
   private final byte[] symbols = new byte[256]; // by length of code
@@ -3256,9 +2962,7 @@ final class OptimalCode {
     PriorityQueue<Long> rarest = new PriorityQueue<>(); // frequency << 10 | symbol, or beyond them what is joined
     rarest.add(256L);
     for (int s = 0; s < 256; s++) {
-      if (counts[s] > 0) {
-        rarest.add((long) counts[s] << 10 | s);
-      }
+      if (counts[s] > 0) { rarest.add((long) counts[s] << 10 | s); }
     }
     int[] joined = new int[514]; // into what
     for (int next = 257; rarest.size() > 1; next++) {
@@ -3270,9 +2974,7 @@ final class OptimalCode {
     }
     int[] size = new int[257];
     for (int s = 0; s <= 256; s++) {
-      for (int up = joined[s]; up > 0; up = joined[up]) {
-        size[s]++;
-      }
+      for (int up = joined[s]; up > 0; up = joined[up]) { size[s]++; }
     }
     return size;
   }
@@ -3280,9 +2982,7 @@ final class OptimalCode {
   /** Writes the table for a DHT segment (B.2.4.2), with its class and identifier. */
   void writeTo(ByteArrayOutputStream out, int id) {
     out.write(id);
-    for (int length = 1; length <= 16; length++) {
-      out.write(lengths[length]);
-    }
+    for (int length = 1; length <= 16; length++) { out.write(lengths[length]); }
     out.write(symbols, 0, total);
   }
 }
@@ -3290,20 +2990,15 @@ final class OptimalCode {
 /** A long row of 16-bit numbers. Memory grows evenly and is never copied. */
 final class Levels {
   private static final int SHIFT = 13;
-
   private final List<char[]> chunks = new ArrayList<>();
   int size;
 
   void add(int number) {
-    if (size >> SHIFT == chunks.size()) {
-      chunks.add(new char[1 << SHIFT]);
-    }
+    if (size >> SHIFT == chunks.size()) { chunks.add(new char[1 << SHIFT]); }
     chunks.get(size >> SHIFT)[size++ & (1 << SHIFT) - 1] = (char) number;
   }
 
-  int get(int index) {
-    return chunks.get(index >> SHIFT)[index & (1 << SHIFT) - 1];
-  }
+  int get(int index) { return chunks.get(index >> SHIFT)[index & (1 << SHIFT) - 1]; }
 }
 
 /**
@@ -3313,7 +3008,6 @@ final class Levels {
 final class Band {
   private static final int END = 0; // of a block's levels
   private static final float SURE = 1.5f; // steps: what is larger does not become zero
-
   final int first; // index: Ss
   final int last; // Se
   private final Levels[] rows; // a row of blocks in every so many
@@ -3399,9 +3093,7 @@ final class Band {
     keep(rows[row], kept, from);
   }
 
-  private static int size(int magnitude) {
-    return 32 - Integer.numberOfLeadingZeros(magnitude);
-  }
+  private static int size(int magnitude) { return 32 - Integer.numberOfLeadingZeros(magnitude); }
 
   private void keep(Levels levels, int[] kept, int from) {
     int start = levels.size;
@@ -3409,9 +3101,7 @@ final class Band {
       int magnitude = level[i];
       i = next[i];
       levels.add(index[i] << 10 | kept[from + i - 1] >>> 31 << 9 | (magnitude < 512 ? magnitude : 0));
-      if (magnitude >= 512) {
-        levels.add(magnitude);
-      }
+      if (magnitude >= 512) { levels.add(magnitude); }
     }
     levels.add(END);
     block(levels, start);
@@ -3435,9 +3125,7 @@ final class Band {
     int[] at = new int[rows.length];
     for (int y = 0; y < high; y++) {
       int row = y % rows.length;
-      for (int x = 0; x < wide; x++) {
-        at[row] = block(rows[row], at[row]);
-      }
+      for (int x = 0; x < wide; x++) { at[row] = block(rows[row], at[row]); }
     }
     endBlocks();
   }
@@ -3449,17 +3137,13 @@ final class Band {
       endBlocks();
       int run = (next >> 10) - k - 1;
       k = next >> 10;
-      for (; run > 15; run -= 16) {
-        put(0xF0, 0);
-      }
+      for (; run > 15; run -= 16) { put(0xF0, 0); }
       int sign = -(next >> 9 & 1);
       int magnitude = (next & 511) == 0 ? levels.get(at++) : next & 511;
       int size = size(magnitude);
       put(run << 4 | size, (magnitude ^ sign) & (1 << size) - 1);
     }
-    if (k < last && ++endRun == 0x7FFF) {
-      endBlocks();
-    }
+    if (k < last && ++endRun == 0x7FFF) { endBlocks(); }
     return at;
   }
 
@@ -3467,9 +3151,7 @@ final class Band {
     if (endRun > 0) {
       int size = size(endRun) - 1;
       put(size << 4, 0);
-      if (out != null) {
-        out.put(endRun - (1 << size), size);
-      }
+      if (out != null) { out.put(endRun - (1 << size), size); }
       endRun = 0;
     }
   }
@@ -3490,7 +3172,6 @@ final class Band {
 final class Smallest implements BlockSink {
   /** The quality at which pixels are written first where the coefficients cannot be had. */
   static final int BY_PIXELS = 97;
-
   private static final float[] LAMBDA = {0.09f, 0.13f}; // the error that a bit is worth: luminance, chrominance
   private static final float BUSY = 63 * 4000; // sum of the squares of AC coefficients at which it is worth twice that
 
@@ -3515,8 +3196,7 @@ final class Smallest implements BlockSink {
     }
   }
 
-  @Override
-  public int[] limits(Plane plane) {
+  @Override public int[] limits(Plane plane) {
     int[] wanted = PerceptualTables.steps(plane.table > 0, quality);
     for (int k = 0; k < 64; k++) { // errors count in the steps of the quality, though the source's are larger
       weights[plane.index][k] = (float) Math.pow((double) plane.requantizer.target[k] / wanted[k], 2);
@@ -3524,8 +3204,7 @@ final class Smallest implements BlockSink {
     return plane.requantizer.limit;
   }
 
-  @Override
-  public void block(Plane plane, int value, int[] kept, int from, int to) {
+  @Override public void block(Plane plane, int value, int[] kept, int from, int to) {
     dc.block(plane, value, kept, from, from);
     float energy = 0;
     for (int i = from; i < to; i++) {
@@ -3539,16 +3218,13 @@ final class Smallest implements BlockSink {
     int start = from;
     for (Band band : bands[plane.index]) {
       int end = start;
-      while (end < to && Coefficient.index(kept[end]) <= band.last) {
-        end++;
-      }
+      while (end < to && Coefficient.index(kept[end]) <= band.last) { end++; }
       band.add(row, plane.requantizer, weights[plane.index], lambda, kept, start, end);
       start = end;
     }
   }
 
-  @Override
-  public void padding(Plane plane) {
+  @Override public void padding(Plane plane) {
     dc.padding(plane);
     blocks[plane.index]++;
   }
@@ -3575,9 +3251,7 @@ final class CopyWriter {
       frame.put((byte) (plane.index + 1)).put((byte) sampling).put((byte) plane.table);
       if (plane.index == plane.table) { // the first of luminance, or of chrominance
         quantizers.put((byte) plane.table);
-        for (int step : plane.requantizer.target) {
-          quantizers.put((byte) step);
-        }
+        for (int step : plane.requantizer.target) { quantizers.put((byte) step); }
       }
     }
     byte[] jfif = JpegHeader.jfif();
@@ -3660,9 +3334,7 @@ final class CopyWriter {
       int value = (symbol & 15) < 8 ? symbol >> 8 & 0x7F : chunk[at++];
       put((code >>> 5) + value, code & 31);
       if (symbol >= Symbols.LAST) {
-        if (symbol != Symbols.FULL) {
-          put(ac[0] >>> 5, ac[0] & 31);
-        }
+        if (symbol != Symbols.FULL) { put(ac[0] >>> 5, ac[0] & 31); }
         return at;
       }
       codes = ac;
@@ -3684,9 +3356,7 @@ final class CopyWriter {
         out[position + 3] = (byte) four;
         position += 4;
       } else {
-        for (int shift = 24; shift >= 0; shift -= 8) {
-          put(four >> shift & 0xFF);
-        }
+        for (int shift = 24; shift >= 0; shift -= 8) { put(four >> shift & 0xFF); }
       }
     }
   }
@@ -3701,9 +3371,7 @@ final class CopyWriter {
   private void endScan() {
     put(0x7F, 7); // the last byte is filled up with ones
     makeRoom(8);
-    for (; count >= 8; count -= 8) {
-      put((int) (bits >>> count - 8 & 0xFF));
-    }
+    for (; count >= 8; count -= 8) { put((int) (bits >>> count - 8 & 0xFF)); }
     count = 0;
   }
 
@@ -3718,7 +3386,6 @@ final class CopyWriter {
 /** One component on its way through the engine: what it is in the source, and what it becomes in the copy. */
 final class Plane {
   static final int UNSEEN = 99;
-
   final JpegHeader.Component component;
   final int index; // in the frame
   final int table; // of the copy's: 0 luminance, 1 chrominance
@@ -3728,11 +3395,9 @@ final class Plane {
   final int height;
   final int blocksWide; // that hold visible samples
   final int blocksHigh;
-
   int[] steps; // of the source's quantization table
   int largestDc; // magnitude that can be, in these steps
   final int[] low = new int[64]; // lowest bit known of each coefficient (successive approximation)
-
   Requantizer requantizer; // null where no copy is made
   int[] limits; // what need not be delivered: see BlockSink
 
@@ -3750,13 +3415,8 @@ final class Plane {
     Arrays.fill(low, UNSEEN);
   }
 
-  int mcusWide() {
-    return (blocksWide + h - 1) / h;
-  }
-
-  int mcusHigh() {
-    return (blocksHigh + v - 1) / v;
-  }
+  int mcusWide() { return (blocksWide + h - 1) / h; }
+  int mcusHigh() { return (blocksHigh + v - 1) / v; }
 }
 
 /** The blocks of a component in the MCU rows in work: of each, its DC coefficient and a list of the others kept. */
@@ -3854,9 +3514,7 @@ final class Tables {
       int id = jpeg[at++] & 15;
       JpegException.check(kind <= 1 && id <= 3 && s.end - at >= 16, "a Huffman table");
       int total = 0;
-      for (int i = 0; i < 16; i++) {
-        total += jpeg[at + i] & 0xFF;
-      }
+      for (int i = 0; i < 16; i++) { total += jpeg[at + i] & 0xFF; }
       JpegException.check(total <= 256 && s.end - at >= 16 + total, "a Huffman table");
       (kind == 0 ? dc : ac)[id] = new HuffmanCode(jpeg, at, total, kind == 0, progressive);
       at += 16 + total;
@@ -3900,9 +3558,7 @@ final class Scan {
       int dcTable = jpeg[s.start + 2 + 2 * i] >> 4 & 15;
       int acTable = jpeg[s.start + 2 + 2 * i] & 15;
       int c = 0; // where identifiers are not unique, libjpeg takes the first component that the scan has not yet
-      while (c < frame.length && (frame[c].component.id() != id || Arrays.asList(planes).contains(frame[c]))) {
-        c++;
-      }
+      while (c < frame.length && (frame[c].component.id() != id || Arrays.asList(planes).contains(frame[c]))) { c++; }
       JpegException.check(c >= next && c < frame.length && dcTable < 4 && acTable < 4, "the header of a scan");
       next = c + 1;
       Plane plane = frame[c];
@@ -3946,9 +3602,7 @@ final class Scan {
     int wide = alone ? first.blocksWide : first.mcusWide();
     for (int sub = 0; sub < subrows; sub++) {
       for (int x = 0; x < wide; x++) {
-        if (in.restarted()) {
-          Arrays.fill(predictions, 0);
-        }
+        if (in.restarted()) { Arrays.fill(predictions, 0); }
         if (alone) {
           block(0, (row * first.v + sub) * rows[0].stride + x);
           continue;
@@ -3957,9 +3611,7 @@ final class Scan {
           int h = planes[c].h;
           for (int v = 0; v < planes[c].v; v++) {
             int block = (row * planes[c].v + v) * rows[c].stride + x * h;
-            for (int end = block + h; block < end; block++) {
-              block(c, block);
-            }
+            for (int end = block + h; block < end; block++) { block(c, block); }
           }
         }
       }
@@ -3989,9 +3641,7 @@ final class Scan {
     predictions[c] += in.difference(dc[c]);
     long value = (long) predictions[c] << range.low();
     int largest = planes[c].largestDc;
-    if (value > largest || value + (1 << range.low()) <= -largest) {
-      throw in.damaged("a brightness that cannot be");
-    }
+    if (value > largest || value + (1 << range.low()) <= -largest) { throw in.damaged("a brightness that cannot be"); }
     return (int) value;
   }
 
@@ -4020,7 +3670,6 @@ final class Scan {
  */
 final class ChromaDownsampler {
   static final int FRACTION = 16; // results are requantized in sixteenths
-
   private static final float[] FOLD = new float[8]; // of each frequency: what of it becomes one of the four
   private static final float[] ODD = new float[16]; // [w * 4 + i]: frequency w of the halves in 2 i + 1 of the whole
 
@@ -4109,12 +3758,8 @@ final class ChromaDownsampler {
       block[0] = dc * plane.steps[0] / (wide * high);
       return false;
     }
-    for (int i = 0; across == 2 && i < 64; i += 8) {
-      join(i, 1, wide == 1);
-    }
-    for (int i = 0; down == 2 && i < 8; i++) {
-      join(i, 8, high == 1);
-    }
+    for (int i = 0; across == 2 && i < 64; i += 8) { join(i, 1, wide == 1); }
+    for (int i = 0; down == 2 && i < 8; i++) { join(i, 8, high == 1); }
     return true;
   }
 
@@ -4150,9 +3795,7 @@ final class CoefficientEngine {
   private static final int MAX_SCANS = 100; // ten are usual; each is a pass over the picture
   private static final int[] UNITS = new int[64];
 
-  static {
-    Arrays.fill(UNITS, 1);
-  }
+  static { Arrays.fill(UNITS, 1); }
 
   private final byte[] jpeg;
   private final JpegHeader header;
@@ -4162,7 +3805,6 @@ final class CoefficientEngine {
   private final int across; // by how much chroma becomes narrower
   private final int down; // and lower: MCU rows of the source in one of the copy
   private final BlockSink sink;
-
   private final Tables tables = new Tables();
   private final List<Scan> scans = new ArrayList<>(); // to be decoded side by side
 
@@ -4176,9 +3818,7 @@ final class CoefficientEngine {
     int h = n == 1 ? 1 : header.maxH();
     int v = n == 1 ? 1 : header.maxV();
     planes = new Plane[n];
-    for (int i = 0; i < n; i++) {
-      planes[i] = new Plane(header, i, h, v);
-    }
+    for (int i = 0; i < n; i++) { planes[i] = new Plane(header, i, h, v); }
     across = n == 1 || settings == null ? 1 : 2 / h;
     down = n == 1 || settings == null ? 1 : 2 / v;
   }
@@ -4218,9 +3858,7 @@ final class CoefficientEngine {
     engine.decode();
     byte[] copy = new CopyWriter(header, engine.planes, settings.smallest() ? Marker.SOF2 : Marker.SOF0)
         .write(symbols, settings.smallest() ? smallest.bands : null);
-    if (!settings.smallest() || copy.length > SMALL) {
-      return copy;
-    }
+    if (!settings.smallest() || copy.length > SMALL) { return copy; }
     // Their steps stay as they are.
     Recompressor.Settings same = new Recompressor.Settings(100, settings.engine(), false, false);
     byte[] baseline = recompress(copy, JpegHeader.read(copy), same);
@@ -4268,9 +3906,7 @@ final class CoefficientEngine {
         throw new JpegException("truncated: the last scans are missing");
       }
     }
-    if (!done) {
-      decodeScans();
-    }
+    if (!done) { decodeScans(); }
   }
 
   /** Reads a scan's header, and where it ends. True if the scan was all of the picture, and is decoded. */
@@ -4278,24 +3914,20 @@ final class CoefficientEngine {
     JpegException.check(scans.size() < MAX_SCANS, "too many scans");
     Scan scan = new Scan(s, tables, planes, progressive);
     scans.add(scan);
-    if (scan.isAll) {
-      decodeScans();
-    }
+    if (scan.isAll) { decodeScans(); }
     s.end = scan.isAll ? scan.in.position : scan.in.end;
     return scan.isAll;
   }
 
-  /**
-   * Chooses the new quantization steps: the standard tables at the quality, but nowhere finer than the source's, which
-   * would cost bytes and only make the values less exact. (Halved chroma has values between the source's steps; and
-   * steps over 255 cannot be written in baseline JPEG.)
-   */
+  // Chooses the new quantization steps: the standard tables at the quality, but nowhere finer than the source's, which
+  // would cost bytes and only make the values less exact. (Halved chroma has values between the source's steps; and
+  // steps over 255 cannot be written in baseline JPEG.)
   private Requantizer requantizer(Plane plane) {
     boolean luminance = plane == planes[0];
     boolean halved = across * down > 1 && !luminance;
-    int[] target = settings.smallest()
-        ? PerceptualTables.steps(!luminance, settings.quality())
-        : StandardTables.steps(!luminance, settings.quality());
+    int quality = settings.quality();
+    int[] target = settings.smallest() ? PerceptualTables.steps(!luminance, quality)
+        : StandardTables.steps(!luminance, quality);
     for (int k = 0; k < 64 && !halved; k++) {
       int source = luminance ? plane.steps[k] : Math.min(planes[1].steps[k], planes[2].steps[k]);
       double least = settings.smallest() ? 1.5 * source : source; // a little coarser only doubles the errors
@@ -4318,27 +3950,17 @@ final class CoefficientEngine {
       rows[c] = new BlockRows(wide * plane.h, plane.v * down, halved ? Requantizer.ALL : plane.limits, progressive);
       downsamplers[c] = halved ? new ChromaDownsampler(plane, rows[c], across, down) : null;
     }
-    for (Scan scan : scans) {
-      scan.start(rows);
-    }
+    for (Scan scan : scans) { scan.start(rows); }
     for (int y = 0; y < high; ) {
-      for (BlockRows blocks : rows) {
-        blocks.clear();
-      }
+      for (BlockRows blocks : rows) { blocks.clear(); }
       int row = y / down;
       for (int stop = Math.min(y + down, high); y < stop; y++) {
-        for (Scan scan : scans) {
-          scan.decodeRow(y, high, y % down);
-        }
+        for (Scan scan : scans) { scan.decodeRow(y, high, y % down); }
       }
-      for (BlockRows blocks : rows) {
-        blocks.list();
-      }
+      for (BlockRows blocks : rows) { blocks.list(); }
       deliver(row, rows, downsamplers);
     }
-    for (Scan scan : scans) {
-      scan.in.checkEnd();
-    }
+    for (Scan scan : scans) { scan.in.checkEnd(); }
   }
 
   /** Delivers an MCU row: of the luminance as many blocks as together have the size of one of halved chroma. */
