@@ -9,6 +9,7 @@ import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.util.Arrays;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -17,9 +18,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 @DisplayName("--smallest: as good a picture in fewer bytes")
 class SmallestTest {
-  private static final int BASELINE = 0xC0; // markers of frames
-  private static final int PROGRESSIVE = 0xC2;
-
   private static byte[] smallest(byte[] jpeg, int quality, Compress.Engine engine) throws IOException {
     Recompressor.Settings settings = new Recompressor.Settings(quality, engine, true, false);
     Recompressor.memory(JpegHeader.read(jpeg), jpeg.length, settings);
@@ -141,13 +139,16 @@ class SmallestTest {
   }
 
   @Test
-  @DisplayName("a copy's copy loses next to nothing more")
+  @DisplayName("a copy's copy loses next to nothing more, and still less at a higher quality")
   void again() throws IOException {
     BufferedImage picture = Pictures.picture(400, 300, BufferedImage.TYPE_INT_RGB, 3);
     byte[] copy = smallest(Pictures.jpeg(picture, 0.95f), 50);
     byte[] second = smallest(copy, 50);
     double rest = (double) second.length / copy.length;
     assertTrue(rest > 0.9 && rest < 1.01, rest + " of the bytes");
+    byte[] coarse = usual(Pictures.jpeg(picture, 0.95f), 30);
+    double finer = psnr(Pictures.decode(coarse), smallest(coarse, 90)); // errors count in the steps of quality 90
+    assertTrue(finer > 100, finer + " dB");
     assertTrue(psnr(picture, second) > psnr(picture, copy) - 0.3, psnr(picture, copy) + " " + psnr(picture, second));
   }
 
@@ -156,8 +157,11 @@ class SmallestTest {
   void process() throws IOException {
     byte[] small = smallest(Pictures.jpeg(Pictures.picture(40, 30, BufferedImage.TYPE_INT_RGB, 1), 0.95f), 30);
     byte[] large = smallest(Pictures.jpeg(Pictures.picture(640, 480, BufferedImage.TYPE_INT_RGB, 1), 0.95f), 30);
-    assertEquals(BASELINE, Jpegs.frame(small).marker());
-    assertEquals(PROGRESSIVE, Jpegs.frame(large).marker());
+    assertEquals(Marker.SOF0, Jpegs.frame(small).marker());
+    assertEquals(Marker.SOF2, Jpegs.frame(large).marker());
+    int table = Jpegs.find(large, 0xDB).from() + 5; // luminance's, in zigzag order
+    int[] steps = IntStream.range(table, table + 64).map(at -> large[at] & 0xFF).toArray();
+    assertArrayEquals(PerceptualTables.steps(false, 30), steps);
   }
 
   @Test
