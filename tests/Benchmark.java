@@ -3,6 +3,7 @@
 //JAVA 21+
 //JAVAC_OPTIONS --release 21
 //DEPS info.picocli:picocli:4.7.7
+//SOURCES Pictures.java
 
 import com.sun.management.OperatingSystemMXBean;
 import java.awt.Rectangle;
@@ -17,10 +18,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import java.util.stream.*;
 import javax.imageio.*;
-import javax.imageio.metadata.IIOMetadata;
-import javax.imageio.stream.FileImageOutputStream;
 import javax.imageio.stream.ImageInputStream;
-import org.w3c.dom.Element;
 import picocli.CommandLine;
 import picocli.CommandLine.*;
 
@@ -541,24 +539,7 @@ public class Benchmark implements Callable<Integer> {
       BufferedImage image = new BufferedImage(picture.getWidth(), picture.getHeight(),
           this == GREY ? BufferedImage.TYPE_BYTE_GRAY : BufferedImage.TYPE_3BYTE_BGR);
       image.getGraphics().drawImage(picture, 0, 0, null);
-      ImageWriter writer = ImageIO.getImageWritersByFormatName("jpeg").next();
-      ImageWriteParam param = writer.getDefaultWriteParam();
-      param.setCompressionMode(ImageWriteParam.MODE_EXPLICIT);
-      param.setCompressionQuality(0.95f);
-      param.setProgressiveMode(this == PROGRESSIVE ? ImageWriteParam.MODE_DEFAULT : ImageWriteParam.MODE_DISABLED);
-      IIOMetadata metadata = writer.getDefaultImageMetadata(new ImageTypeSpecifier(image), param);
-      Element tree = (Element) metadata.getAsTree(metadata.getNativeMetadataFormatName());
-      Element luma = (Element) tree.getElementsByTagName("componentSpec").item(0);
-      luma.setAttribute("HsamplingFactor", Integer.toString(across));
-      luma.setAttribute("VsamplingFactor", Integer.toString(down));
-      metadata.setFromTree(metadata.getNativeMetadataFormatName(), tree);
-      Files.deleteIfExists(file);
-      try (FileImageOutputStream out = new FileImageOutputStream(file.toFile())) {
-        writer.setOutput(out);
-        writer.write(null, new IIOImage(image, null, metadata), param);
-      } finally {
-        writer.dispose();
-      }
+      Files.write(file, Pictures.jpeg(image, 0.95f, this == PROGRESSIVE, across, down));
     }
   }
 

@@ -11,10 +11,13 @@ import java.util.Random;
 import javax.imageio.IIOImage;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
+import javax.imageio.ImageTypeSpecifier;
 import javax.imageio.ImageWriteParam;
 import javax.imageio.ImageWriter;
+import javax.imageio.metadata.IIOMetadata;
 import javax.imageio.stream.MemoryCacheImageInputStream;
 import javax.imageio.stream.MemoryCacheImageOutputStream;
+import org.w3c.dom.Element;
 
 /** Makes small JPEGs for the tests: waves of colour with some noise, of high quality unless said otherwise. */
 final class Pictures {
@@ -58,6 +61,12 @@ final class Pictures {
 
   /** The bytes of a JPEG, sequential or progressive. */
   static byte[] jpeg(BufferedImage picture, float quality, boolean progressive) throws IOException {
+    return jpeg(picture, quality, progressive, 2, 2);
+  }
+
+  /** The same, with so many pixels for a sample of colour, across and down. */
+  static byte[] jpeg(BufferedImage picture, float quality, boolean progressive, int across, int down)
+      throws IOException {
     ImageWriter writer = ImageIO.getImageWritersByFormatName("JPEG").next();
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (MemoryCacheImageOutputStream out = new MemoryCacheImageOutputStream(bytes)) {
@@ -65,8 +74,15 @@ final class Pictures {
       param.setCompressionMode(ImageWriteParam.MODE_EXPLICIT);
       param.setCompressionQuality(quality);
       param.setProgressiveMode(progressive ? ImageWriteParam.MODE_DEFAULT : ImageWriteParam.MODE_DISABLED);
+      IIOMetadata metadata = writer.getDefaultImageMetadata(new ImageTypeSpecifier(picture), param);
+      Element tree = (Element) metadata.getAsTree(metadata.getNativeMetadataFormatName());
+      Element luma = (Element) tree.getElementsByTagName("componentSpec").item(0);
+      boolean grey = picture.getRaster().getNumBands() == 1;
+      luma.setAttribute("HsamplingFactor", Integer.toString(grey ? 1 : across));
+      luma.setAttribute("VsamplingFactor", Integer.toString(grey ? 1 : down));
+      metadata.setFromTree(metadata.getNativeMetadataFormatName(), tree);
       writer.setOutput(out);
-      writer.write(null, new IIOImage(picture, null, null), param);
+      writer.write(null, new IIOImage(picture, null, metadata), param);
     } finally {
       writer.dispose();
     }

@@ -3,6 +3,7 @@
 //JAVA 21+
 //JAVAC_OPTIONS --release 21
 //DEPS info.picocli:picocli:4.7.7
+//SOURCES Pictures.java
 
 import static java.lang.StrictMath.*;
 
@@ -10,18 +11,14 @@ import java.awt.*;
 import java.awt.geom.*;
 import java.awt.image.BufferedImage;
 import java.awt.image.DataBufferInt;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.*;
 import java.util.*;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
-import javax.imageio.*;
-import javax.imageio.metadata.*;
-import javax.imageio.stream.ImageOutputStream;
-import org.w3c.dom.*;
 import picocli.CommandLine;
 import picocli.CommandLine.*;
 
@@ -68,32 +65,13 @@ public final class SampleImages implements Callable<Integer> {
       return jpeg(upright ? turned(image) : image, upright ? 6 : 1);
     }
 
-    /** Encodes as JPEG with libjpeg's tables and an EXIF segment that holds the orientation. */
+    /** A JPEG with an EXIF segment behind JFIF's: one entry of TIFF, tag 0x112, the orientation. */
     private byte[] jpeg(BufferedImage image, int orientation) throws IOException {
-      ImageWriter writer = ImageIO.getImageWritersByFormatName("jpeg").next();
-      ImageWriteParam param = writer.getDefaultWriteParam();
-      param.setCompressionMode(ImageWriteParam.MODE_EXPLICIT);
-      param.setCompressionQuality(quality);
-      param.setProgressiveMode(progressive ? ImageWriteParam.MODE_DEFAULT : ImageWriteParam.MODE_DISABLED);
-      IIOMetadata metadata = writer.getDefaultImageMetadata(new ImageTypeSpecifier(image), param);
-      Node tree = metadata.getAsTree(metadata.getNativeMetadataFormatName());
-      Element luma = (Element) ((Element) tree).getElementsByTagName("componentSpec").item(0);
-      luma.setAttribute("HsamplingFactor", Integer.toString(across));
-      luma.setAttribute("VsamplingFactor", Integer.toString(down));
-      IIOMetadataNode exif = new IIOMetadataNode("unknown"); // T.81 B.2.4.6: APP1. TIFF: one entry, tag 0x112
-      exif.setAttribute("MarkerTag", Integer.toString(0xE1));
-      exif.setUserObject(("Exif\0\0MM\0*\0\0\0\b\0\1\1\22\0\3\0\0\0\1\0" + (char) orientation + "\0\0\0\0\0\0")
-          .getBytes(StandardCharsets.ISO_8859_1));
-      tree.getLastChild().insertBefore(exif, tree.getLastChild().getFirstChild());
-      metadata.setFromTree(metadata.getNativeMetadataFormatName(), tree);
-      ByteArrayOutputStream bytes = new ByteArrayOutputStream(4_000_000);
-      try (ImageOutputStream out = ImageIO.createImageOutputStream(bytes)) {
-        writer.setOutput(out);
-        writer.write(null, new IIOImage(image, null, metadata), param);
-      } finally {
-        writer.dispose();
-      }
-      return bytes.toByteArray();
+      byte[] jpeg = Pictures.jpeg(image, quality, progressive, across, down);
+      byte[] exif = ("\u00ff\u00e1\0\"Exif\0\0MM\0*\0\0\0\b\0\1\1\22\0\3\0\0\0\1\0" + (char) orientation
+          + "\0\0\0\0\0\0").getBytes(StandardCharsets.ISO_8859_1);
+      return ByteBuffer.allocate(jpeg.length + exif.length).put(jpeg, 0, 20).put(exif).put(jpeg, 20, jpeg.length - 20)
+          .array();
     }
   }
 
@@ -106,7 +84,6 @@ public final class SampleImages implements Callable<Integer> {
   /** Writes what the arguments ask for. */
   public static void main(String[] arguments) {
     System.setProperty("java.awt.headless", "true");
-    ImageIO.setUseCache(false);
     System.exit(new CommandLine(new SampleImages()).execute(arguments));
   }
 
