@@ -390,7 +390,7 @@ record Log(Class<?> owner) {
   }
 }
 
-/** What became of an image. KEPT: nothing saves a byte, so the copy is the original. SKIPPED: its copy is up to date. */
+/** What became of an image. KEPT: nothing saves a byte, its copy is the original. SKIPPED: its copy is up to date. */
 enum Outcome { COMPRESSED, KEPT, SKIPPED, FAILED }
 
 /**
@@ -677,6 +677,7 @@ final class Report {
 
   /** How a page leads to a file: a relative URL, of the bytes that the names have. */
   static String link(Path page, Path file) {
+    if (!page.toAbsolutePath().getRoot().equals(file.toAbsolutePath().getRoot())) { return file.toUri().toString(); }
     String[] from = page.toAbsolutePath().normalize().getParent().toUri().toString().split("/");
     String[] to = file.toAbsolutePath().normalize().toUri().toString().split("/");
     int same = 0;
@@ -726,13 +727,13 @@ final class Report {
       .axis span { position: absolute } .axis span + span { transform: translateX(-50%) }
       #key { position: sticky; top: 0; z-index: 2; padding: .3rem 0; background: var(--paper) }
       table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums }
-      tr { border-bottom: 1px solid var(--line) } th, td { padding: .35rem 0 .35rem 1rem; text-align: right; white-space: nowrap }
+      tr { border-bottom: 1px solid var(--line) } small { display: block; color: var(--soft) }
+      th, td { padding: .35rem 0 .35rem 1rem; text-align: right; white-space: nowrap }
       th:first-child, td:first-child { text-align: left; white-space: normal; padding-left: 0 }
       button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer }
       td button { color: var(--work); text-decoration: underline; text-underline-offset: .2em }
       [aria-sort=ascending]::after { content: "↑" } [aria-sort=descending]::after { content: "↓" }
-      small { display: block; color: var(--soft) } .COMPRESSED small { color: var(--warn) }
-      .FAILED, .FAILED small { color: var(--bad) }
+      .COMPRESSED small { color: var(--warn) } .FAILED, .FAILED small { color: var(--bad) }
       .view { overflow: auto; width: 0; min-width: 100%; max-height: 80vh; background: var(--card); position: relative }
       .stage { display: grid; width: max-content; margin: auto } .stage > *, .stage::after { grid-area: 1 / 1 }
       img + img { clip-path: inset(0 0 0 var(--cut)) } .stage::after { content: ""; z-index: 1; width: 3px;
@@ -805,7 +806,7 @@ final class Report {
         const tr = make("tr", {className: outcome}, make("td", {}, image.there ? make("button", {onclick() {
           tr.nextSibling?.className === "pair" ? tr.nextSibling.remove() : tr.after(pair(image));
         }}, name) : name, ...why.map(remark => make("small", {}, remark))));
-        const cells = before ? [size(before), size(after), ratio(image).toFixed(3), ms + " ms"] : ["–", "–", "–", "–"];
+        const cells = before ? [size(before), size(after), ratio(image).toFixed(3), ms + " ms"] : [..."––––"];
         tr.append(...[...cells, outcome.toLowerCase()].map(text => make("td", {}, text)));
         return tr;
       };
@@ -867,6 +868,7 @@ final class Text {
       case AccessDeniedException e -> "permission denied: " + e.getFile();
       case FileSystemException e when e.getReason() != null -> e.getReason() + ": " + e.getFile();
       case IOException e when e.getMessage() != null -> e.getMessage();
+      case DirectoryIteratorException e -> reason(e.getCause());
       case OutOfMemoryError e when String.valueOf(e.getMessage()).contains("native thread") ->
           "the system refuses so many threads; --mode=virtual needs the fewest";
       case OutOfMemoryError e -> "not enough memory: give Java more, as in jbang -R-Xmx2g Compress.java";
@@ -923,7 +925,9 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     Provenance copy = there ? Provenance.of(copy(), false) : null;
     if (copy == null) { return false; }
     FileTime time = Files.getLastModifiedTime(image);
-    return copy.equals(new Provenance(settings.letters(), Files.size(image), copy.image(), stateOf(time)))
+    long size = Files.size(image);
+    return Files.size(copy()) <= size
+        && copy.equals(new Provenance(settings.letters(), size, copy.image(), stateOf(time)))
         && Math.abs(Files.getLastModifiedTime(copy()).toMillis() - time.toMillis()) <= 2_000; // FAT notes even seconds
   }
 
@@ -932,7 +936,7 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     byte[] jpeg = original.bytes();
     long identity = Provenance.hash(identity() + "\n" + JpegHeader.read(jpeg).exif.taken());
     if (options.dryRun) {
-      if (Files.exists(copy())) {
+      if (Files.exists(copy(), LinkOption.NOFOLLOW_LINKS)) {
         replaces(image, identity, jpeg.length, options.overwrite); // or fails as it would
       }
       return;
@@ -956,7 +960,7 @@ record ImageFile(Path image, ImageFiles files, String problem) {
       if (ours && (there.size() < size || there.size() == size && Provenance.of(image, false) == null)
           || there.size() == 0) { // a power cut can leave files with nothing in them
         return true;
-      } else if (Files.mismatch(part, copy) < 0) {
+      } else if (!part.equals(image) && Files.mismatch(part, copy) < 0) {
         return false;
       }
       check(ours || found == null, "its copy would replace that of another image");
@@ -964,7 +968,11 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     }
     check(!there.isDirectory(), "there is a folder where its copy should be");
     check(!there.isOther(), "there is no file where its copy should be");
+    Provenance own = Provenance.of(image, false);
+    check(own == null || own.size() != there.size(), "there is what this copy was made of (exchange the two folders)");
     check(overwrite, "there is a file that Compress did not make (--overwrite replaces it)");
+    boolean within = Files.exists(copy) && Files.exists(files.source); // or links that lead nowhere
+    check(!within || !copy.toRealPath().startsWith(files.source.toRealPath()), "there is a file of SOURCE");
     return true;
   }
 
@@ -1287,6 +1295,7 @@ record Provenance(String options, long size, long image, int state) {
 final class WholeFile {
   private static final Pattern PART = Pattern.compile("\\.compress-[0-9a-f]{16}\\.part");
   private static final Set<PosixFilePermission> CLOSED = PosixFilePermissions.fromString("rw-------");
+  private static final long LAST_BYTE = Long.MAX_VALUE - 1; // is locked: on Windows nobody can read what is
   private static final int CHUNK = 1 << 20; // bytes; the channel copies each to a buffer of that size outside the heap
 
   /** What is asked where there is a file already: is the part to replace it? If not, it stays, and the part goes. */
@@ -1315,7 +1324,7 @@ final class WholeFile {
     try (FileChannel channel = FileChannel.open(part, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
         posix ? closed : new FileAttribute<?>[0])) {
       try {
-        channel.lock(); // until it is complete; the lock ends with the process, however that ends
+        channel.lock(LAST_BYTE, 1, false); // until it is complete; it ends with the process, however that ends
       } catch (IOException e) {
         // A file system without locks.
       }
@@ -1384,7 +1393,7 @@ final class WholeFile {
             && Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS))) { // a FIFO would have us wait
       for (Path part : parts) {
         try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE)) {
-          if (channel.tryLock() != null) { Files.delete(part); }
+          if (channel.tryLock(LAST_BYTE, 1, false) != null) { Files.delete(part); }
         } catch (NoSuchFileException e) {
           continue; // the other run has finished it meanwhile
         }
@@ -1400,7 +1409,6 @@ final class WholeFile {
 final class Memory {
   private static final int UNIT = 1 << 20; // bytes
   private static final double USABLE = 0.6; // of the heap: an array must fit in one generation of it, and garbage waits
-
   private static final int TOTAL = (int) (Runtime.getRuntime().maxMemory() * USABLE / UNIT);
   private static final Semaphore FREE = new Semaphore(TOTAL, true);
 
@@ -2134,7 +2142,7 @@ record Tiff(byte[] bytes, int start, int end, boolean little) {
     long size = at < 0 ? 0 : number(at + 4, 4) * bytesEach;
     long offset = size <= 4 ? 0 : number(at + 8, 4);
     int from = start + (int) Math.min(offset, end - start);
-    return size <= end - from ? Arrays.copyOfRange(bytes, from, from + (int) size) : new byte[0];
+    return size > 4 && size <= end - from ? Arrays.copyOfRange(bytes, from, from + (int) size) : new byte[0];
   }
 }
 
@@ -3377,8 +3385,8 @@ final class CopyWriter {
 
   private void makeRoom(long octets) {
     if (octets > out.length - position) {
-      long room = Math.max(position + octets, out.length + out.length / 8 + 64);
-      out = Arrays.copyOf(out, (int) Math.min(room, Integer.MAX_VALUE / 2));
+      long room = Math.max(position + octets, out.length + out.length / 8 + 64L);
+      out = Arrays.copyOf(out, (int) Math.min(room, Integer.MAX_VALUE - 8));
     }
   }
 }

@@ -89,14 +89,22 @@ class ProvenanceTest {
   // Ways in which originals were lost.
 
   @ParameterizedTest(name = "with {0}")
-  @ValueSource(strings = {"--mode=virtual", "--update"})
+  @ValueSource(strings = {"--mode=virtual", "--update", "--overwrite"})
   @DisplayName("SOURCE and DESTINATION swapped: copies do not take the place of what they were made of")
   void swapped(String option) throws Exception {
     write("Pictures/a.jpg", "Pictures/sub/b.jpg");
     Map<String, byte[]> originals = bytes(pictures);
     assertOutcomes("{a.jpg=compressed, sub/b.jpg=compressed}", pictures, small, "-r");
-    assertOutcomes("{a.jpg=" + NOT_OURS + pictures.resolve("a.jpg") + ", sub/b.jpg=" + NOT_OURS
+    String made = "failed: there is what this copy was made of (exchange the two folders): ";
+    assertOutcomes("{a.jpg=" + made + pictures.resolve("a.jpg") + ", sub/b.jpg=" + made
         + pictures.resolve("sub/b.jpg") + "}", small, pictures, "-r", option);
+    assertSame(originals, pictures);
+    // Nor do they take the place of other originals, by a link to them, whatever is asked for.
+    write("Pictures/other/b.jpg");
+    originals = bytes(pictures);
+    Files.createDirectory(folder.resolve("Linked"));
+    Files.createSymbolicLink(folder.resolve("Linked/sub"), pictures.resolve("other"));
+    Program.outcomes(pictures, folder.resolve("Linked"), "-r", option);
     assertSame(originals, pictures);
     // The same where the originals are copies themselves.
     Path smaller = folder.resolve("Smaller");
