@@ -56,8 +56,7 @@ public final class SampleImages implements Callable<Integer> {
    * @param across pixels for one sample of colour, horizontally; down: vertically
    * @param upright stored lying on its side, with an EXIF orientation
    */
-  record Scene(String title, Painter painter, double noise, int across, int down, float quality, boolean progressive,
-      boolean upright) {
+  record Scene(String title, Painter painter, double noise, int across, int down, float quality, boolean upright) {
     byte[] photograph(int width, int height, int seed, boolean upright) throws IOException {
       Frame frame = upright ? new Frame(height, width) : new Frame(width, height);
       painter.paint(frame, seed);
@@ -67,7 +66,7 @@ public final class SampleImages implements Callable<Integer> {
 
     /** A JPEG with an EXIF segment behind JFIF's: one entry of TIFF, tag 0x112, the orientation. */
     private byte[] jpeg(BufferedImage image, int orientation) throws IOException {
-      byte[] jpeg = Pictures.jpeg(image, quality, progressive, across, down);
+      byte[] jpeg = Pictures.jpeg(image, quality, false, across, down);
       byte[] exif = ("\u00ff\u00e1\0\"Exif\0\0MM\0*\0\0\0\b\0\1\1\22\0\3\0\0\0\1\0" + (char) orientation
           + "\0\0\0\0\0\0").getBytes(StandardCharsets.ISO_8859_1);
       return ByteBuffer.allocate(jpeg.length + exif.length).put(jpeg, 0, 20).put(exif).put(jpeg, 20, jpeg.length - 20)
@@ -76,10 +75,10 @@ public final class SampleImages implements Callable<Integer> {
   }
 
   static final List<Scene> SCENES = List.of(
-      new Scene("harbour", SampleImages::harbour, 0.00095, 2, 1, 0.95f, false, false), // 4:2:2, as cameras write it
-      new Scene("mountains", SampleImages::mountains, 0.00085, 2, 2, 0.93f, false, false),
-      new Scene("night-sky", SampleImages::night, 0.00095, 2, 2, 0.93f, false, true),
-      new Scene("still-life", SampleImages::stillLife, 0.00120, 1, 1, 0.92f, true, false)); // 4:4:4, progressive
+      new Scene("harbour", SampleImages::harbour, 0.00095, 2, 1, 0.95f, false), // 4:2:2, as cameras write it
+      new Scene("mountains", SampleImages::mountains, 0.00085, 2, 2, 0.93f, false),
+      new Scene("night-sky", SampleImages::night, 0.00095, 2, 2, 0.93f, true),
+      new Scene("still-life", SampleImages::stillLife, 0.00120, 1, 1, 0.92f, false)); // 4:4:4
 
   /** Writes what the arguments ask for. */
   public static void main(String[] arguments) {
