@@ -281,6 +281,7 @@ class ProvenanceTest {
     write("Pictures/a.jpg");
     Files.setPosixFilePermissions(pictures.resolve("a.jpg"), PosixFilePermissions.fromString("rw-r-----"));
     assumeTrue(Program.succeeds(List.of("chgrp", "daemon", pictures.resolve("a.jpg").toString())), "only root may");
+    assumeTrue(Program.succeeds(List.of("setpriv", "--version")), "setpriv is not installed");
     assertOutcomes("{a.jpg=compressed}", pictures, small);
     assertEquals("daemon rw-r-----", access(small.resolve("a.jpg")));
     List<String> nobody = new ArrayList<>(List.of("setpriv", "--clear-groups", "--bounding-set", "-chown"));
