@@ -632,8 +632,7 @@ final class LiveLine {
 
 /**
  * Writes a page for the browser: the totals, when each image waited and worked, and each beside its copy. The page is
- * the text below; what it shows stands in it as JSON, and its script makes text of that, never HTML: whatever the names
- * of images, they run nothing.
+ * the text below; what it shows stands in it as JSON, and its script makes text of that, never HTML: names run nothing.
  */
 final class Report {
   private static final String BEGIN = "<!DOCTYPE html>\n<!-- A report of Compress -->\n";
@@ -1169,8 +1168,7 @@ final class ImageFiles {
 
   /**
    * Where the copy of an image belongs below the destination. What lies in the source folder keeps its place there; of
-   * any other path the root and every ".." are left out, as tar does it: whatever a list names, its copy stays within
-   * the destination.
+   * any other path the root and every ".." are left out, as tar does it: no list leads out of the destination.
    */
   Path place(Path image) {
     Path full = image.toAbsolutePath().normalize();
@@ -1636,6 +1634,7 @@ final class Marker {
 final class Segments {
   static final int MAX = 65_533; // bytes of parameters
   static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
+  static final VarHandle INTS = MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.BIG_ENDIAN);
   final byte[] jpeg;
   int marker; // the second byte of the marker, see Marker
   int start; // of the parameters, behind the marker and the length
@@ -2332,13 +2331,13 @@ final class PerceptualTables {
 
 /**
  * A Huffman code for decoding (T.81 annex C and F.2.2.3). What an AC code means is said by an entry: the number of bits
- * that code and value take (bits 0 to 7), by how much the index of the coefficient advances (8 to 15), and as in a
- * {@link Coefficient} magnitude and sign. END as advance means end of block (END + r: an end of band run of category r,
- * in progressive scans), INVALID an undefined code.
+ * that code and value take (bits 0 to 7), by how much the index of the coefficient advances (8 to 15), and the value.
+ * END as advance means end of block (END + r: end of band run of category r, in progressive scans), INVALID no code.
  */
 final class HuffmanCode {
   static final int END = 128;
   static final int INVALID = 64;
+  static final int LIMITS = 128;
   static final int LARGE_FILE = 1 << 18; // bytes from which on it is worth to make large tables
   static final int NONE = 255; // advance in a lookup where the bits do not hold even one code and its value
   final int bits; // that are looked up
@@ -2392,7 +2391,7 @@ final class HuffmanCode {
     int size = code & 15;
     if (size > 0) {
       int value = extend(next << length, size);
-      return Coefficient.of(value < 0, Math.abs(value), 0) | run + 1 << 8 | length + size;
+      return value << 16 | run + 1 << 8 | length + size;
     }
     boolean end = run == 0 || progressive;
     return code == 0 ? INVALID << 8 | 1 : (run == 15 ? 16 : end ? END + run : INVALID) << 8 | length;
@@ -2406,25 +2405,29 @@ final class HuffmanCode {
 
   /**
    * A lookup by the next bits that takes as many AC codes at once as it can: those of coefficients that no limit
-   * lets pass are merely passed over, around one that may. Its entries hold the number of bits (0 to 5), the advance
-   * behind the one coefficient (6 to 13), its magnitude (16 to 24), the advance up to it (25 to 30) and the sign (31).
+   * lets pass are merely passed over, around one that may. It holds the number of bits (0 to 5), the advance (6 to 13),
+   * and the one {@link Coefficient} (from 15), with the advance up to it as index. In front of all that stand LIMITS
+   * more: by index, what a coefficient must be over to be kept.
    */
   int[] lookup(int[] limits) {
     int small = Short.MAX_VALUE;
-    for (int k = 1; k < 64; k++) { small = Math.min(small, limits[k]); }
-    int[] lookup = new int[1 << bits];
-    for (int prefix = 0; prefix < lookup.length; prefix++) {
-      lookup[prefix] = several((long) prefix << 64 - bits, small);
+    int[] lookup = new int[LIMITS + (1 << bits)];
+    for (int k = 1; k < 64; k++) {
+      small = Math.min(small, limits[k]);
+      lookup[k] = Coefficient.of(true, limits[k], LIMITS - 1);
+    }
+    for (int prefix = 0; prefix < 1 << bits; prefix++) {
+      lookup[LIMITS + prefix] = several((long) prefix << 64 - bits, small);
     }
     return lookup;
   }
 
-  /** A lookup of entries by the next bits, 0 where they are more. */
+  /** A lookup of entries by the next 10 bits, 0 where they are more. */
   int[] single() {
-    int[] single = new int[1 << bits];
+    int[] single = new int[1 << 10];
     for (int prefix = 0; prefix < single.length; prefix++) {
-      int entry = entry((long) prefix << 64 - bits);
-      single[prefix] = (entry & 0xFF) <= bits ? entry : 0;
+      int entry = entry((long) prefix << 54);
+      single[prefix] = (entry & 0xFF) <= 10 ? entry : 0;
     }
     return single;
   }
@@ -2432,29 +2435,37 @@ final class HuffmanCode {
   private int several(long next, int small) {
     int used = 0;
     int coefficient = 0;
-    int before = 0;
-    int behind = 0;
-    while (behind < END) {
+    int advance = 0;
+    while (advance < END) {
       int entry = entry(next << used);
-      int advance = entry >> 8 & 0xFF;
-      int magnitude = Coefficient.magnitude(entry);
-      int sum = advance + (coefficient == 0 && advance < END ? before : behind);
-      if (used + (entry & 0xFF) > bits || advance == INVALID || advance > END || advance < END && sum > 63
-          || magnitude > small && coefficient != 0 || magnitude > 0x1FF) {
+      int value = entry >> 16;
+      int sum = advance + (entry >> 8 & 0xFF);
+      boolean keep = Math.abs(value) > small;
+      if (used + (entry & 0xFF) > bits || sum > 63 && sum != advance + END || Math.abs(value) > 0x1FF
+          || keep && coefficient != 0) {
         break;
       }
       used += entry & 0xFF;
-      before = coefficient == 0 && advance < END ? sum : before;
-      behind = coefficient == 0 && advance < END ? behind : sum;
-      coefficient |= magnitude > small ? entry & 0x81FF0000 : 0;
+      advance = sum;
+      coefficient = keep ? Coefficient.of(value < 0, Math.abs(value), sum) : coefficient;
     }
-    return coefficient | before << 25 | (used == 0 ? NONE : behind) << 6 | used;
+    return coefficient << 15 | (used == 0 ? NONE : advance) << 6 | used;
   }
 }
 
 /** The entropy-coded data of a scan (T.81 B.1.1.5, F.2.2), read up to the marker that ends it. */
 final class ScanReader {
   private static final int PIECE = 8192; // bytes
+  private static final long[] BITS = new long[256]; // by octet: the places of its ones, in bytes from the highest on
+
+  static {
+    for (int octet = 0; octet < 256; octet++) {
+      for (int bit = 7; bit >= 0; bit--) {
+        if ((octet >> bit & 1) > 0) { BITS[octet] = BITS[octet] >>> 8 | (long) bit << 56; }
+      }
+    }
+  }
+
   private static final int BLOCK = 264; // bytes: more than a block takes, 64 codes and values of 31 bits at most
   int position; // of the next byte of the data to take into the piece
   int endRun; // EOBRUN (G.1.2.2): blocks that end without a code
@@ -2464,14 +2475,13 @@ final class ScanReader {
   private final byte[] data;
   private final byte[] piece; // of the data: without the zeros behind 0xFF (B.1.1.5); behind it are zeros
   private int filled; // how much of it is data
-  private int at; // the next byte of it to take
-  private int safe = -1; // up to here in it there are the bytes of a whole block
+  private int next; // bit of it to take
+  private final byte[] zeros = new byte[80]; // indices of coefficients that are not known, then 64
+  private int safe = -1; // up to this bit in it there are those of a whole block
   private boolean complete; // behind it there is a marker, or nothing
   private final int restartInterval; // in MCUs; 0: none
   private int untilRestart;
   private int restarts;
-  private long bits; // left-aligned; behind them zeros or bits that will be added once more
-  private int count; // of the bits in it, at most 63
 
   ScanReader(byte[] data, int position, int end, int restartInterval) {
     this.data = data;
@@ -2484,7 +2494,7 @@ final class ScanReader {
 
   /** Before each block: sees to it that its bytes are there. */
   void prepare() throws JpegException {
-    if (at > safe) { fill(); }
+    if (next > safe) { fill(); }
   }
 
   private void fill() throws JpegException {
@@ -2492,9 +2502,9 @@ final class ScanReader {
       checkRow();
       return;
     }
-    filled -= at;
-    System.arraycopy(piece, at, piece, 0, filled);
-    at = 0;
+    filled -= next >> 3;
+    System.arraycopy(piece, next >> 3, piece, 0, filled);
+    next &= 7;
     int room = piece.length - BLOCK - 24;
     while (filled < room && !complete) {
       int stop = Math.min(end, position + room - filled);
@@ -2510,94 +2520,76 @@ final class ScanReader {
       }
     }
     Arrays.fill(piece, filled, piece.length, (byte) 0);
-    safe = complete ? filled : filled - BLOCK;
+    safe = (complete ? filled : filled - BLOCK) * 8;
   }
 
   /** How many bits of the piece are still to be taken; less than 0: bits were taken that are not there. */
-  private int left() { return (filled - at) * 8 + count; }
+  private int left() { return filled * 8 - next; }
 
-  /** Fills up to at least 56 bits: as many whole bytes as fit. */
-  private void refill() {
-    bits |= (long) Segments.LONGS.get(piece, at) >>> count;
-    at += 63 - count >> 3;
-    count |= 56;
-  }
+  /** At least 57 bits, left-aligned, from this bit of the piece on. */
+  private long bits(int from) { return (long) Segments.LONGS.get(piece, from >> 3) << (from & 7); }
 
   /** Takes up to 32 bits. */
   int take(int n) {
-    if (count < n) { refill(); }
-    int value = (int) (bits >>> 1 >>> 63 - n);
-    bits <<= n;
-    count -= n;
+    int value = (int) (bits(next) >>> 1 >>> 63 - n);
+    next += n;
     return value;
   }
 
   /** Takes the difference of a DC coefficient to the one before (F.2.2.1). */
   int difference(HuffmanCode dc) throws JpegException {
-    refill();
+    long bits = bits(next);
     int code = dc.code(bits);
     if (code == 0) { throw damaged("a code that means nothing"); }
     int length = code >> 8;
     int size = code & 15;
-    int value = HuffmanCode.extend(bits << length, size);
-    bits <<= length + size;
-    count -= length + size;
-    return value;
+    next += length + size;
+    return HuffmanCode.extend(bits << length, size);
   }
 
   /**
-   * Takes coefficients behind index k up to an index of 63 at most (F.2.2.2), and puts those whose magnitude is over
-   * the limit for their index into kept, from this place on; the limits are those of the lookup.
+   * Takes coefficients behind index k up to an index of 63 at most (F.2.2.2), and puts those that are over the
+   * lookup's limit for their index into kept, from this place on.
    *
    * @return the place behind the last
    */
-  int coefficients(HuffmanCode code, int[] lookup, int[] limits, int k, int to, int[] kept, int n)
-      throws JpegException {
-    long bits = this.bits;
-    int count = this.count;
-    int at = this.at;
+  int coefficients(HuffmanCode code, int[] lookup, int k, int to, int[] kept, int n) throws JpegException {
+    int next = this.next;
     int shift = 64 - code.bits;
     int category = 0; // of an end of band run
-    while (k < to) {
-      bits |= (long) Segments.LONGS.get(piece, at) >>> count;
-      at += 63 - count >> 3;
-      count |= 56;
-      int left = 4; // lookups of 13 bits for which there are bits
-      long bitsBefore;
-      int kBefore;
-      int nBefore;
+    int state = k << 6; // the index, and in the lowest 6 bits how many bits of a word have been taken
+    while (state < to << 6) {
+      long word = bits(next);
       int entry;
-      do { // the hot loop: no calls, and no branch on whether a coefficient is kept
-        bitsBefore = bits;
-        kBefore = k;
-        nBefore = n;
-        entry = lookup[(int) (bits >>> shift)];
-        bits <<= entry; // by its lowest 6 bits
-        count -= entry & 63;
-        k += entry >>> 25 & 63;
-        kept[n] = entry & 0x81FF0000 | k;
-        n += limits[k] - (entry >>> 16 & 0x1FF) >>> 31;
-        k += entry >>> 6 & 0xFF;
-      } while (k < to && --left > 0);
-      if (k > to && (k < HuffmanCode.END || k >= HuffmanCode.END + to)) { // too many codes, or none
-        count += entry & 63;
-        bits = bitsBefore | (long) Segments.LONGS.get(piece, at) >>> count;
-        at += 63 - count >> 3;
-        count |= 56;
-        entry = code.entry(bits);
-        bits <<= entry;
-        count -= entry & 63;
+      int coefficient;
+      do { // the hot loop: no calls, few variables for few registers, and no branch on whether a coefficient is kept
+        entry = lookup[HuffmanCode.LIMITS + (int) (word >>> shift)];
+        word <<= entry; // by its lowest 6 bits
+        coefficient = (entry >>> 15) + (state >>> 6);
+        kept[n] = coefficient;
+        n += lookup[coefficient & HuffmanCode.LIMITS - 1] - coefficient >>> 31;
+        state += entry & 0x3FFF;
+      } while (state < to << 6 && (state & 63) <= 44);
+      int index = state >>> 6;
+      if (index > to && (index < HuffmanCode.END || index >= HuffmanCode.END + to)) { // too many codes, or none
+        n -= lookup[coefficient & HuffmanCode.LIMITS - 1] - coefficient >>> 31;
+        state -= entry & 0x3FFF;
+        next += state & 63;
+        entry = code.entry(bits(next));
+        int value = entry >> 16;
         int advance = entry >> 8 & 0xFF;
         category = Math.max(advance - HuffmanCode.END, 0);
-        k = kBefore + advance;
-        kept[nBefore] = entry & 0xFFFF0000 | k;
-        n = nBefore + (limits[k] - Coefficient.magnitude(entry) >>> 31);
+        state = (state >>> 6) + advance << 6 | entry & 63;
+        coefficient = Coefficient.of(value < 0, Math.abs(value), state >>> 6 & HuffmanCode.LIMITS - 1);
+        kept[n] = coefficient;
+        n += lookup[coefficient & HuffmanCode.LIMITS - 1] - coefficient >>> 31;
       }
+      next += state & 63;
+      state &= ~63;
     }
-    this.bits = bits;
-    this.count = count;
-    this.at = at;
-    if (k > to && k < HuffmanCode.END) { throw damaged("a code that means nothing"); }
+    this.next = next;
+    int index = state >>> 6;
+    if (index > to && index < HuffmanCode.END) { throw damaged("a code that means nothing"); }
     if (category > 0) { endRun = (1 << category) - 1 + take(category); }
     return n;
   }
@@ -2605,70 +2597,67 @@ final class ScanReader {
   /**
    * Takes one more bit of the coefficients known, and those that become known with it (G.1.2.3).
    *
-   * @param lookup of single codes
+   * @param single the code's lookup of single ones
    * @param block where its values begin
    * @param nonzero a bit for each coefficient that is known
    * @return the same with those that are now known
    */
-  long refine(HuffmanCode code, int[] lookup, ScanRange range, short[] values, int block, long nonzero)
+  long refine(HuffmanCode code, int[] single, ScanRange range, short[] values, int block, long nonzero)
       throws JpegException {
-    int to = range.to();
-    int low = range.low();
-    long known = nonzero & -1L >>> 63 - to;
+    long band = -1L << range.from() & -1L >>> 63 - range.to();
     long found = nonzero;
-    int k = range.from();
-    while (endRun == 0 && k <= to) {
-      refill();
-      int entry = lookup[(int) (bits >>> 64 - code.bits)];
-      entry = entry != 0 ? entry : code.entry(bits);
-      bits <<= entry;
-      count -= entry & 63;
-      int advance = entry >> 8 & 0xFF;
-      if (advance >= HuffmanCode.END) {
-        int category = advance - HuffmanCode.END;
-        endRun = (1 << category) + take(category);
-        break;
+    long known = nonzero & band;
+    long corrections = 0; // a bit for each of these: whether its magnitude grows
+    int zero = -1; // which of the zeros the next coefficient is
+    if (endRun == 0) { listZeros(band & ~nonzero); }
+    while (band != 0) {
+      int value = 0;
+      int k = 64; // the coefficients known before it are corrected
+      if (endRun == 0) {
+        long bits = bits(next);
+        int entry = single[(int) (bits >>> 54)];
+        entry = entry != 0 ? entry : code.entry(bits);
+        next += entry & 0xFF;
+        value = entry >> 16;
+        int advance = entry >> 8 & 0xFF;
+        if (advance >= HuffmanCode.END) {
+          endRun = (1 << advance - HuffmanCode.END) + take(advance - HuffmanCode.END);
+        } else {
+          zero += advance;
+          k = zeros[Math.min(zero, 64)];
+        }
+        if (advance == HuffmanCode.INVALID || value < -1 || value > 1 || k == 64 && value != 0) {
+          throw damaged("a code that means nothing");
+        }
       }
-      long zeros = ~known & -1L << k;
-      for (int i = 1; i < advance; i++) { // zeros to be passed over
-        zeros &= zeros - 1;
-      }
-      correct(values, block, known & -1L << k & (zeros & -zeros) - 1, low);
-      k = Long.numberOfTrailingZeros(zeros); // 64 where there are not so many
-      int value = Coefficient.value(entry);
-      if (advance == HuffmanCode.INVALID || Math.abs(value) > 1 || k > to && value != 0) {
-        throw damaged("a code that means nothing");
-      }
+      long below = -1L >>> 64 - k;
+      int n = Long.bitCount(known & band & below);
+      corrections = corrections << n | (n > 32 ? (long) take(n - 32) << 32 | take(32) & 0xFFFFFFFFL : take(n));
+      band &= ~(below << 1 | 1);
       if (value != 0) {
-        values[block + k] = (short) (value << low);
+        values[block + k] = (short) (value << range.low());
         found |= 1L << k;
       }
-      k++;
     }
-    if (endRun > 0) {
-      correct(values, block, known & -1L << k, low);
-      endRun--;
+    endRun = Math.max(endRun - 1, 0);
+    corrections <<= -Long.bitCount(known);
+    for (long rest = known; rest != 0; rest &= rest - 1) {
+      int i = block + Long.numberOfTrailingZeros(rest);
+      values[i] += (short) (((int) (corrections >> 63) & (values[i] >> 15 | 1)) << range.low());
+      corrections <<= 1;
     }
     return found;
   }
 
-  /** Takes a bit for each of these coefficients of a block: whether its magnitude grows. */
-  private void correct(short[] values, int block, long coefficients, int low) {
-    long bits = this.bits;
-    int count = this.count;
-    for (long rest = coefficients; rest != 0; rest &= rest - 1) {
-      if (count == 0) {
-        bits = (long) Segments.LONGS.get(piece, at);
-        at += 7;
-        count = 56;
-      }
-      int i = block + Long.numberOfTrailingZeros(rest);
-      values[i] += (short) (((int) (bits >> 63) & (values[i] >> 15 | 1)) << low);
-      bits <<= 1;
-      count--;
+  /** Lists the indices of these bits, eight looked up at once for each byte, and 64 behind them. */
+  private void listZeros(long bits) {
+    int n = 0;
+    for (int i = 0; i < 64; i += 8) {
+      int octet = (int) (bits >>> i) & 0xFF;
+      Segments.LONGS.set(zeros, n, BITS[octet] + i * 0x0101010101010101L);
+      n += Integer.bitCount(octet);
     }
-    this.bits = bits;
-    this.count = count;
+    Arrays.fill(zeros, n, n + 16, (byte) 64);
   }
 
   /** Before each MCU: moves behind the restart marker that is due (E.2.4); true if one was. */
@@ -2683,9 +2672,7 @@ final class ScanReader {
       throw damaged("a restart marker is missing");
     }
     position += 2;
-    bits = 0;
-    count = 0;
-    at = filled;
+    next = filled * 8;
     safe = -1;
     complete = false;
     endRun = 0;
@@ -2732,26 +2719,24 @@ final class ScanReader {
 
 /**
  * From the quantization steps of the source to those of the copy: each coefficient becomes the nearest multiple of its
- * new step. Ties go down: they are frequent, steps being small integers, and rounding them up costs 2 % of the file and
- * gains nothing.
+ * new step. Ties go down: they are frequent, and rounding them up costs 2 % of the file and gains nothing.
  */
 final class Requantizer {
   private static final double HALF = 0.5001; // of a new step, and ties: more becomes one
   private static final int SHIFT = 19; // of fixed-point numbers
-  private static final int END_LIMIT = 208; // beyond the indices at which blocks end
 
   /** Limits that nothing passes: for blocks that are not visible. */
-  static final int[] NOTHING = new int[END_LIMIT];
+  static final int[] NOTHING = new int[64];
 
   /** Limits that everything but zero passes. */
-  static final int[] ALL = new int[END_LIMIT];
+  static final int[] ALL = new int[64];
 
   static {
     Arrays.fill(NOTHING, 1 << 15);
   }
 
   final int[] target; // steps, in zigzag order
-  final int[] limit = new int[END_LIMIT]; // by index: the largest magnitude that becomes 0
+  final int[] limit = new int[64]; // by index: the largest magnitude that becomes 0
   private final int[] multiplier = new int[64];
   private final int[] dc; // by DC coefficient, 0 being in the middle: its new value
 
@@ -2803,17 +2788,18 @@ final class Requantizer {
   }
 }
 
-/** A coefficient in one int: sign in bit 31, magnitude in bits 16 to 30, index in zigzag order in bits 0 to 5. */
+/** A coefficient in one int: its index in zigzag order in bits 0 to 6, sign in bit 7, magnitude in those above. */
 final class Coefficient {
-  static int of(boolean negative, int magnitude, int index) {
-    return (negative ? 1 << 31 : 0) | magnitude << 16 | index;
-  }
+  static int of(boolean negative, int magnitude, int index) { return magnitude << 8 | (negative ? 128 : 0) | index; }
 
   static int index(int coefficient) { return coefficient & 63; }
-  static int magnitude(int coefficient) { return coefficient >>> 16 & 0x7FFF; }
+  static int magnitude(int coefficient) { return coefficient >> 8; }
+
+  /** 0, or -1 where it is negative. */
+  static int sign(int coefficient) { return coefficient << 24 >> 31; }
 
   static int value(int coefficient) {
-    int sign = coefficient >> 31;
+    int sign = sign(coefficient);
     return (magnitude(coefficient) ^ sign) - sign;
   }
 }
@@ -2827,7 +2813,7 @@ interface BlockSink {
     @Override public void padding(Plane plane) {}
   };
 
-  /** By index, to 207: up to this magnitude, in the source's steps, a plane's coefficients need not be delivered. */
+  /** By index: up to this magnitude, in the source's steps, a plane's coefficients need not be delivered. */
   int[] limits(Plane plane);
 
   /**
@@ -2902,7 +2888,7 @@ final class Symbols implements BlockSink {
         chunk[size++] = 0xF0;
         counts[0xF0]++;
       }
-      put(zeros << 4, requantizer.level(Coefficient.magnitude(kept[i]), k), kept[i] >> 31, counts);
+      put(zeros << 4, requantizer.level(Coefficient.magnitude(kept[i]), k), Coefficient.sign(kept[i]), counts);
       before = k;
     }
     if (before < 63) {
@@ -2945,21 +2931,24 @@ final class OptimalCode {
   OptimalCode(int[] counts) {
     int[] weights = counts.clone();
     int[] size = codeSizes(weights);
-    while (Arrays.stream(size).max().getAsInt() > 16) { // in place of figure K.3: what is rare counts for more
+    while (size[256] > 16) { // the longest; in place of figure K.3: what is rare counts for more
       Arrays.setAll(weights, s -> (weights[s] + 1) / 2);
       size = codeSizes(weights);
+    }
+    for (int s = 0; s < 256; s++) { lengths[size[s]]++; }
+    int[] place = new int[17]; // by length: where its next symbol goes
+    for (int length = 2; length <= 16; length++) { place[length] = place[length - 1] + lengths[length - 1]; }
+    for (int s = 0; s < 256; s++) {
+      if (size[s] > 0) { symbols[place[size[s]]++] = (byte) s; }
     }
     long sum = 0;
     int code = 0;
     for (int length = 1; length <= 16; length++, code <<= 1) { // figure K.4, annex C
-      for (int s = 0; s < 256; s++) {
-        if (size[s] == length) {
-          int all = length + (s & 15);
-          codes[s] = code++ << (s & 15) + 5 | all;
-          sum += (long) counts[s] * all;
-          lengths[length]++;
-          symbols[total++] = (byte) s;
-        }
+      for (; total < place[length]; total++) {
+        int s = symbols[total] & 0xFF;
+        int all = length + (s & 15);
+        codes[s] = code++ << (s & 15) + 5 | all;
+        sum += (long) counts[s] * all;
       }
     }
     bits = sum;
@@ -3108,7 +3097,7 @@ final class Band {
     for (int i = 0; next[i] != END; ) {
       int magnitude = level[i];
       i = next[i];
-      levels.add(index[i] << 10 | kept[from + i - 1] >>> 31 << 9 | (magnitude < 512 ? magnitude : 0));
+      levels.add(index[i] << 10 | Coefficient.sign(kept[from + i - 1]) & 512 | (magnitude < 512 ? magnitude : 0));
       if (magnitude >= 512) { levels.add(magnitude); }
     }
     levels.add(END);
@@ -3310,12 +3299,18 @@ final class CopyWriter {
     }
     beginScan(expected, scan.put((byte) 0).put((byte) last).array());
     for (int i = 0; !symbols.chunks.isEmpty(); ) {
-      char[] chunk = symbols.chunks.poll(); // memory that the output takes over
-      for (int at = 0; at < chunk.length && chunk[at] != Symbols.END_OF_CHUNK; i = i + 1 == dc.length ? 0 : i + 1) {
-        at = block(chunk, at, dc[i], ac[i]);
-      }
+      i = chunk(symbols.chunks.poll(), dc, ac, i); // its memory is taken over by the output
     }
     endScan();
+  }
+
+  /** Writes the blocks of a chunk, which begins with this one of an MCU; returns which one is next. */
+  private int chunk(char[] chunk, int[][] dc, int[][] ac, int first) {
+    int i = first;
+    for (int at = 0; at < chunk.length && chunk[at] != Symbols.END_OF_CHUNK; i = i + 1 == dc.length ? 0 : i + 1) {
+      at = block(chunk, at, dc[i], ac[i]);
+    }
+    return i;
   }
 
   /** Adds the best code for these counts, for luminance's or chrominance's blocks; returns the bits that it takes. */
@@ -3358,10 +3353,7 @@ final class CopyWriter {
       int four = (int) (bits >>> count);
       makeRoom(8);
       if ((four & ~four - 0x01010101 & 0x80808080) == 0) { // none of the bytes is 0xFF
-        out[position] = (byte) (four >> 24);
-        out[position + 1] = (byte) (four >> 16);
-        out[position + 2] = (byte) (four >> 8);
-        out[position + 3] = (byte) four;
+        Segments.INTS.set(out, position, four);
         position += 4;
       } else {
         for (int shift = 24; shift >= 0; shift -= 8) { put(four >> shift & 0xFF); }
@@ -3371,9 +3363,7 @@ final class CopyWriter {
 
   private void put(int octet) {
     out[position++] = (byte) octet;
-    if (octet == 0xFF) {
-      out[position++] = 0; // B.1.1.5
-    }
+    if (octet == 0xFF) { out[position++] = 0; } // B.1.1.5
   }
 
   private void endScan() {
@@ -3632,7 +3622,7 @@ final class Scan {
     BlockRows rows = this.rows[c];
     if (!progressive) {
       rows.dc[block] = nextDc(c);
-      rows.ends[block] = in.coefficients(ac[c], lookups[c], rows.limits, 0, 63, rows.kept, block * 64);
+      rows.ends[block] = in.coefficients(ac[c], lookups[c], 0, 63, rows.kept, block * 64);
     } else if (range.from() > 0 && range.high() > 0) {
       rows.nonzero[block] = in.refine(ac[0], lookups[0], range, rows.values, block * 64, rows.nonzero[block]);
     } else if (range.from() > 0) {
@@ -3659,7 +3649,7 @@ final class Scan {
       in.endRun--;
       return;
     }
-    int n = in.coefficients(ac[0], lookups[0], Requantizer.ALL, range.from() - 1, range.to(), found, 0);
+    int n = in.coefficients(ac[0], lookups[0], range.from() - 1, range.to(), found, 0);
     long nonzero = 0;
     for (int i = 0; i < n; i++) {
       int k = Coefficient.index(found[i]);
@@ -3694,25 +3684,21 @@ final class ChromaDownsampler {
   }
 
   private final Plane plane;
-  private final BlockRows rows;
   private final int across; // 2: halves the width
   private final int down; // 2: halves the height
   private final float[] block = new float[64]; // row by row: what becomes the copy's
   private final int[] kept = new int[64];
   private final int[] place = new int[64]; // by index: where in the block it is added
   private final float[] scale = new float[64]; // and times what
-  private final float least; // what all coefficients but DC must sum up to before any result counts
+  private final float[] share = new float[64]; // and what it adds, at most, to 1: from there on more than DC may count
 
-  ChromaDownsampler(Plane plane, BlockRows rows, int across, int down) {
+  ChromaDownsampler(Plane plane, int across, int down) {
     this.plane = plane;
-    this.rows = rows;
     this.across = across;
     this.down = down;
-    int smallest = Integer.MAX_VALUE;
     for (int k = 0; k < 64; k++) {
       int u = StandardTables.ZIGZAG[k] & 7;
       int v = StandardTables.ZIGZAG[k] >> 3;
-      smallest = k == 0 ? smallest : Math.min(smallest, plane.limits[k]);
       scale[k] = plane.steps[k];
       if (across == 2) {
         scale[k] *= FOLD[u];
@@ -3723,14 +3709,20 @@ final class ChromaDownsampler {
         v = Math.min(v, 8 - v) & 3;
       }
       place[k] = v * 8 + u;
+      Arrays.fill(block, 0);
+      block[place[k]] = scale[k];
+      join(false, false);
+      for (int i = 1; i < 64; i++) {
+        float value = Math.abs(block[StandardTables.ZIGZAG[i]]) * FRACTION;
+        share[k] = Math.max(share[k], value / (plane.limits[i] + 0.99f));
+      }
     }
-    least = (float) smallest / FRACTION / 2; // no factor of join() is over the root of 2
   }
 
   /** Makes the block at this row and column of the copy out of those in work. */
-  void deliver(int row, int column, BlockSink sink) {
+  void deliver(int row, int column, BlockRows rows, BlockSink sink) {
     int n = 0;
-    for (int k = gather(row, column) ? 1 : 64; k < 64; k++) {
+    for (int k = gather(row, column, rows) ? 1 : 64; k < 64; k++) {
       float value = block[StandardTables.ZIGZAG[k]];
       int magnitude = (int) (Math.abs(value) * FRACTION);
       if (magnitude > plane.limits[k]) {
@@ -3741,12 +3733,13 @@ final class ChromaDownsampler {
   }
 
   /** False if nothing but the DC coefficient can count, as in smooth areas: then the others are not made. */
-  private boolean gather(int row, int column) {
+  private boolean gather(int row, int column, BlockRows rows) {
     int wide = Math.min(across, plane.blocksWide - column * across); // beyond the edge the picture is mirrored
     int high = Math.min(down, plane.blocksHigh - row * down);
     Arrays.fill(block, 0);
-    float sum = 0;
-    float dc = 0;
+    int first = rows.dc[column * across];
+    int dc = 0;
+    float shares = 0;
     for (int i = 0; i < wide * high; i++) {
       int dy = i >> wide - 1; // wide is 1 or 2
       int dx = i & wide - 1;
@@ -3754,21 +3747,24 @@ final class ChromaDownsampler {
       int at = dy * 32 + dx * 4;
       block[at] += rows.dc[from] * scale[0];
       dc += rows.dc[from];
-      sum += Math.abs(block[at] - block[0]);
+      shares += Math.abs(rows.dc[from] - first) * share[0];
       for (int j = from * 64; j < rows.ends[from]; j++) {
         int k = Coefficient.index(rows.kept[j]);
-        float value = Coefficient.value(rows.kept[j]) * scale[k];
-        block[at + place[k]] += value;
-        sum += Math.abs(value);
+        block[at + place[k]] += Coefficient.value(rows.kept[j]) * scale[k];
+        shares += Coefficient.magnitude(rows.kept[j]) * share[k];
       }
     }
-    if (sum < least / (across * down) * (wide * high)) {
-      block[0] = dc * plane.steps[0] / (wide * high);
+    if (shares * across * down < wide * high) {
+      block[0] = (float) dc * plane.steps[0] / (wide * high);
       return false;
     }
-    for (int i = 0; across == 2 && i < 64; i += 8) { join(i, 1, wide == 1); }
-    for (int i = 0; down == 2 && i < 8; i++) { join(i, 8, high == 1); }
+    join(wide == 1, high == 1);
     return true;
+  }
+
+  private void join(boolean narrow, boolean low) {
+    for (int i = 0; across == 2 && i < 64; i += 8) { join(i, 1, narrow); }
+    for (int i = 0; down == 2 && i < 8; i++) { join(i, 8, low); }
   }
 
   /** Of the four frequencies of each of two halves, or of one and its mirror image, the eight of the whole. */
@@ -3795,8 +3791,7 @@ final class ChromaDownsampler {
 
 /**
  * Recompresses a JPEG without ever making pixels: its Huffman codes are decoded, each coefficient is divided by the new
- * quantization step instead of the old one, and encoded again. Chroma that is not 4:2:0 becomes so. Damaged data is a
- * JpegException, never a wrong picture.
+ * quantization step instead of the old one, and encoded again. Chroma becomes 4:2:0. Damaged data is an error.
  */
 final class CoefficientEngine {
   private static final int SMALL = 1 << 14; // bytes: no larger progressive copy would be smaller in baseline
@@ -3853,8 +3848,7 @@ final class CoefficientEngine {
   }
 
   /**
-   * Recompresses a JPEG that this engine takes. A file that ends before its end of image marker, but has all of the
-   * picture, is taken as whole.
+   * Recompresses a JPEG that this engine takes; one that has all of the picture, but no end marker, is whole.
    *
    * @return a JPEG of the same size in pixels, 4:2:0 or grey; baseline, or with {@code smallest} what is smaller
    * @throws JpegException if a part of the picture is missing or damaged
@@ -3955,8 +3949,9 @@ final class CoefficientEngine {
       plane.limits = sink.limits(plane);
       boolean halved = across * down > 1 && plane != planes[0]; // then all counts, for something may be added to it
       int c = plane.index;
-      rows[c] = new BlockRows(wide * plane.h, plane.v * down, halved ? Requantizer.ALL : plane.limits, progressive);
-      downsamplers[c] = halved ? new ChromaDownsampler(plane, rows[c], across, down) : null;
+      downsamplers[c] = halved ? new ChromaDownsampler(plane, across, down) : null;
+      int[] limits = halved ? Requantizer.ALL : plane.limits;
+      rows[c] = new BlockRows(wide * plane.h, plane.v * down, limits, progressive);
     }
     for (Scan scan : scans) { scan.start(rows); }
     for (int y = 0; y < high; ) {
@@ -3971,27 +3966,32 @@ final class CoefficientEngine {
     for (Scan scan : scans) { scan.in.checkEnd(); }
   }
 
-  /** Delivers an MCU row: of the luminance as many blocks as together have the size of one of halved chroma. */
+  /** Delivers an MCU row, MCU by MCU of the copy. */
   private void deliver(int row, BlockRows[] rows, ChromaDownsampler[] downsamplers) {
     int wide = (planes[0].blocksWide + planes[0].h * across - 1) / (planes[0].h * across);
     for (int x = 0; x < wide; x++) {
       for (Plane plane : planes) {
-        BlockRows blocks = rows[plane.index];
-        if (downsamplers[plane.index] != null) {
-          downsamplers[plane.index].deliver(row, x, sink);
-          continue;
+        ChromaDownsampler downsampler = downsamplers[plane.index];
+        if (downsampler != null) {
+          downsampler.deliver(row, x, rows[plane.index], sink);
+        } else {
+          deliver(plane, rows[plane.index], row, x);
         }
-        int h = plane.h * across;
-        int v = plane.v * down;
-        for (int j = 0; j < v; j++) {
-          for (int column = x * h; column < x * h + h; column++) {
-            int block = j * blocks.stride + column;
-            if (column < plane.blocksWide && row * v + j < plane.blocksHigh) {
-              sink.block(plane, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
-            } else {
-              sink.padding(plane);
-            }
-          }
+      }
+    }
+  }
+
+  /** Of the luminance, delivers as many blocks as together have the size of one of halved chroma. */
+  private void deliver(Plane plane, BlockRows blocks, int row, int x) {
+    int h = plane.h * across;
+    int v = plane.v * down;
+    for (int j = 0; j < v; j++) {
+      for (int column = x * h; column < x * h + h; column++) {
+        int block = j * blocks.stride + column;
+        if (column < plane.blocksWide && row * v + j < plane.blocksHigh) {
+          sink.block(plane, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
+        } else {
+          sink.padding(plane);
         }
       }
     }
