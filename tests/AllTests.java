@@ -13,19 +13,21 @@
 
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClasspathRoots;
 
+import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import org.junit.platform.engine.TestExecutionResult;
+import org.junit.platform.engine.TestExecutionResult.Status;
 import org.junit.platform.engine.UniqueId;
 import org.junit.platform.engine.discovery.ClassNameFilter;
 import org.junit.platform.launcher.LauncherDiscoveryRequest;
-import org.junit.platform.launcher.TestExecutionListener;
 import org.junit.platform.launcher.TestIdentifier;
-import org.junit.platform.launcher.TestPlan;
 import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
 import org.junit.platform.launcher.core.LauncherFactory;
+import org.junit.platform.launcher.listeners.SummaryGeneratingListener;
+import org.junit.platform.launcher.listeners.TestExecutionSummary;
 
 /**
  * Runs the tests and prints them as a tree; the last line counts them. Arguments name the test classes to
@@ -51,67 +53,45 @@ public class AllTests {
             .build();
     Tree tree = new Tree();
     LauncherFactory.create().execute(request, tree);
-    System.out.printf("%n%d passed, %d failed%s%n", tree.passed, tree.failed,
-        tree.skipped == 0 ? "" : ", " + tree.skipped + " skipped");
-    System.exit(tree.failed == 0 && tree.passed > 0 ? 0 : 1);
+    TestExecutionSummary summary = tree.getSummary();
+    summary.printFailuresTo(new PrintWriter(System.out), 20); // so many lines of a stack
+    long skipped = summary.getTestsSkippedCount() + summary.getTestsAbortedCount();
+    System.out.printf("%n%d passed, %d failed%s%n", summary.getTestsSucceededCount(), summary.getTotalFailureCount(),
+        skipped == 0 ? "" : ", " + skipped + " skipped");
+    System.exit(summary.getTotalFailureCount() == 0 && summary.getTestsSucceededCount() > 0 ? 0 : 1);
   }
 
-  /** Prints the tests of a class when all of them have ended, below its name; at the end, why some failed. */
-  private static final class Tree implements TestExecutionListener {
-    private final Map<String, StringBuilder> classes = new ConcurrentHashMap<>(); // by unique id: what is to be printed
-    private final Map<String, Long> started = new ConcurrentHashMap<>(); // nanoseconds, as System.nanoTime has it
-    private final StringBuffer failures = new StringBuffer();
-    int passed;
-    int failed;
-    int skipped;
+  /** Counts the tests, and prints those of a class when all of them have ended, below its name. */
+  private static final class Tree extends SummaryGeneratingListener {
+    private static final Map<Status, String> WORDS =
+        Map.of(Status.SUCCESSFUL, "ok", Status.FAILED, "FAILED", Status.ABORTED, "skipped");
+
+    private final Map<UniqueId, StringBuilder> classes = new ConcurrentHashMap<>(); // what is to be printed
+    private final Map<UniqueId, Long> started = new ConcurrentHashMap<>(); // nanoseconds, as System.nanoTime has it
 
     @Override
     public void executionStarted(TestIdentifier test) {
-      started.put(test.getUniqueId(), System.nanoTime());
-      if (!test.isTest() && test.getParentId().isPresent()) {
-        print(test, test.getDisplayName());
-      }
+      super.executionStarted(test);
+      started.put(test.getUniqueIdObject(), System.nanoTime());
+      if (test.isContainer()) { print(test, test.getDisplayName()); }
     }
 
     @Override
-    public synchronized void executionSkipped(TestIdentifier test, String reason) {
-      skipped++;
+    public void executionSkipped(TestIdentifier test, String reason) {
+      super.executionSkipped(test, reason);
       print(test, "skipped  " + test.getDisplayName() + "  (" + reason + ")");
     }
 
     @Override
-    public synchronized void executionFinished(TestIdentifier test, TestExecutionResult result) {
-      long milliseconds = (System.nanoTime() - started.get(test.getUniqueId())) / 1_000_000;
-      String name = test.getDisplayName() + "  (" + milliseconds + " ms)";
-      if (result.getStatus() == TestExecutionResult.Status.FAILED) {
-        failed++;
-        print(test, "FAILED  " + name);
-        result.getThrowable().ifPresent(problem -> explain(test, problem));
-      } else if (test.isTest() && result.getStatus() == TestExecutionResult.Status.ABORTED) {
-        skipped++;
-        print(test, "skipped  " + name + ": " + result.getThrowable().map(Throwable::getMessage).orElse(""));
-      } else if (test.isTest()) {
-        passed++;
-        print(test, "ok  " + name);
+    public void executionFinished(TestIdentifier test, TestExecutionResult result) {
+      super.executionFinished(test, result);
+      if (test.isTest() || result.getStatus() != Status.SUCCESSFUL) {
+        long milliseconds = (System.nanoTime() - started.get(test.getUniqueIdObject())) / 1_000_000;
+        String reason = result.getThrowable().map(Throwable::getMessage).orElse("").lines().findFirst().orElse("");
+        print(test, WORDS.get(result.getStatus()) + "  " + test.getDisplayName() + "  (" + milliseconds + " ms)"
+            + (reason.isEmpty() ? "" : ": " + reason));
       }
-      if (depth(test) == 0) {
-        StringBuilder text = classes.remove(test.getUniqueId());
-        System.out.print(text == null ? "" : text);
-      }
-    }
-
-    private void explain(TestIdentifier test, Throwable problem) {
-      failures.append('\n').append(test.getDisplayName()).append('\n').append(problem).append('\n');
-      for (StackTraceElement frame : problem.getStackTrace()) {
-        if (frame.getClassName().contains("Test") && !frame.getClassName().contains(".")) {
-          failures.append("    at ").append(frame).append('\n');
-        }
-      }
-    }
-
-    @Override
-    public void testPlanExecutionFinished(TestPlan plan) {
-      System.out.print(failures);
+      if (depth(test) == 0) { System.out.print(classes.remove(test.getUniqueIdObject())); }
     }
 
     /** Keeps a line until the test's class has ended. */
@@ -120,8 +100,8 @@ public class AllTests {
       while (testClass.getSegments().size() > 2) {
         testClass = testClass.removeLastSegment();
       }
-      classes.computeIfAbsent(testClass.toString(), key -> new StringBuilder())
-          .append("  ".repeat(depth(test))).append(line).append('\n');
+      classes.computeIfAbsent(testClass, key -> new StringBuilder())
+          .append("  ".repeat(Math.max(0, depth(test)))).append(line).append('\n');
     }
 
     private static int depth(TestIdentifier test) {

@@ -14,6 +14,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Assumptions;
 import picocli.CommandLine;
 
@@ -32,6 +33,16 @@ final class Program {
       return err.lines().map(COLUMNS::matcher).filter(Matcher::matches)
           .map(m -> new LogLine(m.group(1), m.group(2).strip(), m.group(3).strip(), m.group(4).strip(), m.group(5)))
           .toList();
+    }
+
+    /** Checks its exit status, how its report on standard output starts, and what stands in its log; returns itself. */
+    Result expect(int status, String report, String... log) {
+      Assertions.assertEquals(status, this.status, err);
+      Assertions.assertTrue(out.startsWith(report), () -> "not \"" + report + "\": " + out + err);
+      for (String text : log) {
+        Assertions.assertTrue(err.contains(text), () -> "no \"" + text + "\": " + err);
+      }
+      return this;
     }
 
     /** The messages of the log at this level. */
@@ -58,10 +69,8 @@ final class Program {
 
   /** The command that starts Compress with these options of the JVM. */
   static List<String> java(List<String> options, String... arguments) {
-    List<String> command = new ArrayList<>();
-    command.add(ProcessHandle.current().info().command().orElseThrow());
-    command.add("-XX:+UseSerialGC");
-    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
+    List<String> command = new ArrayList<>(List.of(ProcessHandle.current().info().command().orElseThrow(),
+        "-XX:+UseSerialGC", "-cp", System.getProperty("java.class.path")));
     command.addAll(options);
     command.add("Compress");
     command.addAll(List.of(arguments));
@@ -188,10 +197,6 @@ final class Program {
 
   /** The sum of the sizes of the files below a folder, in bytes. */
   static long size(Path folder) throws IOException {
-    long size = 0;
-    for (String file : files(folder)) {
-      size += Files.size(folder.resolve(file));
-    }
-    return size;
+    return files(folder).stream().mapToLong(file -> folder.resolve(file).toFile().length()).sum();
   }
 }
