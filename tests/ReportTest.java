@@ -77,7 +77,7 @@ class ReportTest {
     }
     byte[] jpeg = Pictures.jpeg(Pictures.smooth(40, 40), 0.9f);
     Files.write(folder.resolve("IMAGES/kept.jpg"), Program.smallest(jpeg, 30, Compress.Engine.auto));
-    Files.write(folder.resolve("IMAGES/warned.jpg"), Jpegs.with(jpeg, Jpegs.icc(new byte[200], 200).getFirst()));
+    Files.write(folder.resolve("IMAGES/warned.jpg"), Jpegs.with(jpeg, Jpegs.icc(new byte[200], 200)));
     Files.writeString(folder.resolve("IMAGES/broken.jpg"), "not a JPEG");
     Program.Result run = Program.run(folder, "-r", "--report=the page #1.html");
     assertEquals(1, run.status(), run.err());
