@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -10,9 +9,10 @@ import java.time.LocalTime;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.CountDownLatch;
-import java.util.stream.Collectors;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -22,39 +22,21 @@ class ThreadsTest {
   @TempDir Path folder;
 
   @Test
-  @DisplayName("the three modes make the same files, byte for byte")
-  void modesMakeTheSameFiles() throws Exception {
+  @DisplayName("the three modes make the same files; every image has a thread of its own, in sequential none")
+  void modes() throws Exception {
     for (int i = 0; i < 6; i++) {
       Pictures.write(folder.resolve("IMAGES/picture" + i + ".jpg"), 400 + 40 * i, 300);
     }
+    String own = "[image-1, image-2, image-3, image-4, image-5, image-6]";
+    String one = "[main, main, main, main, main, main]";
     for (String mode : List.of("virtual", "platform", "sequential")) {
-      Program.Result result = Program.run(folder, "--mode=" + mode, "IMAGES", mode);
-      assertEquals(0, result.status(), result.err());
+      Program.Result run = Program.run(folder, "--mode=" + mode, "IMAGES", mode).expect(0, "6 images, ");
+      assertEquals(mode.equals("sequential") ? one : own, run.log().stream()
+          .filter(line -> line.message().startsWith("[")).map(Program.LogLine::thread).sorted().toList().toString());
+      for (String name : Program.files(folder.resolve("IMAGES"))) {
+        assertEquals(-1, Files.mismatch(folder.resolve("virtual/" + name), folder.resolve(mode + "/" + name)), name);
+      }
     }
-    for (String name : Program.files(folder.resolve("IMAGES"))) {
-      byte[] expected = Files.readAllBytes(folder.resolve("virtual").resolve(name));
-      assertArrayEquals(expected, Files.readAllBytes(folder.resolve("platform").resolve(name)), name);
-      assertArrayEquals(expected, Files.readAllBytes(folder.resolve("sequential").resolve(name)), name);
-    }
-  }
-
-  @Test
-  @DisplayName("every image has a thread of its own in the modes virtual and platform, none in sequential")
-  void threadNames() throws Exception {
-    for (int i = 0; i < 5; i++) {
-      Pictures.write(folder.resolve("IMAGES/picture" + i + ".jpg"));
-    }
-    Set<String> own = Set.of("image-1", "image-2", "image-3", "image-4", "image-5");
-    assertEquals(own, threadsAtWork("virtual"));
-    assertEquals(own, threadsAtWork("platform"));
-    assertEquals(Set.of("main"), threadsAtWork("sequential"));
-  }
-
-  private Set<String> threadsAtWork(String mode) throws Exception {
-    return Program.run(folder, "-m", mode, "IMAGES", mode).log().stream()
-        .filter(line -> line.message().startsWith("["))
-        .map(Program.LogLine::thread)
-        .collect(Collectors.toSet());
   }
 
   @Test
@@ -63,16 +45,10 @@ class ThreadsTest {
     int additions = 100; // by each thread, so that the threads meet
     CompressionStats stats = new CompressionStats(10_000 * additions, false);
     Result result = new Result(null, Outcome.COMPRESSED, 7, 3, 0, 0, "image-1", List.of());
-    List<Thread> threads = new ArrayList<>();
-    for (int i = 0; i < 10_000; i++) {
-      threads.add(Thread.startVirtualThread(() -> {
-        for (int k = 0; k < additions; k++) {
-          stats.add(result);
-        }
-      }));
-    }
-    for (Thread thread : threads) {
-      thread.join();
+    try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      for (int i = 0; i < 10_000; i++) {
+        threads.execute(() -> IntStream.range(0, additions).forEach(k -> stats.add(result)));
+      }
     }
     assertTrue(stats.allDone());
     assertTrue(stats.report().startsWith("1000000 images, 7.00 MB -> 3.00 MB, ratio 0.429, in "), stats.report());
@@ -83,8 +59,7 @@ class ThreadsTest {
   void oneThreadCreatesTheDestination() throws Exception {
     List<String> command = Program.java(List.of(), folder.toString());
     command.set(command.indexOf("Compress"), FolderRace.class.getName());
-    Program.Result race = Program.run(folder, "", command);
-    assertEquals(0, race.status(), race.err());
+    Program.Result race = Program.run(folder, "", command).expect(0, "");
     assertEquals(30, race.err().lines().filter(line -> line.contains("created made-")).count(), race.err());
   }
 
@@ -94,23 +69,21 @@ class ThreadsTest {
       for (int round = 0; round < 30; round++) {
         Path destination = Path.of(arguments[0], "made-" + round);
         CountDownLatch gate = new CountDownLatch(1);
-        List<Thread> threads = new ArrayList<>();
-        for (int i = 0; i < 200; i++) {
-          threads.add(Thread.ofPlatform().start(() -> {
-            try {
-              gate.await();
-              if (CompressOneImage.createFolder(destination)) {
-                System.err.println("created " + destination.getFileName());
+        try (ExecutorService threads = Executors.newThreadPerTaskExecutor(Thread.ofPlatform().factory())) {
+          for (int i = 0; i < 200; i++) {
+            threads.execute(() -> {
+              try {
+                gate.await();
+                if (CompressOneImage.createFolder(destination)) {
+                  System.err.println("created " + destination.getFileName());
+                }
+              } catch (Exception e) {
+                e.printStackTrace();
+                System.exit(1);
               }
-            } catch (Exception e) {
-              e.printStackTrace();
-              System.exit(1);
-            }
-          }));
-        }
-        gate.countDown();
-        for (Thread thread : threads) {
-          thread.join();
+            });
+          }
+          gate.countDown();
         }
       }
     }
@@ -130,7 +103,7 @@ class ThreadsTest {
 
   /** How many images were begun more than 3 ms before one that was begun earlier had ended, as the log tells it. */
   private static int overlaps(Program.Result run) {
-    assertEquals(0, run.status(), run.err());
+    run.expect(0, "8 images, ");
     List<long[]> times = new ArrayList<>();
     for (Program.LogLine line : run.log()) {
       if (line.message().startsWith("[")) {
