@@ -27,55 +27,36 @@ import picocli.CommandLine.*;
  * warm up (that run gives its bytes, PSNR and memory) and then once a round; its time is the median.
  */
 @Command(name = "Benchmark", mixinStandardHelpOptions = true, sortOptions = false, usageHelpWidth = 100,
-    customSynopsis = "jbang tests/Benchmark.java [OPTIONS]",
-    description = "%nMeasures Compress against its peers on this machine and prints a table in Markdown.%n",
-    exitCodeListHeading = "%nExit status:%n",
-    exitCodeList = {
-      "0:every program found is measured",
-      "1:a program failed (the report says why), or nothing could be measured",
-      "2:wrong usage"
-    },
-    footer = "%nThe report goes to standard output, each run as it ends to standard error.")
+    showDefaultValues = true, customSynopsis = "jbang tests/Benchmark.java [OPTIONS]",
+    description = "Measures Compress against its peers on this machine and prints a table in Markdown.")
 public class Benchmark implements Callable<Integer> {
   private static final int CORES = Runtime.getRuntime().availableProcessors();
+  private static final int LIMIT = 600; // seconds: a run that takes longer has failed
+  private static final int ALL = Integer.MAX_VALUE; // images: as many as there are, each once
+  private static final String FAILED = ": failed: ";
 
   @Option(names = "--images", paramLabel = "FOLDER", description = "JPEG images (default: the project's IMAGES)")
   Path images;
-
-  @Option(names = "--count", defaultValue = "80", paramLabel = "N",
-      description = "repeat the images up to this number (default: ${DEFAULT-VALUE})")
+  @Option(names = "--count", defaultValue = "80", description = "repeat the images up to this number")
   int count;
-
-  @Option(names = "--rounds", defaultValue = "5", paramLabel = "N",
-      description = "timed runs of each program (default: ${DEFAULT-VALUE})")
+  @Option(names = "--rounds", defaultValue = "5", description = "timed runs of each program")
   int rounds;
-
-  @Option(names = "--quality", defaultValue = "30", paramLabel = "1..100",
-      description = "JPEG quality (default: ${DEFAULT-VALUE})")
+  @Option(names = "--quality", defaultValue = "30", description = "JPEG quality, 1 to 100")
   int quality;
-
-  @Option(names = "--only", split = ",", paramLabel = "NAME",
-      description = "only these programs, separated by commas: compress, jbang, smallest, pixels, jpegoptim, pillow, "
-          + "pillow-threads, cjpeg, vips, sharp, mozjpeg, imagemagick")
-  Set<String> only = new HashSet<>();
-
+  @Option(names = "--only", split = ",", paramLabel = "NAME", description = "only these programs, separated by commas, "
+      + "compared with the first: hello, jbang, compress, smallest, pixels, jpegoptim, pillow, sharp, mozjpeg")
+  Set<String> only;
   @Option(names = "--kinds", description = "the same pictures as 4:2:0, 4:2:2, 4:4:4, progressive, grey JPEG, in turn")
   boolean kinds;
-
   @Option(names = "--start", description = "how long `jbang Compress.java` takes, and what part of it JBang is")
   boolean start;
-
   @Option(names = "--equal", description = "how many bytes each program needs for copies that look equally good")
   boolean equal;
-
-  @Option(names = "--limit", defaultValue = "600", paramLabel = "SECONDS",
-      description = "a run that takes longer has failed (default: ${DEFAULT-VALUE})")
-  int limit;
-
   @Spec Model.CommandSpec command;
 
-  private Path project;
   private Path work;
+  private Path source;
+  private Path destination;
   private final Map<String, String> variables = new TreeMap<>(); // of the commands below
   private final List<String> problems = new ArrayList<>();
 
@@ -93,51 +74,33 @@ public class Benchmark implements Callable<Integer> {
   private static final String SHARP = "node -p 'v = require(\"sharp\").versions; v.sharp + \" libvips \" + v.vips'";
   private static final String COMPRESS = "\"$JAVA\" $OPTIONS -cp \"$CLASSPATH\" Compress -q $QUALITY ";
   private static final String FOLDERS = "\"$SOURCE\" \"$DESTINATION\"";
-  // One process for several images saves starts; for too many, some cores are done long before the others.
-  private static final String XARGS = "xargs -0 -P $CORES -n $EACH ";
-
   private static final List<Peer> PEERS = List.of(
-      new Peer("compress", "Compress", "echo Java $VERSION", COMPRESS + FOLDERS),
-      new Peer("jbang", "Compress, by `jbang`", "\"$JBANG\" --version",
+      new Peer("hello", "a bare hello world, by `.jbang/jbang`", "\"$JBANG\" --version", "\"$JBANG\" hello.java"),
+      new Peer("jbang", "Compress, by `.jbang/jbang`", "\"$JBANG\" --version",
           "\"$JBANG\" \"$SCRIPT\" -q $QUALITY " + FOLDERS),
+      new Peer("compress", "Compress", "echo Java $VERSION", COMPRESS + FOLDERS),
       new Peer("smallest", "Compress, --smallest", "echo Java $VERSION", COMPRESS + "--smallest " + FOLDERS),
       new Peer("pixels", "Compress, pixel engine", "echo Java $VERSION", COMPRESS + "--engine=pixels " + FOLDERS),
+      // One process for several images saves starts; for too many, some cores are done long before the others.
       new Peer("jpegoptim", "jpegoptim", "jpegoptim --version | sed -n 's/^jpegoptim v\\([^ ]*\\).*/\\1/p'",
-          XARGS + "jpegoptim -q -s -m$QUALITY --all-normal --dest=\"$DESTINATION\" <\"$LIST\""),
+          "xargs -0 -P $CORES -n $EACH jpegoptim -q -s -m$QUALITY --all-normal --dest=\"$DESTINATION\" <\"$LIST\""),
       new Peer("pillow", "Pillow, a pool", PILLOW, "\"$PYTHON\" pillow.py " + FOLDERS + " $QUALITY $CORES"),
-      new Peer("pillow-threads", "Pillow, a thread per image", PILLOW,
-          "\"$PYTHON\" pillow.py " + FOLDERS + " $QUALITY 0"),
-      new Peer("cjpeg", "djpeg and cjpeg", "djpeg -version 2>&1 && cjpeg -version 2>&1",
-          "xargs -0 -P $CORES -n 1 sh -c 'djpeg \"$1\" | cjpeg -quality $QUALITY -optimize >\"$0/${1##*/}\"' "
-              + "\"$DESTINATION\" <\"$LIST\""),
-      // vipsthumbnail takes many images at once, and leaves them as large as they are if that is below the size.
-      new Peer("vips", "vips", "vipsthumbnail --vips-version", "VIPS_CONCURRENCY=1 " + XARGS
-          + "vipsthumbnail --no-rotate --size '100000x100000>' "
-          + "-o \"$DESTINATION/%s.jpg[Q=$QUALITY,optimize_coding,strip]\" <\"$LIST\""),
       new Peer("sharp", "sharp", SHARP, "UV_THREADPOOL_SIZE=$CORES node sharp.js " + FOLDERS + " $QUALITY $CORES"),
       new Peer("mozjpeg", "sharp, mozjpeg", SHARP,
-          "UV_THREADPOOL_SIZE=$CORES node sharp.js " + FOLDERS + " $QUALITY $CORES mozjpeg"),
-      // mogrify takes many images at once, which convert does not.
-      new Peer("imagemagick", "ImageMagick", "mogrify -version | sed -n '1s/.*ImageMagick \\([^ ]*\\).*/\\1/p'",
-          "MAGICK_THREAD_LIMIT=1 " + XARGS
-              + "mogrify -path \"$DESTINATION\" -strip -sampling-factor 4:2:0 -quality $QUALITY <\"$LIST\""));
+          "UV_THREADPOOL_SIZE=$CORES node sharp.js " + FOLDERS + " $QUALITY $CORES mozjpeg"));
 
+  private static final String HELLO_JAVA =
+      "class hello { public static void main(String[] arguments) { System.out.println(\"hello\"); } }";
   private static final String PILLOW_PY = """
-      import os, sys, threading
+      import os, sys
       from concurrent.futures import ThreadPoolExecutor
       from PIL import Image
       source, destination, quality, workers = *sys.argv[1:3], *map(int, sys.argv[3:])
       def compress(name):
           image, compressed = os.path.join(source, name), os.path.join(destination, name)
           Image.open(image).save(compressed, "JPEG", optimize=True, quality=quality)
-      names = sorted(os.listdir(source))
-      if workers:
-          with ThreadPoolExecutor(workers) as pool:
-              list(pool.map(compress, names))
-      else:
-          threads = [threading.Thread(target=compress, args=(name,)) for name in names]
-          for thread in threads: thread.start()
-          for thread in threads: thread.join()
+      with ThreadPoolExecutor(workers) as pool:
+          list(pool.map(compress, sorted(os.listdir(source))))
       """;
   private static final String SHARP_JS = """
       const [source, destination, quality, workers, mozjpeg] = process.argv.slice(2);
@@ -153,42 +116,35 @@ public class Benchmark implements Callable<Integer> {
       Promise.all(Array.from({ length: Number(workers) }, work)).catch((e) => { console.error(e); process.exit(1); });
       """;
 
-  /** Measures what the arguments ask for; exits with the status that {@code --help} lists. */
+  /** Measures what the arguments ask for; exits with 1 if a program failed or none is there, with 2 for wrong usage. */
   public static void main(String[] arguments) {
-    CommandLine commandLine = new CommandLine(new Benchmark());
-    commandLine.setParameterExceptionHandler((problem, all) -> complain(problem.getMessage() + "; see --help", 2));
-    commandLine.setExecutionExceptionHandler((problem, line, all) -> complain(problem.toString(), 1));
-    System.exit(commandLine.execute(arguments));
-  }
-
-  private static int complain(String message, int exitStatus) {
-    System.err.println("Benchmark: " + message);
-    return exitStatus;
+    Locale.setDefault(Locale.ROOT);
+    System.exit(new CommandLine(new Benchmark()).execute(arguments));
   }
 
   @Override
-  public Integer call() throws IOException, InterruptedException {
-    project = Path.of("").toAbsolutePath();
-    while (project != null && !Files.exists(project.resolve("Compress.java"))) {
-      project = project.getParent();
-    }
+  public Integer call() throws IOException {
+    Path project = Stream.iterate(Path.of("").toAbsolutePath(), Objects::nonNull, Path::getParent)
+        .filter(folder -> Files.exists(folder.resolve("Compress.java"))).findFirst().orElse(null);
     require(project != null, "there is no Compress.java in this folder or above it");
     images = (images == null ? project.resolve("IMAGES") : images).toAbsolutePath();
     require(Files.isDirectory(images), "--images is not a folder: " + images);
-    require(count >= 1 && rounds >= 1 && limit >= 1, "--count, --rounds and --limit must be at least 1");
+    require(count >= 1 && rounds >= 1, "--count and --rounds must be at least 1");
     require(quality >= 1 && quality <= 100, "--quality must be from 1 to 100, not " + quality);
-    only.forEach(name -> require(PEERS.stream().anyMatch(peer -> peer.name.equals(name)), "--only: no " + name));
+    require(only == null || names().containsAll(only), "--only knows " + String.join(", ", names()));
     double load = ManagementFactory.getOperatingSystemMXBean().getSystemLoadAverage();
     if (load > CORES / 2.0) {
-      System.err.println(text("warning: others use this machine now (load %.1f): the times will not be right", load));
+      System.err.printf("warning: others use this machine now (load %.1f): the times will not be right%n", load);
     }
     work = Files.createTempDirectory("benchmark");
+    source = work.resolve("source");
+    destination = work.resolve("destination");
     // At the exit, so that a benchmark that is interrupted leaves neither processes nor files either.
     Runtime.getRuntime().addShutdownHook(new Thread(() -> {
       ProcessHandle.current().descendants().forEach(ProcessHandle::destroyForcibly);
       delete(work);
     }));
-    prepare();
+    prepare(project);
     print("Machine: %s, cores: %d, memory: %.0f GB, %s (%s), Java %s (%s).  ",
         find("/proc/cpuinfo", "model name\\s*: (.*)"), CORES,
         ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean()).getTotalMemorySize() / 1e9,
@@ -204,7 +160,7 @@ public class Benchmark implements Callable<Integer> {
       measurePrograms();
     }
     problems.forEach(problem -> print("%s.  ", problem));
-    return problems.stream().allMatch(problem -> problem.endsWith("missing")) ? 0 : 1;
+    return problems.stream().anyMatch(problem -> problem.contains(FAILED)) ? 1 : 0;
   }
 
   private void require(boolean condition, String message) {
@@ -214,22 +170,16 @@ public class Benchmark implements Callable<Integer> {
   }
 
   /** Builds Compress, writes the scripts, and sets the variables that commands use. */
-  private void prepare() throws IOException, InterruptedException {
+  private void prepare(Path project) throws IOException {
+    Files.writeString(work.resolve("hello.java"), HELLO_JAVA);
     Files.writeString(work.resolve("pillow.py"), PILLOW_PY);
     Files.writeString(work.resolve("sharp.js"), SHARP_JS);
     Path script = project.resolve("Compress.java");
-    variables.put("JBANG", project.resolve(".jbang/jbang").toString());
-    variables.put("SCRIPT", script.toString());
-    variables.put("IMAGES", images.toString());
-    variables.put("JAVA", System.getProperty("java.home") + "/bin/java");
-    variables.put("VERSION", System.getProperty("java.version"));
-    variables.put("SOURCE", work.resolve("source").toString());
-    variables.put("DESTINATION", work.resolve("destination").toString());
-    variables.put("LIST", work.resolve("list").toString());
-    variables.put("CORES", Integer.toString(CORES));
-    variables.put("EACH", Integer.toString(Math.clamp(count / CORES / 8, 1, 4)));
-    variables.put("QUALITY", Integer.toString(quality));
-    Run build = run("\"$JBANG\" build \"$SCRIPT\" >&2 && \"$JBANG\" info classpath \"$SCRIPT\" | tail -1", 600);
+    variables.putAll(Map.of("JBANG", project.resolve(".jbang/jbang").toString(), "SCRIPT", script.toString(),
+        "JAVA", System.getProperty("java.home") + "/bin/java", "VERSION", System.getProperty("java.version"),
+        "SOURCE", source.toString(), "DESTINATION", destination.toString(), "LIST", work.resolve("list").toString(),
+        "CORES", "" + CORES, "EACH", "" + Math.clamp(count / CORES / 8, 1, 4), "QUALITY", "" + quality));
+    Run build = run("\"$JBANG\" build \"$SCRIPT\" >&2 && \"$JBANG\" info classpath \"$SCRIPT\" | tail -1");
     if (build.problem != null) {
       throw new IOException("Compress.java cannot be built: " + build.problem + "\n" + build.output);
     }
@@ -240,47 +190,47 @@ public class Benchmark implements Callable<Integer> {
     Path archive = Path.of(classpath.replaceFirst("\\.jar:.*", ".jsa")); // what //CDS makes at the first run
     variables.put("OPTIONS", options + (Files.exists(archive) ? " -XX:SharedArchiveFile=" + archive : ""));
     variables.put("PYTHON", run("for p in python3 /usr/bin/python3; do "
-        + "$p -c 'import sys, PIL; print(sys.executable)' 2>/dev/null && break; done", 60).output);
+        + "$p -c 'import sys, PIL; print(sys.executable)' 2>/dev/null && break; done").output);
   }
 
-  /** The programs asked for that are there; those that are not become problems. */
-  private List<Peer> find(Collection<String> names) throws IOException, InterruptedException {
+  private static List<String> names() {
+    return PEERS.stream().map(Peer::name).toList();
+  }
+
+  /** The programs that --only names, else these, if they are there; those that are not become problems. */
+  private List<Peer> find(Collection<String> names) throws IOException {
     List<Peer> found = new ArrayList<>();
-    for (Peer peer : PEERS) {
-      if ((only.isEmpty() ? names : only).contains(peer.name)) {
-        Run run = run(peer.version, 60);
-        if (run.problem == null && !run.output.isEmpty()) {
-          found.add(peer);
-        } else {
-          problems.add(peer.title + ": missing");
-        }
+    for (String name : only == null ? names : only) {
+      Peer peer = PEERS.get(names().indexOf(name));
+      Run run = run(peer.version);
+      if (run.problem == null && !run.output.isEmpty()) {
+        found.add(peer);
+      } else {
+        problems.add(peer.title + ": missing");
       }
+    }
+    if (found.isEmpty()) {
+      throw new IOException("nothing to measure: " + String.join(", ", problems));
     }
     return found;
   }
 
   /** The table of programs: time, bytes, PSNR and memory. */
-  private void measurePrograms() throws IOException, InterruptedException {
-    Corpus corpus = new Corpus(images, count, work, null);
-    Set<String> all = PEERS.stream().map(Peer::name).collect(Collectors.toSet());
-    all.remove("jbang");
-    List<Result> results = measure(find(all), corpus);
-    print("Images: %d (%d different), %.1f MP, %.1f MB. Quality: %d. Timed runs of each program: %d, in turn.%n",
+  private void measurePrograms() throws IOException {
+    Corpus corpus = new Corpus(count, null);
+    List<Peer> peers = find(names().stream().filter(name -> !name.equals("hello") && !name.equals("jbang")).toList());
+    List<Result> results = measure(peers, corpus, rounds, List.of(PSNR));
+    print("Images: %d (%d different), %.1f MP, %.1f MB. Quality: %d. Timed runs of each program: %d, in turn.",
         count, corpus.distinct, corpus.pixels / 1e6, corpus.bytes / 1e6, quality, rounds);
-    print("| program | seconds | MP/s | times as long | bytes | PSNR, dB | memory, MB |");
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
-    for (Result result : results) {
-      double seconds = result.median();
-      print("| %s | %.2f | %.0f | %.2f | %,d | %.3f | %.0f |", result.peer.title, seconds,
-          corpus.pixels / 1e6 / seconds, seconds / results.get(0).median(), result.bytes, result.psnr,
-          result.memory / 1e6);
-    }
+    table("program | seconds | MP/s | times as long | bytes | PSNR, dB | memory, MB", results.stream().map(result ->
+        String.format("%s | %.2f | %.0f | %.2f | %,d | %.3f | %.0f", result.peer.title, result.median(),
+            corpus.pixels / 1e6 / result.median(), result.median() / results.get(0).median(), result.bytes,
+            result.means[0], result.memory / 1e6)));
     print("%nSeconds: median, the whole process, start included (JBang's own start only where it is named).  ");
     print("Bytes: the %d different images. PSNR: their mean, against the original, in RGB.  ", corpus.distinct);
     print("Memory: resident; of several processes the sum of the peaks of those that were alive at once.%n");
-    for (Result result : results) {
-      String version = run(result.peer.version, 60).output.lines().findFirst().orElse("");
-      print("- %s, %s: `%s`", result.peer.title, version, result.peer.command);
+    for (Peer peer : peers) {
+      print("- %s, %s: `%s`", peer.title, run(peer.version).output.lines().findFirst().orElse(""), peer.command);
     }
     print("%nOPTIONS: `%s`. LIST holds the images' paths, a zero byte after each; EACH is %s.  ",
         variables.get("OPTIONS").replaceAll("=/[^ ]*/", "=.../"), variables.get("EACH"));
@@ -288,176 +238,148 @@ public class Benchmark implements Callable<Integer> {
   }
 
   /** The table of kinds of JPEG: Compress, and how much longer others take. */
-  private void measureKinds() throws IOException, InterruptedException {
+  private void measureKinds() throws IOException {
     List<Peer> peers = find(List.of("compress", "jpegoptim", "pillow"));
-    print("%d images a run, the same pictures in each kind, written by Java at quality 95. Quality: %d. "
-        + "Timed runs: %d, in turn.%n", count, quality, rounds);
-    print("| kind | MB |%s", peers.stream().map(peer -> " " + peer.title + ", s | times as long | bytes |")
-        .collect(Collectors.joining()));
-    print("| --- | ---: |%s", " ---: | ---: | ---: |".repeat(peers.size()));
-    for (Kind kind : Kind.values()) {
-      Corpus corpus = new Corpus(images, count, work, kind);
-      List<Result> results = measure(peers, corpus);
-      print("| %s | %.1f |%s", kind.title, corpus.bytes / 1e6, results.stream().map(result -> text(
-          " %.2f | %.2f | %,d |", result.median(), result.median() / results.get(0).median(), result.bytes))
-          .collect(Collectors.joining()));
+    List<String> rows = new ArrayList<>();
+    for (Kind kind : KINDS) {
+      Corpus corpus = new Corpus(count, kind);
+      StringBuilder row = new StringBuilder(String.format("%s | %.1f", kind.title, corpus.bytes / 1e6));
+      List<Result> results = measure(peers, corpus, rounds, List.of());
+      results.forEach(result -> row.append(String.format(" | %.2f | %.2f | %,d", result.median(),
+          result.median() / results.get(0).median(), result.bytes)));
+      rows.add(row.toString());
     }
+    print("%d images a run, the same pictures in each kind, written by Java at quality 95. Quality: %d. "
+        + "Timed runs: %d, in turn.", count, quality, rounds);
+    table("kind | MB" + peers.stream().map(peer -> " | " + peer.title + ", s | times as long | bytes")
+        .collect(Collectors.joining()), rows.stream());
   }
 
   /** The table of the start: the whole command, in turn with one that does nothing. */
-  private void measureStart() throws IOException, InterruptedException {
-    Files.writeString(work.resolve("hello.java"), """
-        class hello {
-          public static void main(String[] arguments) {
-            System.out.println("hello");
-          }
-        }
-        """);
-    Map<String, String> commands = new LinkedHashMap<>();
-    commands.put("a bare hello world, by `.jbang/jbang`", "\"$JBANG\" hello.java");
-    commands.put("Compress on IMAGES, by `.jbang/jbang`", "\"$JBANG\" \"$SCRIPT\" \"$IMAGES\" \"$DESTINATION\"");
-    commands.put("Compress on IMAGES, by `java`", COMPRESS + "\"$IMAGES\" \"$DESTINATION\"");
-    Map<String, List<Double>> seconds = new LinkedHashMap<>();
-    for (int round = 0; round <= Math.max(10, rounds); round++) { // round 0 builds, and is not counted
-      for (Map.Entry<String, String> entry : commands.entrySet()) {
-        delete(work.resolve("destination"));
-        Run run = run(entry.getValue(), limit);
-        if (run.problem != null) {
-          throw new IOException(entry.getKey() + ": " + run.problem);
-        } else if (round > 0) {
-          seconds.computeIfAbsent(entry.getKey(), key -> new ArrayList<>()).add(run.seconds);
-        }
-      }
-    }
-    print("%nMedians of %d runs, in turn.%n%n| command | seconds | times as long |%n| --- | ---: | ---: |",
-        Math.max(10, rounds));
-    double hello = median(seconds.values().iterator().next());
-    seconds.forEach((name, times) -> print("| %s | %.2f | %.2f |", name, median(times), median(times) / hello));
+  private void measureStart() throws IOException {
+    Corpus corpus = new Corpus(ALL, null);
+    int runs = Math.max(10, rounds);
+    List<Result> results = measure(find(List.of("hello", "jbang", "compress")), corpus, runs, List.of());
+    print("Medians of %d runs, in turn, on %d images.", runs, corpus.count);
+    table("command | seconds | times as long", results.stream().map(result -> String.format("%s | %.2f | %.2f",
+        result.peer.title, result.median(), result.median() / results.get(0).median())));
   }
 
-  private static final List<Integer> PILLOW_QUALITIES = List.of(30, 50, 75, 90);
+  private static final List<Integer> FIRST_QUALITIES = List.of(30, 50, 75, 90); // of Pillow
   private static final List<Integer> QUALITIES = List.of(20, 30, 42, 52, 64, 75, 84, 91, 95); // of the others
 
-  /** The table of bytes at equal quality: each program's bytes where its copies look as good as Pillow's. */
-  private void compareBytes() throws IOException, InterruptedException {
-    List<Peer> peers = new ArrayList<>(find(List.of("pillow", "compress", "smallest", "mozjpeg")));
-    peers.sort(Comparator.comparing(peer -> !peer.name.equals("pillow")));
-    Corpus corpus = new Corpus(images, Integer.MAX_VALUE, work, null);
-    List<Measure> measures = Measure.all().stream().filter(measure -> measure.command == null
-        || run("command -v " + measure.command, 60).problem == null).toList();
-    measures = measures.subList(0, Math.max(1, measures.size() - 1)); // SSIM only where there is no other
-    Map<Peer, TreeMap<Integer, double[]>> points = new LinkedHashMap<>(); // for each quality bytes and measures
+  /** The tables of bytes at equal quality: each program's bytes where its copies look as good as the first one's. */
+  private void compareBytes() throws IOException {
+    List<Peer> peers = find(List.of("pillow", "compress", "smallest", "mozjpeg"));
+    Corpus corpus = new Corpus(ALL, null);
+    List<Measure> measures = new ArrayList<>(EYES);
+    measures.removeIf(measure -> run("command -v " + measure.command).problem != null);
+    if (measures.isEmpty()) {
+      problems.add("ssimulacra2 and butteraugli_main: missing");
+      measures.add(PSNR);
+    }
+    Map<Peer, List<Result>> results = new HashMap<>(); // one for each quality
     for (Peer peer : peers) {
-      for (int quality : peer == peers.get(0) ? PILLOW_QUALITIES : QUALITIES) {
+      for (int quality : peer == peers.get(0) ? FIRST_QUALITIES : QUALITIES) {
         variables.put("QUALITY", Integer.toString(quality));
-        Result result = measure(List.of(peer), corpus, 0).get(0);
-        double[] point = new double[1 + measures.size()];
-        point[0] = result.bytes;
-        for (int i = 0; i < measures.size(); i++) {
-          point[1 + i] = corpus.mean(measures.get(i), this);
-        }
-        points.computeIfAbsent(peer, key -> new TreeMap<>()).put(quality, point);
+        results.computeIfAbsent(peer, key -> new ArrayList<>()).addAll(measure(List.of(peer), corpus, 0, measures));
       }
     }
-    for (int i = 0; i < measures.size(); i++) {
-      print("%nBytes for copies that look as good as Pillow's by %s, in the middle of each picture.%n",
-          measures.get(i).title);
-      print("| Pillow's quality | its mean | %s |",
-          peers.stream().map(peer -> peer.title + " | of Pillow's").collect(Collectors.joining(" | ")));
-      print("| ---: | ---: |%s", " ---: | ---: |".repeat(peers.size()));
-      for (int quality : PILLOW_QUALITIES) {
-        double[] pillow = points.get(peers.get(0)).get(quality);
-        StringBuilder row = new StringBuilder(text("| %d | %.3f |", quality, pillow[1 + i]));
+    String first = peers.get(0).title.replaceFirst(",.*", "");
+    for (int m = 0; m < measures.size(); m++) {
+      List<String> rows = new ArrayList<>();
+      for (int q = 0; q < FIRST_QUALITIES.size(); q++) {
+        Result goal = results.get(peers.get(0)).get(q);
+        StringBuilder row = new StringBuilder(String.format("%d | %.3f", FIRST_QUALITIES.get(q), goal.means[m]));
         for (Peer peer : peers) {
-          double bytes = bytesAt(pillow[1 + i], points.get(peer).values(), 1 + i);
-          row.append(text(" %,.0f | %.3f |", bytes, bytes / pillow[0]));
+          double bytes = bytesAt(goal.means[m], results.get(peer), m);
+          row.append(String.format(" | %,.0f | %.3f", bytes, bytes / goal.bytes));
         }
-        print("%s", row);
+        rows.add(row.toString());
       }
+      print("%nBytes for copies that look as good as %s's by %s.", first, measures.get(m).title);
+      table(first + "'s quality | its mean" + peers.stream()
+          .map(peer -> " | " + peer.title + " | of " + first + "'s").collect(Collectors.joining()), rows.stream());
     }
   }
 
   /** The bytes at which a measure would be reached: between two qualities their logarithm is nearly straight. */
-  private static double bytesAt(double goal, Collection<double[]> points, int measure) {
-    double[] before = null;
-    for (double[] point : points) {
-      if (before != null && before[measure] != point[measure]
-          && (before[measure] - goal) * (point[measure] - goal) <= 0) {
-        double k = (goal - before[measure]) / (point[measure] - before[measure]);
-        return Math.exp(Math.log(before[0]) + k * (Math.log(point[0]) - Math.log(before[0])));
+  private static double bytesAt(double goal, List<Result> points, int measure) {
+    for (int i = 0; i < points.size(); i++) {
+      Result before = points.get(Math.max(0, i - 1)); // the first is its own: a goal that it reaches exactly
+      double from = before.means[measure] - goal;
+      double to = points.get(i).means[measure] - goal;
+      if (from * to <= 0) {
+        double part = from == to ? 0 : from / (from - to);
+        return before.bytes * Math.pow((double) points.get(i).bytes / before.bytes, part);
       }
-      before = point;
     }
     return Double.NaN;
   }
 
-  private List<Result> measure(List<Peer> peers, Corpus corpus) throws IOException, InterruptedException {
-    return measure(peers, corpus, rounds);
-  }
-
   /** Runs each program once to look at what it makes, then in turn, each round beginning with another. */
-  private List<Result> measure(List<Peer> peers, Corpus corpus, int rounds) throws IOException, InterruptedException {
-    List<Result> results = peers.stream().map(Result::new).toList();
+  private List<Result> measure(List<Peer> peers, Corpus corpus, int rounds, List<Measure> measures) throws IOException {
+    List<Result> results = peers.stream().map(peer -> new Result(peer, measures.size())).toList();
     for (int round = -1; round < rounds; round++) {
       for (int i = 0; i < peers.size(); i++) {
         Result result = results.get((Math.max(round, 0) + i) % peers.size());
         if (result.failed) {
           continue;
         }
-        delete(corpus.destination);
-        Files.createDirectory(corpus.destination);
-        Run run = run(result.peer.command, limit, round < 0);
-        long missing = corpus.count - corpus.copies();
+        delete(destination);
+        Files.createDirectory(destination);
+        Run run = run(result.peer.command, round < 0);
+        long missing = result.peer.command.contains("DESTINATION") ? corpus.missing() : 0;
         String problem = run.problem != null ? run.problem : missing > 0 ? missing + " images are missing" : null;
-        System.err.println(text("%-15s %-8s %7.3f s %s", result.peer.name, round < 0 ? "warm-up" : "timed", run.seconds,
-            problem == null ? "" : problem));
+        System.err.printf("%-15s %-8s %7.3f s %s%n", result.peer.name, round < 0 ? "warm-up" : "timed", run.seconds,
+            Objects.requireNonNullElse(problem, ""));
         if (problem != null) {
           result.failed = true;
-          problems.add(result.peer.title + ": failed: " + problem);
+          problems.add(result.peer.title + FAILED + problem);
         } else if (round < 0) {
           result.bytes = corpus.bytesOut();
           result.memory = run.memory;
-          result.psnr = rounds == 0 ? 0 : corpus.mean(Measure.PSNR, this);
+          for (int m = 0; m < measures.size(); m++) {
+            result.means[m] = corpus.mean(measures.get(m));
+          }
         } else {
           result.seconds.add(run.seconds);
         }
       }
     }
-    return results.stream().filter(result -> !result.failed).toList();
+    return results;
   }
 
-  /** What was measured of a program. */
+  /** What was measured of a program: of one that failed, not a number. */
   private static final class Result {
     final Peer peer;
     final List<Double> seconds = new ArrayList<>();
+    final double[] means; // of each measure
     boolean failed;
     long bytes;
-    double psnr;
     long memory;
 
-    Result(Peer peer) {
+    Result(Peer peer, int measures) {
       this.peer = peer;
+      means = new double[measures];
+      Arrays.fill(means, Double.NaN);
     }
 
     double median() {
-      return Benchmark.median(seconds);
+      List<Double> sorted = seconds.stream().sorted().toList();
+      return failed ? Double.NaN : (sorted.get((sorted.size() - 1) / 2) + sorted.get(sorted.size() / 2)) / 2;
     }
-  }
-
-  private static double median(List<Double> seconds) {
-    List<Double> sorted = seconds.stream().sorted().toList();
-    return (sorted.get((sorted.size() - 1) / 2) + sorted.get(sorted.size() / 2)) / 2;
   }
 
   /** What a command left. The problem is null if it ended well; memory is in bytes. */
   private record Run(double seconds, String output, String problem, long memory) {}
 
-  private Run run(String command, int limit) {
-    return run(command, limit, false);
+  private Run run(String command) {
+    return run(command, false);
   }
 
-  /** Runs a shell command with the variables, within a time limit in seconds; to watch its memory takes some time. */
-  private Run run(String command, int limit, boolean watchMemory) {
+  /** Runs a shell command with the variables, within a time limit; to watch its memory takes some time. */
+  private Run run(String command, boolean watchMemory) {
     try {
       Path output = work.resolve("output");
       ProcessBuilder builder = new ProcessBuilder("sh", "-c", command).directory(work.toFile())
@@ -467,8 +389,8 @@ public class Benchmark implements Callable<Integer> {
       Process process = builder.start();
       long memory = 0;
       boolean ended = false;
-      while (!ended && System.nanoTime() - start < limit * 1_000_000_000L) {
-        ended = process.waitFor(watchMemory ? 10 : limit * 1000L, TimeUnit.MILLISECONDS);
+      while (!ended && System.nanoTime() - start < LIMIT * 1_000_000_000L) {
+        ended = process.waitFor(watchMemory ? 10 : LIMIT * 1000L, TimeUnit.MILLISECONDS);
         memory = watchMemory ? Math.max(memory, memory(process)) : 0;
       }
       double seconds = (System.nanoTime() - start) / 1e9;
@@ -476,7 +398,7 @@ public class Benchmark implements Callable<Integer> {
         List<ProcessHandle> children = process.descendants().toList();
         process.destroyForcibly().waitFor(); // before its children, because xargs would start others
         children.forEach(ProcessHandle::destroyForcibly);
-        return new Run(seconds, "", "stopped after " + limit + " s", 0);
+        return new Run(seconds, "", "stopped after " + LIMIT + " s", 0);
       }
       String text = new String(Files.readAllBytes(output)).strip();
       String problem = process.exitValue() == 0 ? null
@@ -503,12 +425,14 @@ public class Benchmark implements Callable<Integer> {
     }
   }
 
-  private static String text(String format, Object... values) {
-    return String.format(Locale.ROOT, format, values);
+  private static void print(String format, Object... values) {
+    System.out.println(format.formatted(values));
   }
 
-  private static void print(String format, Object... values) {
-    System.out.println(text(format, values));
+  /** Prints a table in Markdown: a line of heads, then one for each row, the cells parted by bars. */
+  private static void table(String heads, Stream<String> rows) {
+    print("%n| %s |%n| --- |%s", heads, " ---: |".repeat(heads.split("\\|").length - 1));
+    rows.forEach(row -> print("| %s |", row));
   }
 
   private static void delete(Path folder) {
@@ -519,124 +443,54 @@ public class Benchmark implements Callable<Integer> {
     }
   }
 
-  /** A kind of JPEG, by how many pixels share a sample of colour. */
-  private enum Kind {
-    HALF("4:2:0", 2, 2), HORIZONTAL("4:2:2", 2, 1), FULL("4:4:4", 1, 1), PROGRESSIVE("4:2:0, progressive", 2, 2),
-    GREY("grey", 1, 1);
+  /** A kind of JPEG, made of pictures of a type that BufferedImage names: so many pixels share a sample of colour. */
+  private record Kind(String title, int type, boolean progressive, int across, int down) {}
 
-    final String title;
-    private final int across;
-    private final int down;
-
-    Kind(String title, int across, int down) {
-      this.title = title;
-      this.across = across;
-      this.down = down;
-    }
-
-    /** Writes a picture as this kind of JPEG, quality 95. */
-    void write(BufferedImage picture, Path file) throws IOException {
-      BufferedImage image = new BufferedImage(picture.getWidth(), picture.getHeight(),
-          this == GREY ? BufferedImage.TYPE_BYTE_GRAY : BufferedImage.TYPE_3BYTE_BGR);
-      image.getGraphics().drawImage(picture, 0, 0, null);
-      Files.write(file, Pictures.jpeg(image, 0.95f, this == PROGRESSIVE, across, down));
-    }
-  }
+  private static final List<Kind> KINDS = List.of(
+      new Kind("4:2:0", BufferedImage.TYPE_3BYTE_BGR, false, 2, 2),
+      new Kind("4:2:2", BufferedImage.TYPE_3BYTE_BGR, false, 2, 1),
+      new Kind("4:4:4", BufferedImage.TYPE_3BYTE_BGR, false, 1, 1),
+      new Kind("4:2:0, progressive", BufferedImage.TYPE_3BYTE_BGR, true, 2, 2),
+      new Kind("grey", BufferedImage.TYPE_BYTE_GRAY, false, 1, 1));
 
   /**
    * How alike two pictures are.
    *
    * @param command that prints it for two files, the number behind the last space; null: computed here
    */
-  private record Measure(String title, String command) {
-    static final Measure PSNR = new Measure("PSNR", null);
+  private record Measure(String title, String command) {}
 
-    static List<Measure> all() {
-      return List.of(new Measure("SSIMULACRA2", "ssimulacra2"), new Measure("Butteraugli, 3-norm", "butteraugli_main"),
-          new Measure("SSIM", null));
-    }
+  private static final Measure PSNR = new Measure("PSNR", null);
+  private static final List<Measure> EYES = List.of(
+      new Measure("SSIMULACRA2 in the middle of each picture", "ssimulacra2"),
+      new Measure("Butteraugli's 3-norm in the middle of each picture", "butteraugli_main"));
 
-    double of(Path original, Path copy, Benchmark benchmark) throws IOException {
-      if (this == PSNR) {
-        return psnr(ImageIO.read(original.toFile()), ImageIO.read(copy.toFile()));
-      }
-      BufferedImage a = middle(original);
-      BufferedImage b = middle(copy);
-      if (command == null) {
-        return ssim(a, b);
-      }
-      ImageIO.write(a, "png", benchmark.work.resolve("a.png").toFile());
-      ImageIO.write(b, "png", benchmark.work.resolve("b.png").toFile());
-      Run run = benchmark.run(command + " a.png b.png", benchmark.limit);
-      return Double.parseDouble(run.output.replaceFirst("(?s).*\\s", ""));
-    }
+  /** Peak signal to noise ratio in RGB, dB. */
+  private static double psnr(BufferedImage a, BufferedImage b) {
+    int[] p = a.getRGB(0, 0, a.getWidth(), a.getHeight(), null, 0, a.getWidth());
+    int[] q = b.getRGB(0, 0, a.getWidth(), a.getHeight(), null, 0, a.getWidth());
+    double squares = IntStream.range(0, p.length * 3)
+        .mapToDouble(i -> Math.pow((p[i / 3] >> i % 3 * 8 & 255) - (q[i / 3] >> i % 3 * 8 & 255), 2)).sum();
+    // A copy that is the original would be infinitely good, and so would be any mean with it in.
+    return Math.min(99, 10 * Math.log10(255.0 * 255.0 * 3 * p.length / squares));
+  }
 
-    /** The middle of a picture: for all of 12 megapixels the programs take half a minute. */
-    private static BufferedImage middle(Path file) throws IOException {
-      ImageReader reader = ImageIO.getImageReadersByFormatName("jpeg").next();
-      try (ImageInputStream in = ImageIO.createImageInputStream(file.toFile())) {
-        reader.setInput(in);
-        ImageReadParam param = reader.getDefaultReadParam();
-        param.setSourceRegion(new Rectangle(reader.getWidth(0) / 2 - 400, reader.getHeight(0) / 2 - 400, 800, 800)
-            .intersection(new Rectangle(reader.getWidth(0), reader.getHeight(0))));
-        return reader.read(0, param);
-      } finally {
-        reader.dispose();
-      }
-    }
-
-    /** Peak signal to noise ratio in RGB, dB. */
-    private static double psnr(BufferedImage a, BufferedImage b) {
-      long squares = 0;
-      for (int y = 0; y < a.getHeight(); y++) {
-        int[] row = a.getRGB(0, y, a.getWidth(), 1, null, 0, a.getWidth());
-        int[] other = b.getRGB(0, y, a.getWidth(), 1, null, 0, a.getWidth());
-        for (int i = 0; i < row.length * 3; i++) {
-          int difference = (row[i / 3] >> i % 3 * 8 & 255) - (other[i / 3] >> i % 3 * 8 & 255);
-          squares += difference * difference;
-        }
-      }
-      // A copy that is the original would be infinitely good, and so would be any mean with it in.
-      return Math.min(99, 10 * Math.log10(255.0 * 255.0 * 3 * a.getWidth() * a.getHeight() / squares));
-    }
-
-    /** Structural similarity of green (Wang, Bovik, Sheikh, Simoncelli 2004), windows of 8 x 8, four pixels apart. */
-    private static double ssim(BufferedImage a, BufferedImage b) {
-      double total = 0;
-      int windows = 0;
-      for (int y = 0; y + 8 <= a.getHeight(); y += 4) {
-        for (int x = 0; x + 8 <= a.getWidth(); x += 4) {
-          double[] sums = new double[5]; // of p, q, pp, qq, pq
-          for (int i = 0; i < 64; i++) {
-            double p = a.getRGB(x + i % 8, y + i / 8) >> 8 & 255;
-            double q = b.getRGB(x + i % 8, y + i / 8) >> 8 & 255;
-            double[] terms = {p, q, p * p, q * q, p * q};
-            Arrays.setAll(sums, k -> sums[k] + terms[k] / 64);
-          }
-          double means = sums[0] * sums[1];
-          double squares = sums[0] * sums[0] + sums[1] * sums[1];
-          total += (2 * means + 6.5025) * (2 * (sums[4] - means) + 58.5225)
-              / ((squares + 6.5025) * (sums[2] + sums[3] - squares + 58.5225));
-          windows++;
-        }
-      }
-      return total / windows;
-    }
+  /** Writes the middle of a picture as PNG: for all of 12 megapixels the programs take half a minute. */
+  private static void writeMiddle(BufferedImage picture, Path file) throws IOException {
+    Rectangle all = new Rectangle(picture.getWidth(), picture.getHeight());
+    Rectangle middle = new Rectangle(all.width / 2 - 400, all.height / 2 - 400, 800, 800).intersection(all);
+    ImageIO.write(picture.getSubimage(middle.x, middle.y, middle.width, middle.height), "png", file.toFile());
   }
 
   /** The images that every program compresses: copies of a folder's, named 0001.jpg and so on. */
-  private static final class Corpus {
-    final Path source;
-    final Path destination;
+  private final class Corpus {
     final int count;
     final int distinct; // after so many they start again with the first
     long bytes;
     long pixels;
 
-    /** Copies the images up to a number, in a kind; where that is null, as they are. */
-    Corpus(Path images, int most, Path work, Kind kind) throws IOException {
-      source = work.resolve("source");
-      destination = work.resolve("destination");
+    /** Copies so many images, or each once, in a kind; where that is null, as they are. */
+    Corpus(int number, Kind kind) throws IOException {
       delete(source);
       Files.createDirectory(source);
       List<Path> originals;
@@ -646,42 +500,40 @@ public class Benchmark implements Callable<Integer> {
       if (originals.isEmpty()) {
         throw new IOException("no JPEG image in " + images);
       }
-      count = most == Integer.MAX_VALUE ? originals.size() : most;
+      count = number == ALL ? originals.size() : number;
       distinct = Math.min(count, originals.size());
+      ImageReader reader = ImageIO.getImageReadersByFormatName("jpeg").next();
       StringBuilder paths = new StringBuilder();
       for (int i = 0; i < count; i++) {
         Path image = source.resolve(name(i));
         if (kind != null && i < distinct) {
-          kind.write(ImageIO.read(originals.get(i).toFile()), image);
+          write(ImageIO.read(originals.get(i).toFile()), kind, image);
         } else { // no link: as many bytes to read as in a real folder
           Files.copy(kind == null ? originals.get(i % distinct) : source.resolve(name(i % distinct)), image);
         }
         bytes += Files.size(image);
-        pixels += pixels(image);
+        try (ImageInputStream in = ImageIO.createImageInputStream(image.toFile())) {
+          reader.setInput(in);
+          pixels += (long) reader.getWidth(0) * reader.getHeight(0);
+        }
         paths.append(image).append('\0');
       }
       Files.writeString(work.resolve("list"), paths);
     }
 
     private static String name(int index) {
-      return text("%04d.jpg", index + 1);
+      return String.format("%04d.jpg", index + 1);
     }
 
-    private static long pixels(Path image) throws IOException {
-      ImageReader reader = ImageIO.getImageReadersByFormatName("jpeg").next();
-      try (ImageInputStream in = ImageIO.createImageInputStream(image.toFile())) {
-        reader.setInput(in);
-        return (long) reader.getWidth(0) * reader.getHeight(0);
-      } finally {
-        reader.dispose();
-      }
+    private static void write(BufferedImage picture, Kind kind, Path file) throws IOException {
+      BufferedImage image = new BufferedImage(picture.getWidth(), picture.getHeight(), kind.type);
+      image.getGraphics().drawImage(picture, 0, 0, null);
+      Files.write(file, Pictures.jpeg(image, 0.95f, kind.progressive, kind.across, kind.down));
     }
 
-    /** How many images have a compressed copy that is not empty. */
-    long copies() throws IOException {
-      try (Stream<Path> files = Files.list(destination)) {
-        return files.filter(file -> file.toFile().length() > 0).count();
-      }
+    /** How many images have no compressed copy, or an empty one. */
+    long missing() {
+      return IntStream.range(0, count).filter(i -> destination.resolve(name(i)).toFile().length() == 0).count();
     }
 
     /** The size of the compressed copies of the images that differ. */
@@ -690,11 +542,19 @@ public class Benchmark implements Callable<Integer> {
     }
 
     /** A measure's mean over the images that differ; not a number where one cannot be read, such as CMYK. */
-    double mean(Measure measure, Benchmark benchmark) throws IOException {
+    double mean(Measure measure) throws IOException {
       double sum = 0;
       for (int i = 0; i < distinct; i++) {
         try {
-          sum += measure.of(source.resolve(name(i)), destination.resolve(name(i)), benchmark);
+          BufferedImage image = ImageIO.read(source.resolve(name(i)).toFile());
+          BufferedImage copy = ImageIO.read(destination.resolve(name(i)).toFile());
+          if (measure == PSNR) {
+            sum += psnr(image, copy);
+          } else {
+            writeMiddle(image, work.resolve("a.png"));
+            writeMiddle(copy, work.resolve("b.png"));
+            sum += Double.parseDouble(run(measure.command + " a.png b.png").output.replaceFirst("(?s).*\\s", ""));
+          }
         } catch (IIOException unreadable) {
           return Double.NaN;
         }
