@@ -119,7 +119,10 @@ public class Benchmark implements Callable<Integer> {
   /** Measures what the arguments ask for; exits with 1 if a program failed or none is there, with 2 for wrong usage. */
   public static void main(String[] arguments) {
     Locale.setDefault(Locale.ROOT);
-    System.exit(new CommandLine(new Benchmark()).execute(arguments));
+    System.exit(new CommandLine(new Benchmark()).setExecutionExceptionHandler((problem, line, all) -> {
+      System.err.println("Benchmark: " + problem.getMessage());
+      return 1;
+    }).execute(arguments));
   }
 
   @Override
