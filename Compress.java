@@ -926,7 +926,7 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     FileTime time = Files.getLastModifiedTime(image);
     long size = Files.size(image);
     return Files.size(copy()) <= size
-        && copy.equals(new Provenance(settings.letters(), size, copy.image(), stateOf(time)))
+        && copy.equals(new Provenance(settings.letters(), size, copy.identity(), stateOf(time)))
         && Math.abs(Files.getLastModifiedTime(copy()).toMillis() - time.toMillis()) <= 2_000; // FAT notes even seconds
   }
 
@@ -947,14 +947,15 @@ record ImageFile(Path image, ImageFiles files, String problem) {
   }
 
   // Whether the part is to take the place of the file that stands where the copy goes; false: that is equal, and stays.
-  // A JpegException says why neither. No path is compared: links, mounts, disks without capitals are all one case.
+  // A JpegException says why neither. No path is compared: links, mounts, disks without capitals are all one case. Of
+  // two images with one place, the first to be done stays (those of a list are told apart before).
   private boolean replaces(Path part, long identity, long size, boolean overwrite) throws IOException {
     Path copy = copy();
     BasicFileAttributes there = Files.readAttributes(copy, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
     refuseItself();
     if (there.isRegularFile()) {
       Provenance found = Provenance.of(copy, true);
-      boolean ours = found != null && found.image() == identity;
+      boolean ours = found != null && found.identity() == identity;
       // A copy is smaller than its image, or equal to one that is none; so no copy takes the place of what it is of.
       if (ours && (there.size() < size || there.size() == size && Provenance.of(image, false) == null)
           || there.size() == 0) { // a power cut can leave files with nothing in them
@@ -1210,10 +1211,10 @@ final class ImageFiles {
  * copy is the original byte for byte: it says it in an extended attribute, where the file system has them.
  *
  * @param size of the image, in bytes
- * @param image of its identity and of when it was taken: the IMG_0001.jpg of two cameras are not one
+ * @param identity a hash of its place and of when it was taken: the IMG_0001.jpg of two cameras are not one
  * @param state of its identity and of when it was changed last
  */
-record Provenance(String options, long size, long image, int state) {
+record Provenance(String options, long size, long identity, int state) {
   static final Pattern TEXT = Pattern.compile("Compress (\\S+) +(\\d{1,10}) (\\p{XDigit}{16}) (\\p{XDigit}{8}) (.{8})");
   private static final String ATTRIBUTE = "compress";
 
@@ -1226,7 +1227,7 @@ record Provenance(String options, long size, long image, int state) {
 
   /** Its text, as long for all sizes: a copy that is compressed again does not get smaller by it. */
   private byte[] text(long checksum) {
-    return Text.format("Compress %s %10d %016x %08x %08x", options, size, image, state, checksum)
+    return Text.format("Compress %s %10d %016x %08x %08x", options, size, identity, state, checksum)
         .getBytes(StandardCharsets.ISO_8859_1);
   }
 
@@ -2660,8 +2661,8 @@ final class ScanReader {
     Arrays.fill(zeros, n, n + 16, (byte) 64);
   }
 
-  /** Before each MCU: moves behind the restart marker that is due (E.2.4); true if one was. */
-  boolean restarted() throws JpegException {
+  /** Before each MCU: moves behind the restart marker that is due (E.2.4), and nothing else; true if one was. */
+  boolean passRestart() throws JpegException {
     if (restartInterval == 0 || untilRestart-- > 0) { return false; }
     untilRestart = restartInterval - 1;
     if (!complete) { fill(); }
@@ -2722,18 +2723,14 @@ final class ScanReader {
  * new step. Ties go down: they are frequent, and rounding them up costs 2 % of the file and gains nothing.
  */
 final class Requantizer {
-  private static final double HALF = 0.5001; // of a new step, and ties: more becomes one
+  private static final double DEAD_ZONE = 0.5001; // of a new step: up to here an AC coefficient becomes zero
   private static final int SHIFT = 19; // of fixed-point numbers
 
   /** Limits that nothing passes: for blocks that are not visible. */
-  static final int[] NOTHING = new int[64];
+  static final int[] NOTHING = IntStream.generate(() -> 1 << 15).limit(64).toArray();
 
   /** Limits that everything but zero passes. */
   static final int[] ALL = new int[64];
-
-  static {
-    Arrays.fill(NOTHING, 1 << 15);
-  }
 
   final int[] target; // steps, in zigzag order
   final int[] limit = new int[64]; // by index: the largest magnitude that becomes 0
@@ -2746,7 +2743,7 @@ final class Requantizer {
     for (int k = 0; k < 64; k++) {
       double ratio = (double) source[k] / (target[k] * fraction);
       multiplier[k] = (int) (ratio * (1 << SHIFT) + 0.5); // a cast saturates
-      limit[k] = (int) (HALF / ratio);
+      limit[k] = (int) (DEAD_ZONE / ratio);
     }
     int most = largest(source);
     dc = new int[2 * most + 1];
@@ -3381,6 +3378,9 @@ final class CopyWriter {
   }
 }
 
+// Engine --------------------------------------------------------------------------------------------------------------
+// From a source to its copy: its components, tables and scans, all of which are decoded side by side; halved chroma.
+
 /** One component on its way through the engine: what it is in the source, and what it becomes in the copy. */
 final class Plane {
   static final int UNSEEN = 99;
@@ -3600,7 +3600,7 @@ final class Scan {
     int wide = alone ? first.blocksWide : first.mcusWide();
     for (int sub = 0; sub < subrows; sub++) {
       for (int x = 0; x < wide; x++) {
-        if (in.restarted()) { Arrays.fill(predictions, 0); }
+        if (in.passRestart()) { Arrays.fill(predictions, 0); }
         if (alone) {
           block(0, (row * first.v + sub) * rows[0].stride + x);
           continue;
