@@ -2,12 +2,12 @@
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertLinesMatch;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -15,8 +15,6 @@ import org.junit.jupiter.api.io.TempDir;
 
 @DisplayName("The classroom: --compare and --timeline")
 class ClassroomTest {
-  private static final String ASCII = "-Dstdout.encoding=US-ASCII";
-
   @TempDir Path folder;
 
   private void images(int count) throws Exception {
@@ -25,7 +23,16 @@ class ClassroomTest {
     }
   }
 
-  private static List<String> rows(String chart) {
+  /** What Compress prints of so many images, to an output of this encoding. */
+  private String printed(int images, String encoding, String... options) throws Exception {
+    images(images);
+    Program.Result result = Program.run(folder, "", Program.java(List.of("-Dstdout.encoding=" + encoding), options));
+    assertEquals(0, result.status(), result.err());
+    return result.out();
+  }
+
+  /** The rows of a timeline, one for each image. */
+  static List<String> rows(String chart) {
     return chart.lines().filter(line -> line.startsWith("image-") || line.startsWith("main ")).toList();
   }
 
@@ -35,12 +42,13 @@ class ClassroomTest {
     images(4);
     Program.Result result = Program.run(folder, "--compare");
     assertEquals(0, result.status(), result.err());
-    List<String> lines = result.out().lines().toList();
-    assertEquals("mode        threads  seconds  speed-up", lines.get(0));
-    assertTrue(lines.get(1).matches("sequential        1 +\\d+\\.\\d{3}      1\\.00"), lines.get(1));
-    assertTrue(lines.get(2).matches("platform          4 +\\d+\\.\\d{3} +\\d+\\.\\d\\d"), lines.get(2));
-    assertTrue(lines.get(3).matches("virtual           4 +\\d+\\.\\d{3} +\\d+\\.\\d\\d"), lines.get(3));
-    assertTrue(lines.get(4).startsWith("Medians of 3 rounds over 4 images on "), lines.get(4));
+    assertLinesMatch("""
+        mode        threads  seconds  speed-up
+        sequential        1 +\\d+\\.\\d{3}      1\\.00
+        platform          4 +\\d+\\.\\d{3} +\\d+\\.\\d\\d
+        virtual           4 +\\d+\\.\\d{3} +\\d+\\.\\d\\d
+        Medians of 3 rounds over 4 images on .*
+        """.lines(), result.out().lines());
     assertEquals(List.of(), result.log(), "the log is quiet");
     assertEquals("warming up: sequential", result.err().lines().findFirst().orElse(""));
     assertTrue(result.err().contains("round 3 of 3: virtual"), result.err());
@@ -60,52 +68,45 @@ class ClassroomTest {
   }
 
   @Test
-  @DisplayName("--timeline draws a row for each image, waiting and working, on one axis")
+  @DisplayName("--timeline draws a row for each image, waiting and working, on one axis; where it must, in ASCII")
   void timeline() throws Exception {
-    images(5);
-    Program.Result result = Program.run(folder, "", Program.java(List.of(ASCII), "--timeline", "--threads=1"));
-    assertEquals(0, result.status(), result.err());
-    List<String> rows = rows(result.out());
-    assertEquals(5, rows.size(), result.out());
-    for (int i = 0; i < 5; i++) {
-      assertTrue(rows.get(i).matches("image-" + (i + 1) + "  picture0" + (i + 1) + "\\.jpg \\.*#+"), rows.get(i));
-      assertTrue(rows.get(i).length() <= 100, rows.get(i));
-    }
-    assertTrue(rows.get(4).indexOf('#') > rows.get(0).indexOf('#'), result.out());
-    assertTrue(result.out().contains(". waiting  # working"), result.out());
-    assertTrue(result.out().lines().anyMatch(line -> line.matches(" +0 s( +[\\d.]+ s)+")), result.out());
+    String chart = printed(5, "US-ASCII", "--timeline", "--threads=1");
+    assertLinesMatch("""
+        5 images, .*
+
+        virtual
+        image-1  picture01\\.jpg \\.*#+
+        image-2  picture02\\.jpg \\.*#+
+        image-3  picture03\\.jpg \\.*#+
+        image-4  picture04\\.jpg \\.*#+
+        image-5  picture05\\.jpg \\.*#+
+         +0 s( +[\\d.]+ s)+
+         +\\. waiting  # working
+        """.lines(), chart.lines());
+    List<String> rows = rows(chart);
+    assertTrue(rows.stream().allMatch(row -> row.length() <= 100), chart);
+    assertTrue(rows.get(4).indexOf('#') > rows.get(0).indexOf('#'), chart);
   }
 
   @Test
-  @DisplayName("--timeline of more images than rows shows the slowest and says so")
+  @DisplayName("--timeline of more images than rows shows the slowest and says so, in blocks where it can")
   void timelineOfMany() throws Exception {
-    images(30);
-    Program.Result result = Program.run(folder, "", Program.java(List.of(ASCII), "--timeline"));
-    assertTrue(result.out().contains("virtual: the 24 slowest of 30 images"), result.out());
-    assertEquals(24, rows(result.out()).size());
+    String chart = printed(30, "UTF-8", "--timeline");
+    assertTrue(chart.contains("virtual: the 24 slowest of 30 images"), chart);
+    assertEquals(24, rows(chart).size());
+    assertTrue(chart.contains("░ waiting  █ working"), chart);
   }
 
   @Test
   @DisplayName("--compare --timeline draws the three modes on one scale")
   void compareTimeline() throws Exception {
-    images(3);
-    Program.Result result = Program.run(folder, "", Program.java(List.of(ASCII), "--compare", "--timeline"));
-    List<String> rows = rows(result.out());
-    assertEquals(9, rows.size(), result.out());
-    assertTrue(rows.subList(0, 3).stream().allMatch(row -> row.startsWith("main     picture0")), result.out());
-    assertTrue(rows.subList(3, 9).stream().allMatch(row -> row.startsWith("image-")), result.out());
-    List<String> axes = result.out().lines().filter(line -> line.matches(" +0 s .*")).toList();
+    String chart = printed(3, "US-ASCII", "--compare", "--timeline");
+    List<String> rows = rows(chart);
+    assertEquals(9, rows.size(), chart);
+    assertTrue(rows.subList(0, 3).stream().allMatch(row -> row.startsWith("main     picture0")), chart);
+    assertTrue(rows.subList(3, 9).stream().allMatch(row -> row.startsWith("image-")), chart);
+    List<String> axes = chart.lines().filter(line -> line.matches(" +0 s .*")).toList();
     assertEquals(List.of(axes.get(0), axes.get(0), axes.get(0)), axes);
-  }
-
-  @Test
-  @DisplayName("blocks where the output is UTF-8, plain ASCII elsewhere")
-  void blocksOrAscii() throws Exception {
-    images(1);
-    String blocks = Program.run(folder, "", Program.java(List.of("-Dstdout.encoding=UTF-8"), "--timeline")).out();
-    assertTrue(blocks.contains("░ waiting  █ working"), blocks);
-    String ascii = Program.run(folder, "", Program.java(List.of(ASCII), "--timeline")).out();
-    assertTrue(ascii.chars().allMatch(c -> c < 128), ascii);
   }
 
   @Test
@@ -114,18 +115,20 @@ class ClassroomTest {
     assumeTrue(Files.isExecutable(Path.of("/usr/bin/script")), "script makes the terminal");
     images(2);
     assertFalse(Program.run(folder, "--timeline").out().contains("\u001b["), "no terminal");
-    String command = "stty cols 60; " + Program.quoted(Program.command("--timeline")) + " 2>/dev/null";
-    List<String> terminal = new ArrayList<>(List.of("env", "-u", "NO_COLOR", "TERM=xterm",
-        "script", "-qec", command, "/dev/null"));
-    String coloured = Program.run(folder, "", terminal).out();
+    String coloured = onTerminal("-u NO_COLOR");
     assertTrue(coloured.contains("\u001b[32m"), coloured);
     for (String row : rows(coloured)) {
       assertTrue(row.replaceAll("\u001b\\[\\d+m", "").length() <= 60, row);
     }
-    terminal.add(1, "NO_COLOR=1");
-    terminal.subList(2, 4).clear();
-    String plain = Program.run(folder, "", terminal).out();
+    String plain = onTerminal("NO_COLOR=1");
     assertEquals(2, rows(plain).size(), plain);
     assertFalse(plain.contains("\u001b["), plain);
+  }
+
+  /** What --timeline prints on a terminal of 60 columns, with this change of the environment. */
+  private String onTerminal(String change) throws Exception {
+    String compress = Program.quoted(Program.command("--timeline"));
+    String command = "stty cols 60; env " + change + " TERM=xterm " + compress + " 2>/dev/null";
+    return Program.run(folder, "", List.of("script", "-qec", command, "/dev/null")).out();
   }
 }

@@ -5,16 +5,18 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.ByteArrayOutputStream;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import javax.tools.ToolProvider;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DisplayName;
@@ -24,6 +26,8 @@ import org.junit.jupiter.api.io.TempDir;
 /** Takes the changes from README.md's diffs, makes them on copies of Compress.java, looks for what README.md says. */
 @DisplayName("The experiments of README.md")
 class ExperimentsTest {
+  private static final String UNCHANGED = System.getProperty("java.class.path");
+
   @TempDir static Path folder;
 
   @BeforeAll
@@ -33,40 +37,53 @@ class ExperimentsTest {
     }
   }
 
-  /** A changed Compress: what java needs to run it. */
-  private static List<String> changed(int experiment, Integer... without) throws IOException {
+  /** The class path of a Compress with the changes of an experiment, less those of these numbers. */
+  private static String changed(int experiment, Integer... without) throws IOException {
     String readme = Files.readString(Program.project().resolve("README.md"));
-    String code = Files.readString(Program.project().resolve("Compress.java"));
+    String compress = Files.readString(Program.project().resolve("Compress.java"));
     String text = readme.split("### Experiment " + experiment + ":")[1].split("\n##")[0];
-    // A change is a line with a minus and the lines with a plus that follow it, within a diff.
-    String diffs = Pattern.compile("```diff\n(.*?)```", Pattern.DOTALL).matcher(text).results()
-        .map(diff -> diff.group(1)).collect(Collectors.joining("\n"));
-    Matcher change = Pattern.compile("^-(.*\n)((?:\\+.*\n)*)", Pattern.MULTILINE).matcher(diffs);
+    String diffs = Pattern.compile("(?s)```diff\n(.*?)```").matcher(text).results().map(diff -> diff.group(1))
+        .collect(Collectors.joining()).replaceAll("(?m)^-", "\n-"); // what stands between the lines stays
+    return compiled(folder, "Compress", edited(compress, diffs, without), "--release", "21");
+  }
+
+  /** Some code with each run of lines after - replaced by the lines after + below it, less those of these numbers. */
+  static String edited(String code, String diffs, Integer... without) {
+    String edited = "\n" + code;
+    Matcher change = Pattern.compile("(?m)(^-.*\n)+(^\\+.*\n)*").matcher(diffs);
     for (int number = 1; change.find(); number++) {
       if (!List.of(without).contains(number)) {
-        assertEquals(2, code.split(Pattern.quote(change.group(1)), -1).length, "once: " + change.group(1));
-        code = code.replace(change.group(1), change.group(2).replaceAll("(?m)^\\+", ""));
+        String old = change.group().replaceAll("(?m)^\\+.*\n|^-", "");
+        assertEquals(2, edited.split(Pattern.quote("\n" + old), -1).length, "once: " + old);
+        edited = edited.replace("\n" + old, "\n" + change.group().replaceAll("(?m)^-.*\n|^\\+", ""));
       }
     }
-    Path classes = Files.createTempDirectory(folder, "experiment");
-    Path copy = Files.writeString(classes.resolve("Compress.java"), code);
-    String classPath = System.getProperty("java.class.path");
-    assertEquals(0, ToolProvider.getSystemJavaCompiler().run(null, null, null,
-        "-cp", classPath, "-d", classes.toString(), "--release", "21", copy.toString()));
-    return List.of("-cp", classes + File.pathSeparator + classPath);
+    return edited.substring(1);
   }
 
-  private static Program.Result run(List<String> java, String... arguments) throws Exception {
-    return Program.run(folder, "", Program.java(java, arguments));
+  /** Compiles a program, and returns the class path that java runs it on. */
+  static String compiled(Path folder, String mainClass, String code, String... options) throws IOException {
+    Path classes = Files.createTempDirectory(folder, mainClass);
+    Path source = Files.writeString(classes.resolve(mainClass + ".java"), code);
+    String classPath = classes + File.pathSeparator + UNCHANGED;
+    Stream<String> more = Stream.of("-g", "-proc:none", "-cp", classPath, "-d", classes.toString(), source.toString());
+    ByteArrayOutputStream errors = new ByteArrayOutputStream();
+    int status = ToolProvider.getSystemJavaCompiler().run(null, null, errors,
+        Stream.concat(Stream.of(options), more).toArray(String[]::new));
+    assertEquals(0, status, errors.toString());
+    return classPath;
   }
 
-  private static List<String> threadsAtWork(Program.Result result) {
-    return result.log().stream().filter(line -> line.message().startsWith("["))
-        .map(Program.LogLine::thread).distinct().toList();
+  private static List<String> command(String classPath, String... arguments) {
+    return Program.java(List.of("-Xmx128m", "-cp", classPath), arguments); // little memory, for experiment 7
+  }
+
+  private static Program.Result run(String classPath, String... arguments) throws Exception {
+    return Program.run(folder, "", command(classPath, arguments));
   }
 
   private static long created(Program.Result result) {
-    return result.log().stream().filter(line -> line.message().startsWith("created ")).count();
+    return result.messages("INFO").stream().filter(message -> message.startsWith("created ")).count();
   }
 
   @Test
@@ -89,9 +106,10 @@ class ExperimentsTest {
   @Test
   @DisplayName("3: run() for start() does it all in main, or with virtual threads nothing at all")
   void runForStart() throws Exception {
-    List<String> java = changed(3);
-    assertEquals(List.of("main"), threadsAtWork(run(java, "--mode=platform", "IMAGES", "run-1")));
-    Program.Result virtual = run(java, "IMAGES", "run-2");
+    String changed = changed(3);
+    assertEquals(Set.of("main"), run(changed, "--mode=platform", "IMAGES", "run-1").log().stream()
+        .filter(line -> line.message().startsWith("[")).map(Program.LogLine::thread).collect(Collectors.toSet()));
+    Program.Result virtual = run(changed, "IMAGES", "run-2");
     assertEquals(1, virtual.status());
     assertEquals(List.of(), Program.files(folder.resolve("run-2")));
   }
@@ -99,8 +117,8 @@ class ExperimentsTest {
   @Test
   @DisplayName("4: without join the report comes first, and the images are lost, but for platform threads and no exit")
   void joinForgotten() throws Exception {
-    List<String> exit = changed(4, 2);
-    List<String> noExit = changed(4);
+    String exit = changed(4, 2);
+    String noExit = changed(4);
     for (String mode : List.of("virtual", "platform")) {
       Program.Result result = run(exit, "--mode=" + mode, "IMAGES", "join-" + mode);
       assertTrue(result.out().startsWith("4 images (0 compressed, "), result.out());
@@ -116,7 +134,7 @@ class ExperimentsTest {
   @DisplayName("5: a permit that is never given back: the program does not end")
   void permitKept() throws Exception {
     Path log = folder.resolve("permit.log");
-    Process process = new ProcessBuilder(Program.java(changed(5), "--threads=2", "IMAGES", "permit"))
+    Process process = new ProcessBuilder(command(changed(5), "--threads=2", "IMAGES", "permit"))
         .directory(folder.toFile()).redirectErrorStream(true).redirectOutput(log.toFile()).start();
     try {
       assertFalse(process.waitFor(6, TimeUnit.SECONDS), "it ended");
@@ -135,8 +153,8 @@ class ExperimentsTest {
     for (int i = 0; i < 1_500; i++) {
       Files.write(folder.resolve("TINY/" + i + ".jpg"), tiny);
     }
-    assertTrue(mostThreads(Program.java(changed(6), "--threads=1", "TINY", "tiny-1")) > 300);
-    assertTrue(mostThreads(Program.java(List.of(), "--threads=1", "TINY", "tiny-2")) < 100);
+    assertTrue(mostThreads(command(changed(6), "--threads=1", "TINY", "tiny-1")) > 300);
+    assertTrue(mostThreads(command(UNCHANGED, "--threads=1", "TINY", "tiny-2")) < 100);
   }
 
   /** The most threads that the system counted in a process while it ran. */
@@ -165,15 +183,12 @@ class ExperimentsTest {
     for (int i = 1; i <= 3; i++) {
       Files.copy(large, folder.resolve("LARGE/picture" + i + ".jpg"));
     }
-    List<String> small = List.of("-Xmx128m");
-    Program.Result with = Program.run(folder, "", Program.java(small, arguments));
+    Program.Result with = run(UNCHANGED, arguments);
     assertEquals(0, with.status(), with.err());
-    List<String> java = new ArrayList<>(changed(7));
-    java.addAll(small);
-    Program.Result without = run(java, arguments);
+    Program.Result without = run(changed(7), arguments);
     assertEquals(1, without.status(), without.err());
     assertTrue(without.err().contains("failed: not enough memory"), without.err());
-    List<String> bars = without.out().lines().filter(line -> line.startsWith("image-")).toList();
+    List<String> bars = ClassroomTest.rows(without.out());
     assertEquals(4, bars.size(), without.out()); // all begin at the left, or nearly
     assertTrue(bars.stream().allMatch(bar -> bar.matches("image-\\d +\\S+jpg +[░.]{0,6}[█#].*")), without.out());
   }
@@ -182,7 +197,7 @@ class ExperimentsTest {
   @DisplayName("8: with one permit the bars of the timeline do not overlap")
   void onePermit() throws Exception {
     Program.Result result = run(changed(8), "--timeline", "IMAGES", "one");
-    List<String> bars = result.out().lines().filter(line -> line.startsWith("image-")).toList();
+    List<String> bars = ClassroomTest.rows(result.out());
     assertEquals(4, bars.size(), result.out());
     List<Integer> begins = bars.stream().map(bar -> Math.max(bar.indexOf('█'), bar.indexOf('#'))).sorted().toList();
     List<Integer> ends = bars.stream().map(String::length).sorted().toList();
@@ -194,7 +209,7 @@ class ExperimentsTest {
   @Test
   @DisplayName("9: quality 90 gives several times the ratio of quality 30")
   void quality() throws Exception {
-    double low = ratio(Program.run(folder, "IMAGES", "quality-30"));
+    double low = ratio(run(UNCHANGED, "IMAGES", "quality-30"));
     double high = ratio(run(changed(9), "IMAGES", "quality-90"));
     assertTrue(high > 2 * low, low + " and " + high);
   }

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayOutputStream;
-import java.io.File;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
@@ -14,129 +13,118 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Iterator;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
+import java.util.Objects;
 import java.util.Properties;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.regex.MatchResult;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import javax.tools.ToolProvider;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Grades Compress, the skeleton that students start from, and the solutions of tests/solutions/variants.md. */
 @DisplayName("Grade: the checklist of the exercise")
 class GradeTest {
-  private static final Path PROJECT = Program.project();
-  private static final Grade.Scale WHOLE = new Grade.Scale(8, 480, 100, 30);
-  private static final Grade.Scale SHORT = new Grade.Scale(8, 480, 0, 30);
-  private static final Grade.Scale IMPATIENT = new Grade.Scale(8, 480, 0, 3);
-
-  @TempDir static Path folder;
+  private static final String POINTS = "images, quality, log, threads, folder, totals, ratio, sequential, end";
 
   // Much of a grading is waiting, so that three at once keep two cores busy.
   private static final ExecutorService POOL = Executors.newFixedThreadPool(3);
-  private static final Map<String, Future<List<Grade.Point>>> GRADED = new LinkedHashMap<>();
+
+  @TempDir static Path folder;
 
   /**
-   * A solution with some lines changed.
+   * A solution of the exercise.
    *
    * @param fails the points that it fails, as a list; or: right
-   * @param name what is changed
+   * @param name what it is, or what is changed in tests/solutions/MyCompress.java
    * @param suite whether it is graded in each run of the tests
    * @param says what the checklist says of it, among other things
    */
-  private record Variant(String fails, String name, boolean suite, String says, String code) {
-    private static final Pattern SECTION =
+  private record Solution(String fails, String name, boolean suite, String says, Grade.Scale scale, String code) {
+    private static final Pattern VARIANT =
         Pattern.compile("(?ms)^## ([a-z, ]+): (.*?)( \\*)?\\n\\n(?:> (.*?)\\n\\n)?```diff\\n(.*?)^```");
 
-    static List<Variant> all() throws IOException {
-      String solution = Files.readString(PROJECT.resolve("tests/solutions/MyCompress.java"));
-      return SECTION.matcher(Files.readString(PROJECT.resolve("tests/solutions/variants.md"))).results()
-          .map(section -> new Variant(section.group(1), section.group(2), section.group(3) != null,
-              section.group(4) == null ? "" : section.group(4), edited(solution, section.group(5))))
-          .toList();
-    }
-
-    /** The solution with the lines after - replaced by those after +. */
-    private static String edited(String solution, String diff) {
-      String code = solution;
-      for (Matcher edit = Pattern.compile("((?:-.*\\n)+)((?:\\+.*\\n)*)").matcher(diff); edit.find(); ) {
-        String old = edit.group(1).replaceAll("(?m)^-", "");
-        assertEquals(2, ("\n" + code).split(Pattern.quote("\n" + old), -1).length, "in the solution once: " + old);
-        code = ("\n" + code).replace("\n" + old, "\n" + edit.group(2).replaceAll("(?m)^\\+", "")).substring(1);
-      }
-      return code;
-    }
-
-    Grade.Scale scale() {
-      return fails.equals("end") ? IMPATIENT : SHORT;
+    static Stream<Solution> all() throws IOException {
+      Grade.Scale whole = new Grade.Scale(8, 480, 100, 30);
+      Grade.Scale brief = new Grade.Scale(8, 480, 0, 30);
+      Grade.Scale impatient = new Grade.Scale(8, 480, 0, 3);
+      String right = read("tests/solutions/MyCompress.java");
+      Stream<Solution> variants = VARIANT.matcher(read("tests/solutions/variants.md")).results()
+          .map(variant -> new Solution(variant.group(1), variant.group(2), variant.group(3) != null,
+              Objects.requireNonNullElse(variant.group(4), ""), variant.group(1).equals("end") ? impatient : brief,
+              ExperimentsTest.edited(right, variant.group(5))));
+      return Stream.concat(variants, Stream.of(
+          new Solution("right", "MyCompress.java", true, "", whole, right),
+          new Solution("right", "Compress.java", true, "", whole, read("Compress.java")),
+          new Solution(POINTS, "the skeleton", true, "0 of 9 points", brief, skeleton("en"))));
     }
 
     String title() {
       return fails + ": " + name;
     }
 
-    List<String> failing() {
-      return fails.equals("right") ? List.of() : List.of(fails.split(", "));
+    List<Grade.Point> grade() throws IOException, InterruptedException {
+      String[] preview = {"--enable-preview", "--release", "" + Runtime.version().feature()};
+      boolean isPreview = name.contains("(preview)");
+      // Under the name of the program that Program runs, and found before it.
+      String classPath = ExperimentsTest.compiled(folder, "Compress", code.replace("MyCompress", "Compress"),
+          isPreview ? preview : new String[] {"--release", "21"});
+      Grade.Launcher java = (options, arguments) -> {
+        List<String> all = new ArrayList<>(options);
+        all.addAll(List.of("-XX:TieredStopAtLevel=1", "-cp", classPath)); // a quick start counts most
+        all.addAll(isPreview ? List.of(preview[0]) : List.of());
+        return Program.java(all, arguments.toArray(String[]::new));
+      };
+      PrintStream nowhere = new PrintStream(OutputStream.nullOutputStream());
+      return Grade.grade(java, "Compress.java", scale, Grade.texts("en"), nowhere);
+    }
+  }
+
+  private record Grading(Solution solution, Future<List<Grade.Point>> points) {
+    static List<Grading> start(Stream<Solution> solutions) {
+      return solutions.map(solution -> new Grading(solution, POOL.submit(solution::grade))).toList();
+    }
+
+    String fails() throws Exception {
+      String fails = points.get().stream().filter(point -> !point.done()).map(Grade.Point::name)
+          .collect(Collectors.joining(", "));
+      return fails.isEmpty() ? "right" : fails;
+    }
+
+    String text() throws Exception {
+      return GradeTest.text(points.get(), "en", StandardCharsets.UTF_8);
     }
   }
 
   /**
-   * Grades all variants, or those whose title matches the first argument, as often as the second one says, and prints
+   * Grades all solutions, or those whose title matches the first argument, as often as the second one says, and prints
    * which points they fail each time.
    */
   public static void main(String[] arguments) throws Exception {
     folder = Files.createTempDirectory("grades");
-    int times = arguments.length < 2 ? 1 : Integer.parseInt(arguments[1]);
-    for (Variant variant : Variant.all()) {
-      if (arguments.length == 0 || variant.title().matches(arguments[0])) {
-        for (int i = 1; i <= times; i++) {
-          grade(variant.title() + " " + i, "MyCompress", variant.code, variant.scale());
-        }
-      }
-    }
-    if (arguments.length > 0 && "Compress".matches(arguments[0])) {
-      for (int i = 1; i <= times; i++) {
-        grade("right: Compress.java " + i, "Compress", Files.readString(PROJECT.resolve("Compress.java")), WHOLE);
-      }
-    }
+    String title = arguments.length > 0 ? arguments[0] : ".*";
+    int times = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 1;
     int wrong = 0;
-    for (Map.Entry<String, Future<List<Grade.Point>>> graded : GRADED.entrySet()) {
-      String fails = String.join(", ", failing(graded.getValue().get()));
-      boolean expected = graded.getKey().startsWith((fails.isEmpty() ? "right" : fails) + ": ");
-      System.out.println((expected ? "ok     " : "WRONG  ") + graded.getKey() + " -> " + fails);
-      if (!expected) {
-        wrong++;
-        System.out.println(text(graded.getValue().get(), "en", StandardCharsets.UTF_8));
-      }
+    List<Grading> gradings = Grading.start(Solution.all().filter(solution -> solution.title().matches(title))
+        .flatMap(solution -> Stream.generate(() -> solution).limit(times)));
+    for (Grading grading : gradings) {
+      boolean expected = grading.fails().equals(grading.solution.fails);
+      System.out.println((expected ? "ok     " : "WRONG  ") + grading.solution.title() + " -> " + grading.fails());
+      System.out.print(expected ? "" : grading.text());
+      wrong += expected ? 0 : 1;
     }
-    System.out.printf("%d gradings, %d not as expected%n", GRADED.size(), wrong);
+    System.out.printf("%d gradings, %d not as expected%n", gradings.size(), wrong);
     System.exit(wrong == 0 ? 0 : 1);
-  }
-
-  @BeforeAll
-  static void startGrading() throws IOException {
-    for (Variant variant : Variant.all()) {
-      if (variant.suite) {
-        grade(variant.title(), "MyCompress", variant.code, variant.scale());
-      }
-    }
-    grade("solution", "MyCompress", Files.readString(PROJECT.resolve("tests/solutions/MyCompress.java")), WHOLE);
-    grade("skeleton", "MyCompress", skeleton("en"), SHORT);
-    grade("Compress", "Compress", Files.readString(PROJECT.resolve("Compress.java")), WHOLE);
   }
 
   @AfterAll
@@ -144,44 +132,16 @@ class GradeTest {
     POOL.shutdownNow();
   }
 
-  private static void grade(String name, String mainClass, String code, Grade.Scale scale) {
-    int number = GRADED.size();
-    boolean preview = name.contains("(preview)");
-    GRADED.put(name, POOL.submit(() -> {
-      Path classes = Files.createDirectories(folder.resolve("solution-" + number));
-      Path source = Files.writeString(classes.resolve(mainClass + ".java"), code);
-      String classPath = System.getProperty("java.class.path");
-      List<String> compile = new ArrayList<>(List.of("-g", "-proc:none", "-cp", classPath, "-d", classes.toString(),
-          "--release", preview ? "" + Runtime.version().feature() : "21", source.toString()));
-      compile.addAll(preview ? List.of("--enable-preview") : List.of());
-      ByteArrayOutputStream errors = new ByteArrayOutputStream();
-      int status = ToolProvider.getSystemJavaCompiler().run(null, null, errors, compile.toArray(String[]::new));
-      assertEquals(0, status, errors.toString());
-      Grade.Launcher java = (options, arguments) -> {
-        List<String> command = new ArrayList<>();
-        command.add(ProcessHandle.current().info().command().orElseThrow());
-        command.addAll(List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")); // a quick start counts most
-        command.addAll(preview ? List.of("--enable-preview") : List.of());
-        command.addAll(options);
-        command.addAll(List.of("-cp", classes + File.pathSeparator + classPath, mainClass));
-        command.addAll(arguments);
-        return command;
-      };
-      PrintStream nowhere = new PrintStream(OutputStream.nullOutputStream());
-      return Grade.grade(java, source.getFileName().toString(), scale, Grade.texts("en"), nowhere);
-    }));
+  private static String read(String file) throws IOException {
+    return Files.readString(Program.project().resolve(file));
   }
 
   /** What {@code jbang init --template=exercise -Dlang=LANG MyCompress.java} makes. */
   private static String skeleton(String language) throws IOException {
-    boolean french = language.equals("fr");
-    return Files.readString(PROJECT.resolve(".jbang/exercise.java.qute"))
-        .replaceAll("(?s)\\{#if lang == 'fr'\\}\\n(.*?)\\{#else\\}\\n(.*?)\\{/if\\}\\n", french ? "$1" : "$2")
+    return read(".jbang/exercise.java.qute")
+        .replaceAll("(?s)\\{#if lang == 'fr'\\}\\n(.*?)\\{#else\\}\\n(.*?)\\{/if\\}\\n",
+            language.equals("fr") ? "$1" : "$2")
         .replace("{baseName}", "MyCompress").replace("\\{", "{");
-  }
-
-  private static List<String> failing(List<Grade.Point> points) {
-    return points.stream().filter(point -> !point.done()).map(Grade.Point::name).toList();
   }
 
   private static String text(List<Grade.Point> points, String language, Charset charset) throws IOException {
@@ -190,30 +150,21 @@ class GradeTest {
     return bytes.toString(charset);
   }
 
-  private static void assertPasses(String name) throws Exception {
-    List<Grade.Point> points = GRADED.get(name).get();
-    assertEquals(List.of(), failing(points), text(points, "en", StandardCharsets.UTF_8));
-    assertEquals(9, points.size());
+  @TestFactory
+  @DisplayName("a mistake fails its own points and no other, and what is right passes")
+  Stream<DynamicTest> solutions() throws IOException {
+    return Grading.start(Solution.all().filter(Solution::suite)).stream()
+        .map(grading -> DynamicTest.dynamicTest(grading.solution.title(), () -> {
+          assertEquals(grading.solution.fails, grading.fails(), grading.text());
+          assertTrue(grading.text().replaceAll("\\s+", " ").contains(grading.solution.says), grading.text());
+          List<String> names = grading.points.get().stream().map(Grade.Point::name).toList();
+          assertEquals(POINTS, String.join(", ", names));
+        }));
   }
 
   @Test
-  @DisplayName("Compress.java passes every point")
-  void compressPasses() throws Exception {
-    assertPasses("Compress");
-  }
-
-  @Test
-  @DisplayName("so does a student's solution")
-  void solutionPasses() throws Exception {
-    assertPasses("solution");
-  }
-
-  @Test
-  @DisplayName("the skeleton passes none, and says what is to be done")
-  void skeletonIsToBeDone() throws Exception {
-    List<Grade.Point> points = GRADED.get("skeleton").get();
-    assertEquals(points.stream().map(Grade.Point::name).toList(), failing(points));
-    assertEquals(9, points.size());
+  @DisplayName("the skeleton has a place for each TODO, and lists them")
+  void todos() throws IOException {
     for (String skeleton : List.of(skeleton("en"), skeleton("fr"))) {
       for (int number = 1; number <= 6; number++) {
         assertTrue(skeleton.matches("(?s).*// TODO " + number + " ?: .*"), "the place of TODO " + number);
@@ -224,45 +175,30 @@ class GradeTest {
 
   @Test
   @DisplayName("the solution is the skeleton, English or French, with its TODOs done")
-  void solutionContainsSkeleton() throws Exception {
+  void solutionContainsSkeleton() throws IOException {
+    List<String> solution = bare(read("tests/solutions/MyCompress.java"));
     for (String skeleton : List.of(skeleton("en"), skeleton("fr"))) {
-      String code = skeleton.substring(skeleton.indexOf("import "))
-          .replaceAll("(?s)    // (Delete|Effacez) .*?\"\"\"\\);\n", ""); // the list of what is to be done
-      Iterator<String> solution = bare(Files.readString(PROJECT.resolve("tests/solutions/MyCompress.java")));
-      for (Iterator<String> lines = bare(code); lines.hasNext(); ) {
-        String line = lines.next();
-        boolean found = line.isEmpty();
-        while (!found && solution.hasNext()) {
-          found = solution.next().equals(line);
-        }
-        assertTrue(found, "not in the solution, or not in this order: " + line);
+      int at = 0;
+      for (String line : bare(skeleton.substring(skeleton.indexOf("import "))
+          .replaceAll("(?s)    // (Delete|Effacez) .*?\"\"\"\\);\n", ""))) { // the list of what is to be done
+        int found = solution.subList(at, solution.size()).indexOf(line);
+        assertTrue(found >= 0, "not in the solution, or not in this order: " + line);
+        at += found + 1;
       }
     }
   }
 
   /** The lines of some code less comments, and less what a student adds within a line. */
-  private static Iterator<String> bare(String code) {
+  private static List<String> bare(String code) {
     return code.lines().map(line -> line.replaceAll("//.*|/\\*\\*.*", "").replace("synchronized ", "")
-        .replaceAll("\\.filter\\(.*?\"\\)\\)", "").strip()).iterator();
-  }
-
-  @TestFactory
-  @DisplayName("a mistake fails its own points and no other, and what is right passes")
-  Stream<DynamicTest> variants() throws IOException {
-    return Variant.all().stream().filter(Variant::suite).map(variant -> DynamicTest.dynamicTest(
-        variant.title(), () -> {
-          List<Grade.Point> points = GRADED.get(variant.title()).get();
-          String text = text(points, "en", StandardCharsets.UTF_8);
-          assertEquals(variant.failing(), failing(points), text);
-          assertTrue(text.replaceAll("\\s+", " ").contains(variant.says), text);
-        }));
+        .replaceAll("\\.filter\\(.*?\"\\)\\)", "").strip()).filter(line -> !line.isEmpty()).toList();
   }
 
   @Test
-  @DisplayName("no two variants are the same")
-  void variantsDiffer() throws IOException {
-    List<Variant> variants = Variant.all();
-    assertEquals(variants.size(), variants.stream().map(Variant::code).collect(Collectors.toSet()).size());
+  @DisplayName("no two solutions are the same")
+  void solutionsDiffer() throws IOException {
+    List<String> codes = Solution.all().map(Solution::code).toList();
+    assertEquals(codes.size(), codes.stream().distinct().count());
   }
 
   @Test
@@ -297,16 +233,17 @@ class GradeTest {
     return Pattern.compile("%[.\\d]*\\w").matcher(text).results().map(MatchResult::group).toList();
   }
 
-  @Test
-  @DisplayName("wrong usage: exit status 2; a missing file is said to be missing")
-  void usage() throws Exception {
-    Map<String, String> wrong = Map.of("", "one solution is expected", "a.java b.java", "one solution is expected",
-        "none.java", "no such file: none.java", ".", "not a Java file: .", "--lang=fr none.java", "n'existe pas");
-    for (Map.Entry<String, String> one : wrong.entrySet()) {
-      ByteArrayOutputStream err = new ByteArrayOutputStream();
-      String[] arguments = one.getKey().isEmpty() ? new String[0] : one.getKey().split(" ");
-      assertEquals(2, Grade.run(arguments, System.out, new PrintStream(err)));
-      assertTrue(err.toString().contains(one.getValue()), err.toString());
-    }
+  @ParameterizedTest(name = "wrong usage: {0}: {1}")
+  @CsvSource(delimiter = '|', quoteCharacter = '"', textBlock = """
+      ""                  | one solution is expected
+      a.java b.java       | one solution is expected
+      none.java           | no such file: none.java
+      .                   | not a Java file: .
+      --lang=fr none.java | n'existe pas
+      """)
+  void usage(String arguments, String says) throws Exception {
+    ByteArrayOutputStream err = new ByteArrayOutputStream();
+    assertEquals(2, Grade.run(arguments.isEmpty() ? new String[0] : arguments.split(" "), null, new PrintStream(err)));
+    assertTrue(err.toString().contains(says), err.toString());
   }
 }
