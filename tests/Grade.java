@@ -473,7 +473,7 @@ public final class Grade {
   private void totals(Run plain, Run slowly, Run load) {
     SlowMotion motion = slowly.motion;
     boolean trusted = plain.ratioIsRight() && motion.early == null; // or one mistake would count twice
-    Place met = motion.places.values().stream().filter(place -> place.strict && place.met != null).findFirst()
+    SlowMotion.Place met = motion.places.values().stream().filter(place -> place.strict && place.met != null).findFirst()
         .orElse(null);
     if (motion.failure != null) {
       fail("totals.unknown", motion.failure);

@@ -1,81 +1,23 @@
 // SPDX-License-Identifier: MIT
 
-import com.sun.jdi.AbsentInformationException;
-import com.sun.jdi.ArrayReference;
-import com.sun.jdi.Bootstrap;
-import com.sun.jdi.ByteValue;
-import com.sun.jdi.ClassNotLoadedException;
-import com.sun.jdi.Field;
-import com.sun.jdi.IncompatibleThreadStateException;
-import com.sun.jdi.InvalidTypeException;
-import com.sun.jdi.Location;
-import com.sun.jdi.LongValue;
-import com.sun.jdi.Method;
-import com.sun.jdi.ObjectReference;
-import com.sun.jdi.ReferenceType;
-import com.sun.jdi.StackFrame;
-import com.sun.jdi.StringReference;
-import com.sun.jdi.ThreadReference;
-import com.sun.jdi.VMDisconnectedException;
-import com.sun.jdi.Value;
-import com.sun.jdi.VirtualMachine;
+import com.sun.jdi.*;
 import com.sun.jdi.connect.Connector;
 import com.sun.jdi.connect.IllegalConnectorArgumentsException;
 import com.sun.jdi.connect.ListeningConnector;
-import com.sun.jdi.event.AccessWatchpointEvent;
-import com.sun.jdi.event.BreakpointEvent;
-import com.sun.jdi.event.ClassPrepareEvent;
-import com.sun.jdi.event.Event;
-import com.sun.jdi.event.EventSet;
-import com.sun.jdi.event.ModificationWatchpointEvent;
-import com.sun.jdi.event.MonitorContendedEnterEvent;
-import com.sun.jdi.event.MonitorContendedEnteredEvent;
-import com.sun.jdi.event.StepEvent;
-import com.sun.jdi.event.ThreadDeathEvent;
-import com.sun.jdi.event.ThreadStartEvent;
-import com.sun.jdi.event.VMDisconnectEvent;
-import com.sun.jdi.request.AccessWatchpointRequest;
-import com.sun.jdi.request.BreakpointRequest;
-import com.sun.jdi.request.ClassPrepareRequest;
-import com.sun.jdi.request.EventRequest;
-import com.sun.jdi.request.EventRequestManager;
-import com.sun.jdi.request.StepRequest;
-import java.io.ByteArrayInputStream;
-import java.io.DataInputStream;
+import com.sun.jdi.event.*;
+import com.sun.jdi.request.*;
 import java.io.File;
 import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.net.InetAddress;
-import java.nio.ByteBuffer;
-import java.nio.file.Files;
-import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.HashSet;
-import java.util.List;
-import java.util.Map;
-import java.util.Properties;
-import java.util.Set;
-import java.util.TreeMap;
-import java.util.TreeSet;
+import java.util.*;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
+import java.util.spi.ToolProvider;
 import java.util.stream.Stream;
-
-/** Where threads can meet. The first is held until another comes: then both go on, and have met. */
-final class Place {
-  final String what; // a field, or an object and a line, as it is told
-  final boolean strict; // meeting here is a mistake in itself; elsewhere the sizes that are lost are
-  final Map<Long, Set<Long>> threads = new HashMap<>(); // that came, by object; object 0 if it is static
-  boolean images; // threads other than main came
-  int arrivals;
-  int holds;
-  String met; // the names of two threads
-
-  Place(String what, boolean strict) {
-    this.what = what;
-    this.strict = strict;
-  }
-}
 
 /**
  * A debugger that makes rare meetings of threads certain. It stops each thread that is about to create the folder, to
@@ -89,21 +31,30 @@ final class Place {
 final class SlowMotion {
   private static final long HOLD = 4000; // milliseconds
   private static final int HOLDS = 2; // at each place; the first threads may be slow, as the machine is not warm
-  private static final int TOO_MANY = 100; // arrivals at what a thread has for itself: these are no totals
-  static final Pattern CHANGES = Pattern.compile("(put|add|set|push|offer|merge|comput|replace|accept|update"
-      + "|accumulate|get(?=And)|compareAnd|weakCompareAnd|lazySet|increment).*");
+  private static final int TOO_MANY = 100; // arrivals: this is no total
   private static final Set<String> NUMBERS = Set.of("int", "long", "float", "double", "java.lang.Integer",
       "java.lang.Long", "java.lang.Float", "java.lang.Double", "java.math.BigInteger", "java.math.BigDecimal");
-  private static final Map<String, Set<String>> METHODS = Map.of(
-      "java.nio.file.Files", Set.of("createDirectory", "createDirectories", "exists", "notExists", "isDirectory"),
-      "java.io.File", Set.of("mkdir", "mkdirs", "exists", "isDirectory"),
-      "com.sun.imageio.plugins.jpeg.JPEGImageWriter", Set.of("write"),
-      "java.util.concurrent.locks.AbstractQueuedSynchronizer", Set.of("acquire")); // to wait for a Lock
-  private static final Map<String, Set<String>> METHODS_OF_MAIN = Map.of(
-      "java.nio.file.Files", Set.of("size", "readAttributes"),
-      "java.io.File", Set.of("length"),
-      "java.lang.Thread", Set.of("sleep", "join"),
-      "java.lang.Runtime", Set.of("exit", "halt"));
+  private static final Pattern METHOD = // as javap has it
+      Pattern.compile("(?m)^  (?:.* )?([^ (]+)\\(.*\\R    descriptor: (.*)$");
+  private static final Pattern CHANGE = Pattern.compile("(?m)^ +(\\d+): (?:(long|double|[ld])astore"
+      + "|invoke(?:virtual|interface) .*ethod java/util/(?:\\w+/)*([\\w$]+\\.(?:put|add|set|push|offer|merge|comput|replace"
+      + "|accept|update|accumulate|get(?=And)|compareAnd|weakCompareAnd|lazySet|increment)\\w*):.*)$");
+
+  /** Where threads can meet. The first is held until another comes: then both go on, and have met. */
+  static final class Place {
+    final String what; // a field, or an object and a line, as it is told
+    final boolean strict; // meeting here is a mistake in itself; elsewhere the sizes that are lost are
+    final Map<Long, Set<Long>> threads = new HashMap<>(); // that came, by object; object 0 if it is static
+    boolean images; // threads other than main came
+    int arrivals;
+    int holds;
+    String met; // the names of two threads
+
+    Place(String what, boolean strict) {
+      this.what = what;
+      this.strict = strict;
+    }
+  }
 
   final Place creating = new Place("COMPRESSED_IMAGES", true);
   final Place creatingAtomically = new Place("COMPRESSED_IMAGES", false); // where the first alone succeeds, and knows
@@ -134,8 +85,7 @@ final class SlowMotion {
   private final Map<Long, ObjectReference> queued = new HashMap<>(); // Locks that threads had to wait for
   private final Set<Long> virtual = new HashSet<>(); // threads that live
   private final Map<String, Integer> reads = new HashMap<>(); // by the main thread, by place
-  private final Map<Location, String> sites = new HashMap<>(); // of the solution's code: where it changes an object
-  private final List<BreakpointRequest> entries = new ArrayList<>(); // into its methods
+  private final List<EventRequest> entries = new ArrayList<>(); // into the solution's methods
   private final List<Held> held = new ArrayList<>();
   private ListeningConnector connector;
   private Map<String, Connector.Argument> arguments;
@@ -144,6 +94,7 @@ final class SlowMotion {
   private VirtualMachine machine;
   private EventRequestManager requests;
   private ThreadReference main;
+  private EventSet events; // what just happened; null if nothing did, or its thread is held
   private boolean begun; // an image thread has come
   private Held first; // image thread, which main has to wait for
   private long mainWaitsSince;
@@ -152,6 +103,11 @@ final class SlowMotion {
 
   /** A thread that is held. */
   private record Held(Place place, long object, ThreadReference thread, EventSet events, long until) {}
+
+  /** What to do at an event. */
+  private interface Handler<E extends Event> {
+    void handle(E event) throws Exception;
+  }
 
   SlowMotion(String sourceName, boolean gentle) {
     this.sourceName = sourceName;
@@ -195,125 +151,56 @@ final class SlowMotion {
     try {
       machine = connector.accept(arguments);
       requests = machine.eventRequestManager();
+      main = machine.allThreads().stream().filter(thread -> thread.name().equals("main")).findFirst().orElseThrow();
+      watch();
+      while (true) {
+        step();
+      }
+    } catch (VMDisconnectedException e) {
+      // The program has ended, as it should.
+    } catch (Exception e) {
+      failure = e.toString();
       try {
-        watch();
-      } catch (VMDisconnectedException e) {
-        // The program has ended, as it should.
-      } catch (InvalidTypeException | ClassNotLoadedException | RuntimeException e) {
-        failure = e.toString();
-        try {
+        if (machine != null) {
           machine.dispose(); // whoever is held goes on
-        } catch (VMDisconnectedException gone) {
-          // The program has ended meanwhile.
         }
-      }
-    } catch (IOException | IllegalConnectorArgumentsException | InterruptedException e) {
-      failure = e.toString(); // the program did not get to its start
-    }
-  }
-
-  /** Until the program ends. */
-  private void watch() throws InterruptedException, InvalidTypeException, ClassNotLoadedException {
-    main = machine.allThreads().stream().filter(thread -> thread.name().equals("main")).findFirst().orElseThrow();
-    enable(requests.createThreadStartRequest(), EventRequest.SUSPEND_NONE);
-    enable(requests.createThreadDeathRequest(), EventRequest.SUSPEND_EVENT_THREAD);
-    METHODS_OF_MAIN.keySet().forEach(name -> machine.classesByName(name).forEach(this::watchMethods));
-    if (!gentle) {
-      ClassPrepareRequest classes = requests.createClassPrepareRequest();
-      // The fewer classes make the program stop, the less is it disturbed.
-      Stream.of("java.", "javax.", "jdk.", "sun.", "com.sun.", "com.twelvemonkeys.", "org.tinylog.", "picocli.")
-          .forEach(prefix -> classes.addClassExclusionFilter(prefix + "*"));
-      enable(classes, EventRequest.SUSPEND_EVENT_THREAD);
-      enable(requests.createMonitorContendedEnterRequest(), EventRequest.SUSPEND_EVENT_THREAD);
-      enable(requests.createMonitorContendedEnteredRequest(), EventRequest.SUSPEND_NONE);
-      for (String name : METHODS.keySet()) {
-        machine.classesByName(name).forEach(this::watchMethods);
-        ClassPrepareRequest request = requests.createClassPrepareRequest();
-        request.addClassFilter(name);
-        enable(request, EventRequest.SUSPEND_EVENT_THREAD);
-      }
-    }
-    while (true) {
-      EventSet events = machine.eventQueue().remove(held.isEmpty() && mainsEnd == null ? 1000 : 10);
-      if (events != null) {
-        boolean hold = false;
-        for (Event event : events) {
-          if (event instanceof VMDisconnectEvent) {
-            return;
-          }
-          hold = hold || arrives(event, events);
-        }
-        if (!hold) {
-          events.resume();
-        }
-      }
-      mainWaits();
-      letGo(one -> one != first && one.place.met != null || events == null && System.nanoTime() > one.until);
-      long since = System.nanoTime() - ended;
-      if (mainsEnd != null && held.isEmpty() && (virtual.isEmpty() ? since > 1_500_000_000L : since > 20e9)) {
-        mainsEnd.resume();
-        mainsEnd = null;
+      } catch (VMDisconnectedException gone) {
+        // The program has ended meanwhile.
       }
     }
   }
 
-  /** Something happens; returns whether its thread is held. */
-  private boolean arrives(Event event, EventSet events) throws InvalidTypeException, ClassNotLoadedException {
-    try {
-      return sees(event, events);
-    } catch (IncompatibleThreadStateException e) {
-      return false; // it goes on already
+  /** Waits for something to happen, and holds its thread or lets it and others go. */
+  @SuppressWarnings("unchecked") // the handler of a request takes its events
+  private void step() throws Exception {
+    events = machine.eventQueue().remove(held.isEmpty() && mainsEnd == null ? 1000 : 10);
+    boolean quiet = events == null;
+    for (Event event : quiet ? Set.<Event>of() : events) {
+      if (events != null && event.request() != null) {
+        try {
+          ((Handler<Event>) event.request().getProperty("handler")).handle(event);
+        } catch (IncompatibleThreadStateException e) {
+          // It goes on already.
+        }
+      }
+    }
+    if (events != null) {
+      events.resume();
+    }
+    mainWaits();
+    letGo(one -> one != first && one.place.met != null || quiet && System.nanoTime() > one.until);
+    long since = System.nanoTime() - ended;
+    if (mainsEnd != null && held.isEmpty() && (virtual.isEmpty() ? since > 1_500_000_000L : since > 20e9)) {
+      mainsEnd.resume();
+      mainsEnd = null;
     }
   }
 
-  private boolean sees(Event event, EventSet events)
-      throws IncompatibleThreadStateException, InvalidTypeException, ClassNotLoadedException {
-    switch (event) {
-      case ClassPrepareEvent prepared -> watchClass(prepared.referenceType());
-      case ThreadStartEvent start -> {
-        if (start.thread().isVirtual()) {
-          virtual.add(start.thread().uniqueID());
-        }
-      }
-      case ThreadDeathEvent death -> {
-        virtual.remove(death.thread().uniqueID());
-        if (begun) { // it could do without the folder that another is about to create
-          letGo(one -> one.place == creating || one.place == creatingAtomically);
-        }
-        return death.thread().equals(main) && mainEnds(events);
-      }
-      case MonitorContendedEnterEvent locked -> {
-        contended.merge(locked.monitor().uniqueID(), 1, Integer::sum);
-        letGo(one -> one != first && keepsOut(one.thread)); // another thread was kept out: all there was to see
-      }
-      case MonitorContendedEnteredEvent entered -> contended.merge(entered.monitor().uniqueID(), -1, Integer::sum);
-      case AccessWatchpointEvent reading -> mainReads(reading);
-      case ModificationWatchpointEvent writing -> {
-        return arrivesAtField(writing, events);
-      }
-      case StepEvent step -> {
-        requests.deleteEventRequest(step.request());
-        return arrivesInObject(step, events);
-      }
-      case BreakpointEvent there -> {
-        if (entries.contains(there.request()) && !begun && !there.thread().equals(main)) {
-          return begins(there.thread(), events);
-        } else if (sites.containsKey(there.location())) {
-          return arrivesAtSite(there, events);
-        } else if (!isStudents(there.location().declaringType())) {
-          return there.thread().equals(main) && METHODS_OF_MAIN.getOrDefault(
-              there.location().declaringType().name(), Set.of()).contains(there.location().method().name())
-              ? mainArrives(there, events) : arrivesAtMethod(there, events);
-        }
-      }
-      default -> { }
-    }
-    return false;
-  }
-
-  private static void enable(EventRequest request, int policy) {
-    request.setSuspendPolicy(policy);
-    request.enable();
+  private Held hold(Place place, long object, ThreadReference thread, long milliseconds) {
+    Held one = new Held(place, object, thread, events, System.nanoTime() + milliseconds * 1_000_000);
+    held.add(one);
+    events = null;
+    return one;
   }
 
   private void letGo(Predicate<Held> which) {
@@ -322,79 +209,114 @@ final class SlowMotion {
     some.forEach(one -> one.events.resume());
   }
 
-  /** Whether a thread has a lock that another one waits for. It must be suspended. */
-  private boolean keepsOut(ThreadReference thread) {
-    return monitors(thread).stream().anyMatch(monitor -> contended.getOrDefault(monitor.uniqueID(), 0) > 0)
-        || queued.values().stream().anyMatch(lock -> thread.equals(owner(lock)));
-  }
-
-  private static List<ObjectReference> monitors(ThreadReference thread) {
-    try {
-      return thread.ownedMonitors();
-    } catch (IncompatibleThreadStateException e) {
-      throw new IllegalStateException(e); // it is held: it is suspended
-    }
-  }
-
-  /** The thread that has a ReentrantLock or the like, or null. */
-  private static Value owner(ObjectReference lock) {
-    Field field = lock.referenceType().fieldByName("exclusiveOwnerThread");
-    return field == null ? null : lock.getValue(field);
-  }
-
   // ---- where to stop
 
+  private void watch() {
+    on(requests.createThreadStartRequest(), EventRequest.SUSPEND_NONE, (ThreadStartEvent event) -> {
+      if (event.thread().isVirtual()) {
+        virtual.add(event.thread().uniqueID());
+      }
+    });
+    on(requests.createThreadDeathRequest(), this::ends);
+    stopAt("java.lang.Runtime", "exit|halt", main, event -> mainEnds());
+    if (gentle) {
+      return;
+    }
+    stopAt("java.lang.Thread", "sleep|join", main, this::mainPauses);
+    stopAt("java.nio.file.Files", "size|readAttributes", main, this::mainMeasures);
+    stopAt("java.io.File", "length", main, this::mainMeasures);
+    stopAt("java.nio.file.Files", "exists|notExists|isDirectory|createDirector.*", null, this::arrivesAtFolder);
+    stopAt("java.io.File", "exists|isDirectory|mkdirs?", null, this::arrivesAtFolder);
+    stopAt("com.sun.imageio.plugins.jpeg.JPEGImageWriter", "write", null, event -> {
+      if (begun && !event.thread().equals(main)) {
+        meet(saving, 0, event.thread());
+      }
+    });
+    stopAt("java.util.concurrent.locks.AbstractQueuedSynchronizer", "acquire", null, event -> {
+      if (event.location().method().argumentTypeNames().size() > 1) { // to wait for a Lock that another thread has
+        ObjectReference lock = event.thread().frame(0).thisObject();
+        queued.put(lock.uniqueID(), lock);
+        letGo(one -> one != first && one.thread.equals(owner(lock)));
+      }
+    });
+    on(requests.createMonitorContendedEnterRequest(), (MonitorContendedEnterEvent event) -> {
+      contended.merge(event.monitor().uniqueID(), 1, Integer::sum);
+      letGo(one -> one != first && keepsOut(one.thread)); // another thread was kept out: all there was to see
+    });
+    on(requests.createMonitorContendedEnteredRequest(), EventRequest.SUSPEND_NONE,
+        (MonitorContendedEnteredEvent event) -> contended.merge(event.monitor().uniqueID(), -1, Integer::sum));
+    ClassPrepareRequest classes = requests.createClassPrepareRequest();
+    // The fewer classes make the program stop, the less is it disturbed.
+    Stream.of("java.", "javax.", "jdk.", "sun.", "com.sun.", "com.twelvemonkeys.", "org.tinylog.", "picocli.")
+        .forEach(prefix -> classes.addClassExclusionFilter(prefix + "*"));
+    on(classes, (ClassPrepareEvent event) -> watchClass(event.referenceType()));
+  }
+
+  private static <E extends Event> void on(EventRequest request, Handler<E> handler) {
+    on(request, EventRequest.SUSPEND_EVENT_THREAD, handler);
+  }
+
+  private static <E extends Event> void on(EventRequest request, int policy, Handler<E> handler) {
+    request.putProperty("handler", handler);
+    request.setSuspendPolicy(policy);
+    request.enable();
+  }
+
+  /** Stops a thread, or any if it is null, that calls a method of a class of the JDK with such a name. */
+  private void stopAt(String type, String names, ThreadReference thread, Handler<BreakpointEvent> handler) {
+    Consumer<ReferenceType> stop = loaded -> loaded.methods().stream().filter(method -> method.name().matches(names))
+        .forEach(method -> {
+          BreakpointRequest request = requests.createBreakpointRequest(method.location());
+          Optional.ofNullable(thread).ifPresent(request::addThreadFilter);
+          on(request, handler);
+        });
+    List<ReferenceType> loaded = machine.classesByName(type);
+    loaded.forEach(stop);
+    if (loaded.isEmpty()) {
+      ClassPrepareRequest request = requests.createClassPrepareRequest();
+      request.addClassFilter(type);
+      on(request, (ClassPrepareEvent event) -> stop.accept(event.referenceType()));
+    }
+  }
+
   private void watchClass(ReferenceType type) {
-    if (METHODS.containsKey(type.name())) {
-      watchMethods(type);
-    } else if (isStudents(type) && !type.name().contains("/")) { // not what lambdas are made of
-      for (Field field : type.fields()) {
-        if (!field.isFinal()) {
-          enable(requests.createModificationWatchpointRequest(field), EventRequest.SUSPEND_EVENT_THREAD);
-          if (!field.isVolatile()) {
-            AccessWatchpointRequest reading = requests.createAccessWatchpointRequest(field);
-            reading.addThreadFilter(main);
-            enable(reading, EventRequest.SUSPEND_EVENT_THREAD);
-          }
-        }
+    if (!isSolutions(type) || type.name().contains("/")) { // what lambdas are made of
+      return;
+    }
+    for (Field field : type.fields()) {
+      if (!field.isFinal()) {
+        on(requests.createModificationWatchpointRequest(field), this::arrivesAtField);
       }
-      Code code = new Code(type);
-      for (Method method : type.methods()) {
-        if (!method.isAbstract() && !method.isNative() && !method.isStaticInitializer() && !method.isConstructor()) {
-          if (!begun) {
-            entries.add(breakAt(method.location()));
-          }
-          code.changes(method).forEach((at, what) -> {
-            Location location = method.locationOfCodeIndex(at);
-            sites.put(location, what);
-            breakAt(location);
-          });
-        }
+      if (!field.isFinal() && !field.isVolatile()) {
+        AccessWatchpointRequest reading = requests.createAccessWatchpointRequest(field);
+        reading.addThreadFilter(main);
+        on(reading, this::mainReads);
       }
     }
-  }
-
-  private void watchMethods(ReferenceType type) {
     for (Method method : type.methods()) {
-      if (METHODS_OF_MAIN.getOrDefault(type.name(), Set.of()).contains(method.name())
-          && !(method.name().equals("join") && method.argumentTypeNames().isEmpty())) { // that is what is wanted
-        BreakpointRequest request = requests.createBreakpointRequest(method.location());
-        request.addThreadFilter(main);
-        enable(request, EventRequest.SUSPEND_EVENT_THREAD);
-      } else if (!gentle && METHODS.getOrDefault(type.name(), Set.of()).contains(method.name())
-          && (!method.name().equals("acquire") || method.argumentTypeNames().size() > 1)) {
-        breakAt(method.location());
+      if (!begun && method.location() != null && !method.isStaticInitializer() && !method.isConstructor()) {
+        entries.add(requests.createBreakpointRequest(method.location()));
+        on(entries.getLast(), this::begins);
       }
+    }
+    StringWriter code = new StringWriter();
+    String classPath = String.join(File.pathSeparator, ((PathSearchingVirtualMachine) machine).classPath());
+    ToolProvider.findFirst("javap").orElseThrow().run(new PrintWriter(code), new PrintWriter(System.err),
+        "-c", "-p", "-s", "-cp", classPath, type.name());
+    for (String member : code.toString().split("\\R\\R")) {
+      METHOD.matcher(member).results().flatMap(head -> type.methodsByName(head.group(1), head.group(2)).stream())
+          .forEach(method -> CHANGE.matcher(member).results().forEach(change -> {
+            Location location = method.locationOfCodeIndex(Long.parseLong(change.group(1)));
+            if (change.group(3) == null) {
+              stopAtArray(location, change.group(2));
+            } else {
+              stopAtCall(location, change.group(3));
+            }
+          }));
     }
   }
 
-  private BreakpointRequest breakAt(Location location) {
-    BreakpointRequest request = requests.createBreakpointRequest(location);
-    enable(request, EventRequest.SUSPEND_EVENT_THREAD);
-    return request;
-  }
-
-  private boolean isStudents(ReferenceType type) {
+  private boolean isSolutions(ReferenceType type) {
     try {
       return type.name().indexOf('.') < 0 || type.sourceName().equals(sourceName);
     } catch (AbsentInformationException e) {
@@ -404,22 +326,22 @@ final class SlowMotion {
 
   // ---- the main thread
 
-  private boolean begins(ThreadReference thread, EventSet events) {
+  private void begins(BreakpointEvent event) {
+    if (begun || event.thread().equals(main)) {
+      return;
+    }
     begun = true;
     requests.deleteEventRequests(entries);
-    entries.clear();
     if (ended > 0 || ratioPrinted.getAsBoolean()) {
-      early = named(thread);
-      return false;
+      early = named(event.thread());
+    } else {
+      first = hold(new Place("", false), 0, event.thread(), 6000);
     }
-    first = new Held(new Place("", false), 0, thread, events, System.nanoTime() + 6_000_000_000L);
-    held.add(first);
-    return true;
   }
 
   /** Lets the first image thread go when the main thread is seen to wait for it, or not to. */
   private void mainWaits() {
-    if (first == null || !held.contains(first)) {
+    if (!held.contains(first)) {
       return;
     }
     long now = System.nanoTime();
@@ -433,168 +355,166 @@ final class SlowMotion {
     }
   }
 
-  private boolean mainEnds(EventSet events) {
+  private void ends(ThreadDeathEvent event) {
+    virtual.remove(event.thread().uniqueID());
+    if (begun) { // it could do without the folder that another is about to create
+      letGo(one -> one.place == creating || one.place == creatingAtomically);
+    }
+    if (event.thread().equals(main)) {
+      mainEnds();
+    }
+  }
+
+  private void mainEnds() {
     if (ended == 0) {
       ended = System.nanoTime();
       mainWaits();
       if (gentle || !begun || early != null) {
         mainsEnd = events;
-        return true;
+        events = null;
       }
     }
-    return false;
   }
 
-  private boolean mainArrives(BreakpointEvent event, EventSet events)
+  private void mainPauses(BreakpointEvent event)
       throws IncompatibleThreadStateException, InvalidTypeException, ClassNotLoadedException {
     Method method = event.location().method();
     List<Value> values = main.frame(0).getArgumentValues();
-    switch (method.name()) {
-      case "exit", "halt" -> {
-        return mainEnds(events);
-      }
-      case "sleep", "join" -> {
-        boolean brief = !(values.get(0) instanceof LongValue time) || time.value() > 0 && time.value() < 60_000;
-        if (!gentle && brief && early == null && (!begun || held.contains(first))) {
-          paused = method.name() + "(" + values.get(0) + ")";
-          main.forceEarlyReturn(method.returnTypeName().equals("void") ? machine.mirrorOfVoid()
-              : machine.mirrorOf(false));
-        }
-      }
-      default -> {
-        if (begun && path(main.frame(0)).contains("COMPRESSED_IMAGES")) {
-          mainSizes++;
-        }
-      }
+    boolean brief = !values.isEmpty() // join() is what is wanted
+        && (!(values.get(0) instanceof LongValue time) || time.value() > 0 && time.value() < 60_000);
+    if (brief && early == null && (!begun || held.contains(first))) {
+      paused = method.name() + "(" + values.get(0) + ")";
+      main.forceEarlyReturn(method.returnTypeName().equals("void") ? machine.mirrorOfVoid() : machine.mirrorOf(false));
     }
-    return false;
   }
 
-  private void mainReads(AccessWatchpointEvent event) {
-    String field = event.field().declaringType().name() + "." + event.field().name();
-    boolean locked = !monitors(main).isEmpty() || Stream.of("NonfairSync", "FairSync")
+  private void mainMeasures(BreakpointEvent event) throws IncompatibleThreadStateException {
+    if (begun && path(main.frame(0)).contains("COMPRESSED_IMAGES")) {
+      mainSizes++;
+    }
+  }
+
+  private void mainReads(AccessWatchpointEvent event) throws IncompatibleThreadStateException {
+    boolean locked = !main.ownedMonitors().isEmpty() || Stream.of("NonfairSync", "FairSync")
         .flatMap(name -> machine.classesByName("java.util.concurrent.locks.ReentrantLock$" + name).stream())
         .flatMap(type -> type.instances(0).stream()).anyMatch(lock -> main.equals(owner(lock)));
-    if (first != null && held.contains(first) && !locked) {
+    if (held.contains(first) && !locked) {
       if (reads.merge(event.location().toString(), 1, Integer::sum) >= 10) {
-        polled = field;
+        polled = named(event.field());
       }
-    } else if (reads.merge(field, 1, Integer::sum) > TOO_MANY) {
+    } else if (reads.merge(named(event.field()), 1, Integer::sum) > TOO_MANY) {
       event.request().disable();
     }
   }
 
   // ---- the others
 
-  private boolean arrivesAtMethod(BreakpointEvent event, EventSet events) throws IncompatibleThreadStateException {
+  private void arrivesAtFolder(BreakpointEvent event) throws IncompatibleThreadStateException {
     ThreadReference thread = event.thread();
-    Method method = event.location().method();
-    String name = method.name();
-    if (name.equals("acquire")) {
-      ObjectReference lock = thread.frame(0).thisObject();
-      queued.put(lock.uniqueID(), lock);
-      letGo(one -> one != first && one.thread.equals(owner(lock)));
-      return false;
-    }
-    if (name.equals("write")) {
-      return begun && !thread.equals(main) && meet(saving, 0, thread, events);
-    }
-    if (thread.frameCount() < 2 || !isStudents(thread.frame(1).location().declaringType())
+    String name = event.location().method().name();
+    Location caller = thread.frameCount() < 2 ? null : thread.frame(1).location();
+    if (caller == null || !isSolutions(caller.declaringType())
         || !path(thread.frame(0)).endsWith("COMPRESSED_IMAGES")) {
-      return false;
+      return;
     }
     if (name.contains("xist") || name.equals("isDirectory")) {
       looked.add(thread.uniqueID());
-      return false;
+      return;
     }
-    Location caller = thread.frame(1).location();
-    byte[] code = caller.method().bytecodes();
-    boolean ignored = code[(int) caller.codeIndex() + 3] == 0x57; // pop: who succeeded is not asked
     creators.add(named(thread));
+    boolean ignored = caller.method().bytecodes()[(int) caller.codeIndex() + 3] == 0x57; // pop: who succeeded is not asked
     if (name.equals("createDirectory") || name.startsWith("mkdir") && !ignored) {
-      return meet(creatingAtomically, 0, thread, events);
+      meet(creatingAtomically, 0, thread);
+      return;
     }
     if (looked.contains(thread.uniqueID())) {
       late.add(named(thread));
     }
-    return meet(creating, 0, thread, events);
+    meet(creating, 0, thread);
   }
 
-  private boolean arrivesAtField(ModificationWatchpointEvent event, EventSet events) {
+  private void arrivesAtField(ModificationWatchpointEvent event) {
     Method method = event.location().method();
-    if (method.isConstructor() || method.isStaticInitializer()) {
-      return false; // no other thread knows of the object yet
+    if (!method.isConstructor() && !method.isStaticInitializer()) { // else no other thread knows of the object yet
+      arrives(named(event.field()), NUMBERS.contains(event.field().typeName()), event.object(), event.thread(),
+          event.request());
     }
-    String name = event.field().declaringType().name() + "." + event.field().name();
-    return arrivesAt(name, NUMBERS.contains(event.field().typeName()), event.object(), event.thread(),
-        event.request(), events);
   }
 
-  /** At an instruction that changes an array, or calls a method that changes an object: one step on it is known. */
-  private boolean arrivesAtSite(BreakpointEvent event, EventSet events) {
-    String what = sites.get(event.location());
-    if (what.endsWith("[]")) {
-      return arrivesAt(what + " (" + event.location() + ")", false, null, event.thread(), event.request(), events);
-    }
-    Place place = places.get(event.location().toString());
-    if (place != null && (place.met != null || ++place.arrivals > TOO_MANY)) {
-      event.request().disable();
-      return false;
-    }
-    places.computeIfAbsent(event.location().toString(), key -> new Place(what + " (" + key + ")", false));
-    StepRequest step = requests.createStepRequest(event.thread(), StepRequest.STEP_MIN, StepRequest.STEP_INTO);
-    step.putProperty("site", event.location().toString());
-    step.addCountFilter(1);
-    enable(step, EventRequest.SUSPEND_EVENT_THREAD);
-    return false;
+  /** At an instruction that changes an array of this type. */
+  private void stopAtArray(Location location, String type) {
+    BreakpointRequest request = requests.createBreakpointRequest(location);
+    on(request, (BreakpointEvent event) ->
+        arrives(type + "[] (" + location + ")", false, null, event.thread(), request));
   }
 
-  private boolean arrivesInObject(StepEvent event, EventSet events) throws IncompatibleThreadStateException {
-    ObjectReference object = event.thread().frame(0).thisObject();
-    if (object == null || isStudents(event.location().declaringType())) {
-      return false;
-    }
-    String type = object.referenceType().name();
-    boolean unsafe = type.matches("java\\.util\\.(?!Vector|Hashtable|Stack|Properties)\\w+"); // not Collections$...
-    String site = (String) event.request().getProperty("site");
-    String what = unsafe ? type.substring("java.util.".length()) + " (" + site + ")" : site;
-    return arrivesAt(what, unsafe, object, event.thread(), null, events);
+  /** At an instruction that calls a method that changes an object: one step on it is known. */
+  private void stopAtCall(Location location, String method) {
+    BreakpointRequest request = requests.createBreakpointRequest(location);
+    on(request, (BreakpointEvent event) -> {
+      StepRequest step = requests.createStepRequest(event.thread(), StepRequest.STEP_MIN, StepRequest.STEP_INTO);
+      step.addCountFilter(1);
+      on(step, (StepEvent stepped) -> {
+        requests.deleteEventRequest(step);
+        ObjectReference object = stepped.thread().frame(0).thisObject();
+        if (object != null && !isSolutions(stepped.location().declaringType())) {
+          String type = object.referenceType().name();
+          boolean unsafe = type.matches("java\\.util\\.(?!Vector|Hashtable|Stack|Properties)\\w+"); // not Collections$...
+          String what = unsafe ? type.substring("java.util.".length()) : method;
+          arrives(what + " (" + location + ")", unsafe, object, stepped.thread(), request);
+        }
+      });
+    });
   }
 
-  private boolean arrivesAt(String what, boolean strict, ObjectReference object, ThreadReference thread,
-      EventRequest request, EventSet events) {
+  private void arrives(String what, boolean strict, ObjectReference object, ThreadReference thread,
+      EventRequest request) {
     Place place = places.computeIfAbsent(what, key -> new Place(what, strict));
     place.images |= !thread.equals(main);
     long id = object == null ? 0 : object.uniqueID();
     Set<Long> threads = place.threads.computeIfAbsent(id, key -> new HashSet<>());
     threads.add(thread.uniqueID());
-    boolean shared = threads.size() > 1;
-    if (request != null && (place.met != null || ++place.arrivals > TOO_MANY && !shared)) {
+    if (place.met != null || ++place.arrivals > TOO_MANY) {
       request.disable();
     }
-    return shared && meet(place, id, thread, events);
+    if (threads.size() > 1) {
+      meet(place, id, thread);
+    }
   }
 
-  /** A thread arrives. Returns whether it is held; if another one is held here, they have met, and both go on. */
-  private boolean meet(Place place, long object, ThreadReference thread, EventSet events) {
+  /** A thread arrives, and is held; but if another one is held here, they have met, and both go on. */
+  private void meet(Place place, long object, ThreadReference thread) {
     if (place.met != null) {
-      return false;
+      return;
     }
     for (Held other : held) {
       if (other.place == place && other.object == object && !other.thread.equals(thread)) {
         place.met = named(other.thread) + ", " + named(thread);
-        return false;
+        return;
       }
     }
-    if (place.holds == HOLDS || place == saving && virtual.size() == 1) {
-      return false;
+    if (place.holds < HOLDS && !(place == saving && virtual.size() == 1)) {
+      place.holds++;
+      if (!keepsOut(thread)) { // or others wait for a lock that it has: all there was to see
+        hold(place, object, thread, HOLD);
+      }
     }
-    place.holds++;
-    if (keepsOut(thread)) {
-      return false; // others wait for a lock that it has: all there was to see
+  }
+
+  /** Whether a thread has a lock that another one waits for. It must be suspended. */
+  private boolean keepsOut(ThreadReference thread) {
+    try {
+      return thread.ownedMonitors().stream().anyMatch(monitor -> contended.getOrDefault(monitor.uniqueID(), 0) > 0)
+          || queued.values().stream().anyMatch(lock -> thread.equals(owner(lock)));
+    } catch (IncompatibleThreadStateException e) {
+      throw new IllegalStateException(e);
     }
-    held.add(new Held(place, object, thread, events, System.nanoTime() + HOLD * 1_000_000));
-    return true;
+  }
+
+  /** The thread that has a ReentrantLock or the like, or null. */
+  private static Value owner(ObjectReference lock) {
+    Field field = lock.referenceType().fieldByName("exclusiveOwnerThread");
+    return field == null ? null : lock.getValue(field);
   }
 
   /** The path that a method of Files or File is called with. */
@@ -614,73 +534,8 @@ final class SlowMotion {
   private static String named(ThreadReference thread) {
     return thread.name().isEmpty() ? "?" : thread.name();
   }
-}
 
-/** The bytecode of a class: where does it store into arrays, and call methods that change objects of java.util? */
-final class Code {
-  /** The lengths of the instructions 0 to 201 (JVMS chapter 6); 0: it varies. */
-  private static final String LENGTHS = "1".repeat(16) + "23233" + "22222" + "1".repeat(28) + "22222" + "1".repeat(73)
-      + "3" + "1".repeat(20) + "3".repeat(16) + "200" + "1".repeat(6) + "3".repeat(7) + "553231133"
-      + "110" + "43355";
-  private static final int LASTORE = 0x50;
-  private static final int DASTORE = 0x52;
-  private static final int INVOKEVIRTUAL = 0xB6;
-  private static final int INVOKEINTERFACE = 0xB9;
-
-  private final Object[] pool; // JVMS 4.4: strings, and references to other entries
-
-  Code(ReferenceType type) {
-    pool = new Object[type.constantPoolCount()];
-    try (DataInputStream in = new DataInputStream(new ByteArrayInputStream(type.constantPool()))) {
-      for (int i = 1; i < pool.length; i++) {
-        int tag = in.readUnsignedByte();
-        switch (tag) {
-          case 1 -> pool[i] = in.readUTF();
-          case 7, 8, 16, 19, 20 -> pool[i] = new int[] {in.readUnsignedShort()};
-          case 9, 10, 11, 12, 17, 18 -> pool[i] = new int[] {in.readUnsignedShort(), in.readUnsignedShort()};
-          case 15 -> in.skipNBytes(3);
-          default -> {
-            in.skipNBytes(tag < 5 ? 4 : 8);
-            i += tag < 5 ? 0 : 1; // long and double count twice
-          }
-        }
-      }
-    } catch (IOException e) {
-      throw new IllegalStateException(e);
-    }
-  }
-
-  private Object at(int index, int part) {
-    return pool[((int[]) pool[index])[part]];
-  }
-
-  /** By the index of the instruction: what it changes. */
-  Map<Integer, String> changes(Method method) {
-    Map<Integer, String> changes = new TreeMap<>();
-    ByteBuffer code = ByteBuffer.wrap(method.bytecodes());
-    for (int i = 0; i < code.limit(); i += length(code, i)) {
-      int instruction = code.get(i) & 0xFF;
-      if (instruction == LASTORE || instruction == DASTORE) {
-        changes.put(i, instruction == LASTORE ? "long[]" : "double[]");
-      } else if (instruction == INVOKEVIRTUAL || instruction == INVOKEINTERFACE) {
-        int reference = code.getShort(i + 1) & 0xFFFF;
-        String owner = (String) pool[((int[]) at(reference, 0))[0]];
-        String name = (String) pool[((int[]) at(reference, 1))[0]];
-        if (owner.startsWith("java/util/") && SlowMotion.CHANGES.matcher(name).matches()) {
-          changes.put(i, owner.substring(owner.lastIndexOf('/') + 1) + "." + name);
-        }
-      }
-    }
-    return changes;
-  }
-
-  private static int length(ByteBuffer code, int at) {
-    int aligned = at + 4 & ~3;
-    return switch (code.get(at) & 0xFF) {
-      case 0xAA -> aligned + 16 + 4 * (code.getInt(aligned + 8) - code.getInt(aligned + 4)) - at; // tableswitch
-      case 0xAB -> aligned + 8 + 8 * code.getInt(aligned + 4) - at; // lookupswitch
-      case 0xC4 -> (code.get(at + 1) & 0xFF) == 0x84 ? 6 : 4; // wide
-      default -> LENGTHS.charAt(code.get(at) & 0xFF) - '0';
-    };
+  private static String named(Field field) {
+    return field.declaringType().name() + "." + field.name();
   }
 }
