@@ -15,7 +15,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
-import java.util.Properties;
+import java.util.ResourceBundle;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -73,7 +73,7 @@ class GradeTest {
       return fails + ": " + name;
     }
 
-    List<Grade.Point> grade() throws IOException, InterruptedException {
+    List<Grade.Point> grade() throws Exception {
       String[] preview = {"--enable-preview", "--release", "" + Runtime.version().feature()};
       boolean isPreview = name.contains("(preview)");
       // Under the name of the program that Program runs, and found before it.
@@ -220,11 +220,11 @@ class GradeTest {
   @Test
   @DisplayName("the grader says the same in both languages")
   void languages() throws IOException {
-    Properties english = Grade.texts("en");
-    Properties french = Grade.texts("fr");
+    ResourceBundle english = Grade.texts("en");
+    ResourceBundle french = Grade.texts("fr");
     assertEquals(english.keySet(), french.keySet());
-    for (String key : english.stringPropertyNames()) {
-      assertEquals(values(english.getProperty(key)), values(french.getProperty(key)), key);
+    for (String key : english.keySet()) {
+      assertEquals(values(english.getString(key)), values(french.getString(key)), key);
     }
   }
 

@@ -15,6 +15,7 @@ import java.util.*;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.spi.ToolProvider;
 import java.util.stream.Stream;
@@ -29,16 +30,19 @@ import java.util.stream.Stream;
  * ratio, it has not waited for that thread. So that nobody waits for this, its pauses end at once.
  */
 final class SlowMotion {
-  private static final long HOLD = 4000; // milliseconds
+  private static final long HOLD = 10_000; // milliseconds at most; most often all others soon wait
   private static final int HOLDS = 2; // at each place; the first threads may be slow, as the machine is not warm
   private static final int TOO_MANY = 100; // arrivals: this is no total
+  private static final Set<String> OF_THE_JDK = Set.of("system", "InnocuousThreadGroup", "CarrierThreads"); // groups
   private static final Set<String> NUMBERS = Set.of("int", "long", "float", "double", "java.lang.Integer",
       "java.lang.Long", "java.lang.Float", "java.lang.Double", "java.math.BigInteger", "java.math.BigDecimal");
   private static final Pattern METHOD = // as javap has it
       Pattern.compile("(?m)^  (?:.* )?([^ (]+)\\(.*\\R    descriptor: (.*)$");
   private static final Pattern CHANGE = Pattern.compile("(?m)^ +(\\d+): (?:(long|double|[ld])astore"
-      + "|invoke(?:virtual|interface) .*ethod java/util/(?:\\w+/)*([\\w$]+\\.(?:put|add|set|push|offer|merge|comput|replace"
-      + "|accept|update|accumulate|get(?=And)|compareAnd|weakCompareAnd|lazySet|increment)\\w*):.*)$");
+      + "|invoke(?:virtual|interface) .*ethod java/util/(?:\\w+/)*([\\w$]+\\.(?:put|add|set|push|offer|merge|comput"
+      + "|replace|accept|update|accumulate|get(?=And)|compareAnd|weakCompareAnd|lazySet|increment)\\w*):.*)$");
+  private static final Pattern UNSAFE = // not java.util.Collections$SynchronizedMap and the like
+      Pattern.compile("java\\.util\\.((?!Vector|Hashtable|Stack|Properties)\\w+)");
 
   /** Where threads can meet. The first is held until another comes: then both go on, and have met. */
   static final class Place {
@@ -79,13 +83,9 @@ final class SlowMotion {
   String failure;
 
   private final String sourceName;
-  private final boolean gentle; // only the program's end is held back, until its threads have ended
   private final Set<Long> looked = new HashSet<>(); // threads
-  private final Map<Long, Integer> contended = new HashMap<>(); // by monitor: how many wait for it
-  private final Map<Long, ObjectReference> queued = new HashMap<>(); // Locks that threads had to wait for
-  private final Set<Long> virtual = new HashSet<>(); // threads that live
+  private final Set<ThreadReference> threads = new HashSet<>(); // of the solution, without main, that live
   private final Map<String, Integer> reads = new HashMap<>(); // by the main thread, by place
-  private final List<EventRequest> entries = new ArrayList<>(); // into the solution's methods
   private final List<Held> held = new ArrayList<>();
   private ListeningConnector connector;
   private Map<String, Connector.Argument> arguments;
@@ -109,9 +109,8 @@ final class SlowMotion {
     void handle(E event) throws Exception;
   }
 
-  SlowMotion(String sourceName, boolean gentle) {
+  SlowMotion(String sourceName) {
     this.sourceName = sourceName;
-    this.gentle = gentle;
   }
 
   /** Whether no two threads ever saved a picture at the same time, though one waited for it. */
@@ -120,30 +119,20 @@ final class SlowMotion {
   }
 
   /** Waits for a program to come to be debugged, and returns the address it has to be told. */
-  String listen(BooleanSupplier ratioPrinted) throws IOException {
+  String listen(BooleanSupplier ratioPrinted) throws IOException, IllegalConnectorArgumentsException {
     this.ratioPrinted = ratioPrinted;
     connector = Bootstrap.virtualMachineManager().listeningConnectors().stream()
-        .filter(candidate -> candidate.transport().name().equals("dt_socket"))
-        .findFirst()
-        .orElseThrow();
+        .filter(candidate -> candidate.transport().name().equals("dt_socket")).findFirst().orElseThrow();
     arguments = connector.defaultArguments();
     arguments.get("localAddress").setValue(InetAddress.getLoopbackAddress().getHostAddress());
-    try {
-      String address = connector.startListening(arguments);
-      debugger = Thread.ofPlatform().daemon().start(this::debug);
-      return address;
-    } catch (IllegalConnectorArgumentsException e) {
-      throw new IOException(e);
-    }
+    String address = connector.startListening(arguments);
+    debugger = Thread.ofPlatform().daemon().start(this::debug);
+    return address;
   }
 
   /** Call it when the program has ended. */
-  void close() throws IOException, InterruptedException {
-    try {
-      connector.stopListening(arguments);
-    } catch (IllegalConnectorArgumentsException e) {
-      // It has stopped by itself.
-    }
+  void close() throws IOException, IllegalConnectorArgumentsException, InterruptedException {
+    connector.stopListening(arguments);
     debugger.join();
   }
 
@@ -188,9 +177,10 @@ final class SlowMotion {
       events.resume();
     }
     mainWaits();
-    letGo(one -> one != first && one.place.met != null || quiet && System.nanoTime() > one.until);
+    boolean allWait = quiet && !held.isEmpty() && othersWait();
+    letGo(one -> one != first && (allWait || one.place.met != null) || quiet && System.nanoTime() > one.until);
     long since = System.nanoTime() - ended;
-    if (mainsEnd != null && held.isEmpty() && (virtual.isEmpty() ? since > 1_500_000_000L : since > 20e9)) {
+    if (mainsEnd != null && held.isEmpty() && (threads.isEmpty() ? since > 1_500_000_000L : since > 20e9)) {
       mainsEnd.resume();
       mainsEnd = null;
     }
@@ -209,19 +199,30 @@ final class SlowMotion {
     some.forEach(one -> one.events.resume());
   }
 
+  /** Whether all threads that are not held wait, such as for a lock of one that is: there is no more to see. */
+  private boolean othersWait() {
+    List<ThreadReference> suspended = held.stream().map(Held::thread).toList();
+    return (ended > 0 || main.status() != ThreadReference.THREAD_STATUS_RUNNING) && threads.stream()
+        .filter(thread -> !suspended.contains(thread)).mapToInt(ThreadReference::status)
+        .noneMatch(status -> status == ThreadReference.THREAD_STATUS_RUNNING
+            || status == ThreadReference.THREAD_STATUS_SLEEPING);
+  }
+
   // ---- where to stop
 
   private void watch() {
-    on(requests.createThreadStartRequest(), EventRequest.SUSPEND_NONE, (ThreadStartEvent event) -> {
-      if (event.thread().isVirtual()) {
-        virtual.add(event.thread().uniqueID());
+    on(requests.createThreadStartRequest(), (ThreadStartEvent event) -> {
+      if (!event.thread().equals(main) && !OF_THE_JDK.contains(event.thread().threadGroup().name())) {
+        threads.add(event.thread());
       }
     });
-    on(requests.createThreadDeathRequest(), this::ends);
+    on(requests.createThreadDeathRequest(), (ThreadDeathEvent event) -> {
+      threads.remove(event.thread());
+      if (event.thread().equals(main)) {
+        mainEnds();
+      }
+    });
     stopAt("java.lang.Runtime", "exit|halt", main, event -> mainEnds());
-    if (gentle) {
-      return;
-    }
     stopAt("java.lang.Thread", "sleep|join", main, this::mainPauses);
     stopAt("java.nio.file.Files", "size|readAttributes", main, this::mainMeasures);
     stopAt("java.io.File", "length", main, this::mainMeasures);
@@ -232,19 +233,6 @@ final class SlowMotion {
         meet(saving, 0, event.thread());
       }
     });
-    stopAt("java.util.concurrent.locks.AbstractQueuedSynchronizer", "acquire", null, event -> {
-      if (event.location().method().argumentTypeNames().size() > 1) { // to wait for a Lock that another thread has
-        ObjectReference lock = event.thread().frame(0).thisObject();
-        queued.put(lock.uniqueID(), lock);
-        letGo(one -> one != first && one.thread.equals(owner(lock)));
-      }
-    });
-    on(requests.createMonitorContendedEnterRequest(), (MonitorContendedEnterEvent event) -> {
-      contended.merge(event.monitor().uniqueID(), 1, Integer::sum);
-      letGo(one -> one != first && keepsOut(one.thread)); // another thread was kept out: all there was to see
-    });
-    on(requests.createMonitorContendedEnteredRequest(), EventRequest.SUSPEND_NONE,
-        (MonitorContendedEnteredEvent event) -> contended.merge(event.monitor().uniqueID(), -1, Integer::sum));
     ClassPrepareRequest classes = requests.createClassPrepareRequest();
     // The fewer classes make the program stop, the less is it disturbed.
     Stream.of("java.", "javax.", "jdk.", "sun.", "com.sun.", "com.twelvemonkeys.", "org.tinylog.", "picocli.")
@@ -253,12 +241,8 @@ final class SlowMotion {
   }
 
   private static <E extends Event> void on(EventRequest request, Handler<E> handler) {
-    on(request, EventRequest.SUSPEND_EVENT_THREAD, handler);
-  }
-
-  private static <E extends Event> void on(EventRequest request, int policy, Handler<E> handler) {
     request.putProperty("handler", handler);
-    request.setSuspendPolicy(policy);
+    request.setSuspendPolicy(EventRequest.SUSPEND_EVENT_THREAD);
     request.enable();
   }
 
@@ -295,8 +279,7 @@ final class SlowMotion {
     }
     for (Method method : type.methods()) {
       if (!begun && method.location() != null && !method.isStaticInitializer() && !method.isConstructor()) {
-        entries.add(requests.createBreakpointRequest(method.location()));
-        on(entries.getLast(), this::begins);
+        on(requests.createBreakpointRequest(method.location()), this::begins);
       }
     }
     StringWriter code = new StringWriter();
@@ -327,14 +310,10 @@ final class SlowMotion {
   // ---- the main thread
 
   private void begins(BreakpointEvent event) {
-    if (begun || event.thread().equals(main)) {
-      return;
-    }
-    begun = true;
-    requests.deleteEventRequests(entries);
-    if (ended > 0 || ratioPrinted.getAsBoolean()) {
-      early = named(event.thread());
-    } else {
+    if (begun) {
+      event.request().disable();
+    } else if (!event.thread().equals(main)) {
+      begun = true;
       first = hold(new Place("", false), 0, event.thread(), 6000);
     }
   }
@@ -355,21 +334,11 @@ final class SlowMotion {
     }
   }
 
-  private void ends(ThreadDeathEvent event) {
-    virtual.remove(event.thread().uniqueID());
-    if (begun) { // it could do without the folder that another is about to create
-      letGo(one -> one.place == creating || one.place == creatingAtomically);
-    }
-    if (event.thread().equals(main)) {
-      mainEnds();
-    }
-  }
-
   private void mainEnds() {
     if (ended == 0) {
       ended = System.nanoTime();
       mainWaits();
-      if (gentle || !begun || early != null) {
+      if (!begun || early != null) {
         mainsEnd = events;
         events = null;
       }
@@ -397,7 +366,8 @@ final class SlowMotion {
   private void mainReads(AccessWatchpointEvent event) throws IncompatibleThreadStateException {
     boolean locked = !main.ownedMonitors().isEmpty() || Stream.of("NonfairSync", "FairSync")
         .flatMap(name -> machine.classesByName("java.util.concurrent.locks.ReentrantLock$" + name).stream())
-        .flatMap(type -> type.instances(0).stream()).anyMatch(lock -> main.equals(owner(lock)));
+        .flatMap(type -> type.instances(0).stream())
+        .anyMatch(lock -> main.equals(lock.getValue(lock.referenceType().fieldByName("exclusiveOwnerThread"))));
     if (held.contains(first) && !locked) {
       if (reads.merge(event.location().toString(), 1, Integer::sum) >= 10) {
         polled = named(event.field());
@@ -422,7 +392,8 @@ final class SlowMotion {
       return;
     }
     creators.add(named(thread));
-    boolean ignored = caller.method().bytecodes()[(int) caller.codeIndex() + 3] == 0x57; // pop: who succeeded is not asked
+    byte[] code = caller.method().bytecodes();
+    boolean ignored = code[(int) caller.codeIndex() + 3] == 0x57; // pop: who succeeded is not asked
     if (name.equals("createDirectory") || name.startsWith("mkdir") && !ignored) {
       meet(creatingAtomically, 0, thread);
       return;
@@ -458,10 +429,9 @@ final class SlowMotion {
         requests.deleteEventRequest(step);
         ObjectReference object = stepped.thread().frame(0).thisObject();
         if (object != null && !isSolutions(stepped.location().declaringType())) {
-          String type = object.referenceType().name();
-          boolean unsafe = type.matches("java\\.util\\.(?!Vector|Hashtable|Stack|Properties)\\w+"); // not Collections$...
-          String what = unsafe ? type.substring("java.util.".length()) : method;
-          arrives(what + " (" + location + ")", unsafe, object, stepped.thread(), request);
+          Matcher unsafe = UNSAFE.matcher(object.referenceType().name());
+          String what = unsafe.matches() ? unsafe.group(1) : method;
+          arrives(what + " (" + location + ")", unsafe.matches(), object, stepped.thread(), request);
         }
       });
     });
@@ -493,28 +463,10 @@ final class SlowMotion {
         return;
       }
     }
-    if (place.holds < HOLDS && !(place == saving && virtual.size() == 1)) {
+    if (place.holds < HOLDS && !(place == saving && threads.size() == 1)) {
       place.holds++;
-      if (!keepsOut(thread)) { // or others wait for a lock that it has: all there was to see
-        hold(place, object, thread, HOLD);
-      }
+      hold(place, object, thread, HOLD);
     }
-  }
-
-  /** Whether a thread has a lock that another one waits for. It must be suspended. */
-  private boolean keepsOut(ThreadReference thread) {
-    try {
-      return thread.ownedMonitors().stream().anyMatch(monitor -> contended.getOrDefault(monitor.uniqueID(), 0) > 0)
-          || queued.values().stream().anyMatch(lock -> thread.equals(owner(lock)));
-    } catch (IncompatibleThreadStateException e) {
-      throw new IllegalStateException(e);
-    }
-  }
-
-  /** The thread that has a ReentrantLock or the like, or null. */
-  private static Value owner(ObjectReference lock) {
-    Field field = lock.referenceType().fieldByName("exclusiveOwnerThread");
-    return field == null ? null : lock.getValue(field);
   }
 
   /** The path that a method of Files or File is called with. */
