@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: MIT
-
-import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertLinesMatch;
-import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.*;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import java.nio.file.Files;
-import java.nio.file.Path;
+import java.nio.file.*;
 import java.util.List;
-import org.junit.jupiter.api.DisplayName;
-import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.*;
 import org.junit.jupiter.api.io.TempDir;
 
 @DisplayName("The classroom: --compare and --timeline")
@@ -26,9 +20,8 @@ class ClassroomTest {
   /** What Compress prints of so many images, to an output of this encoding. */
   private String printed(int images, String encoding, String... options) throws Exception {
     images(images);
-    Program.Result result = Program.run(folder, "", Program.java(List.of("-Dstdout.encoding=" + encoding), options));
-    assertEquals(0, result.status(), result.err());
-    return result.out();
+    List<String> command = Program.java(List.of("-Dstdout.encoding=" + encoding), options);
+    return Program.run(folder, "", command).expect(0, "").out();
   }
 
   /** The rows of a timeline, one for each image. */
@@ -40,8 +33,7 @@ class ClassroomTest {
   @DisplayName("--compare prints a table of the three modes, with a quiet log, and the images are compressed")
   void compare() throws Exception {
     images(4);
-    Program.Result result = Program.run(folder, "--compare");
-    assertEquals(0, result.status(), result.err());
+    Program.Result result = Program.run(folder, "--compare").expect(0, "", "round 3 of 3: virtual");
     assertLinesMatch("""
         mode        threads  seconds  speed-up
         sequential        1 +\\d+\\.\\d{3}      1\\.00
@@ -51,7 +43,6 @@ class ClassroomTest {
         """.lines(), result.out().lines());
     assertEquals(List.of(), result.log(), "the log is quiet");
     assertEquals("warming up: sequential", result.err().lines().findFirst().orElse(""));
-    assertTrue(result.err().contains("round 3 of 3: virtual"), result.err());
     assertEquals(Program.files(folder.resolve("IMAGES")), Program.files(folder.resolve("COMPRESSED_IMAGES")));
   }
 
@@ -61,10 +52,7 @@ class ClassroomTest {
     images(1);
     Files.writeString(folder.resolve("IMAGES/broken.jpg"), "not a JPEG");
     Program.Result result = Program.run(folder, "--compare");
-    assertEquals(1, result.status());
-    assertTrue(result.err().contains("broken.jpg failed: not a JPEG"), result.err());
-    assertTrue(result.err().contains("nothing to compare"), result.err());
-    assertEquals("", result.out());
+    assertEquals("", result.expect(1, "", "broken.jpg failed: not a JPEG", "nothing to compare").out());
   }
 
   @Test

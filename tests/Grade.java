@@ -6,29 +6,18 @@
 //SOURCES SlowMotion.java
 //FILES Grade_en.properties
 //FILES Grade_fr.properties
-
 import java.awt.image.BufferedImage;
-import java.io.ByteArrayInputStream;
-import java.io.File;
-import java.io.IOException;
-import java.io.PrintStream;
-import java.io.UncheckedIOException;
+import java.io.*;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
+import java.nio.file.*;
 import java.time.Instant;
 import java.util.*;
 import java.util.concurrent.TimeUnit;
-import java.util.regex.MatchResult;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import java.util.stream.Collectors;
-import java.util.stream.IntStream;
-import java.util.stream.Stream;
+import java.util.regex.*;
+import java.util.stream.*;
 import javax.imageio.ImageIO;
 import javax.imageio.plugins.jpeg.JPEGQTable;
-import jdk.jfr.consumer.RecordedEvent;
-import jdk.jfr.consumer.RecordingFile;
+import jdk.jfr.consumer.*;
 
 /**
  * Checks a solution of the exercise, point by point, as a black box: it is run four times on images that are made for
@@ -67,6 +56,7 @@ public final class Grade {
         2   wrong usage
       """;
 
+  private static final int PATIENCE = 60; // seconds without a sign of life after which a run is given up
   private static final String SEQUENTIAL = "--mode=sequential";
   private static final List<String> OTHER_FILES = List.of("notes.txt", "list-of-jpg.txt", "drawing.png");
   private static final Pattern RATIO = Pattern.compile("(?:ratio|taux(?: de compression)?)\\W{0,3}"
@@ -101,7 +91,6 @@ public final class Grade {
   private final Scale scale;
   private final ResourceBundle texts;
   private final PrintStream progress;
-  private int patience = 60; // seconds without a sign of life after which a run is given up
   private boolean noJoin; // seen in the first run: the program ends before its threads
   private boolean noFolder; // seen in the first run: nobody creates it
 
@@ -207,15 +196,13 @@ public final class Grade {
   }
 
   private static void delete(Path folder) throws IOException {
-    if (Files.exists(folder)) {
-      try (Stream<Path> files = Files.walk(folder)) {
-        files.sorted(Comparator.reverseOrder()).map(Path::toFile).forEach(File::delete);
-      }
+    try (Stream<Path> files = Files.walk(folder)) {
+      files.sorted(Comparator.reverseOrder()).map(Path::toFile).forEach(File::delete);
     }
   }
 
   private List<Point> points(Path folder) throws Exception {
-    Path photos = makeImages(folder.resolve("photos"), scale.images, scale.width, 0.92f);
+    Path photos = makeImages(folder.resolve("photos"), scale.images, scale.width, 0.92f, 0);
     for (String name : OTHER_FILES) {
       ImageIO.write(picture(160, 99), "png", photos.resolve("IMAGES").resolve(name).toFile());
     }
@@ -223,10 +210,10 @@ public final class Grade {
     progress(1, "plain", scale.images, scale.width, scale.width * 3 / 4);
     Run first = run(photos, List.of(), true, null);
     Run plain = first;
-    if (!first.missing.isEmpty() && first.started() && !first.hung) { // help, to see what else it does
-      noJoin = first.unfinished > 0;
+    if (!first.missing().isEmpty() && first.started() && !first.hung) { // help, to see what else it does
+      noJoin = first.cutThreadsShort();
       if (noJoin) {
-        delete(compressed);
+        compressed.toFile().renameTo(photos.resolve("UNFINISHED").toFile()); // if it is there
         plain = run(photos, List.of(), true, new SlowMotion(sourceName));
       }
       noFolder = !Files.exists(compressed);
@@ -234,13 +221,10 @@ public final class Grade {
         plain = run(photos, List.of(), true, noJoin ? new SlowMotion(sourceName) : null);
       }
     }
-    if (plain.sizesAfter.isEmpty()) { return nothingDone(first); }
+    if (plain.after.isEmpty()) { return nothingDone(first); }
 
-    // Some lose three quarters, some one: whichever image the totals lack, the ratio tells.
-    Path slow = makeImages(folder.resolve("slow"), 12, 400, 0.4f);
-    for (int i = 1; i <= 12; i += 3) {
-      Pictures.write(slow.resolve("IMAGES/photo-" + i + ".jpg"), 160, 120);
-    }
+    // Each loses another share: whichever images the totals lack, the ratio tells.
+    Path slow = makeImages(folder.resolve("slow"), 12, 400, 1, 0.05f);
     progress(2, "slow");
     Run slowly = run(slow, List.of(), false, new SlowMotion(sourceName));
 
@@ -253,7 +237,7 @@ public final class Grade {
 
     Run load = slowly;
     if (scale.many > 0 && !noJoin && slowly.motion.early == null) {
-      Path many = makeImages(folder.resolve("many"), scale.many, 32, 0.92f);
+      Path many = makeImages(folder.resolve("many"), scale.many, 32, 0.92f, 0);
       Files.createDirectory(many.resolve("COMPRESSED_IMAGES"));
       progress(4, "many", scale.many);
       load = run(many, List.of(), false, null);
@@ -263,11 +247,11 @@ public final class Grade {
         end(List.of(first, plain, slowly, sequential, load)));
   }
 
-  /** Makes a folder IMAGES of this many images, in a new folder. */
-  private static Path makeImages(Path folder, int images, int width, float quality) throws IOException {
+  /** Makes a folder IMAGES of this many images, in a new folder: each of a quality so much less than the one before. */
+  private static Path makeImages(Path folder, int images, int width, float quality, float less) throws IOException {
     Path originals = Files.createDirectories(folder.resolve("IMAGES"));
     for (int i = 1; i <= images; i++) {
-      Files.write(originals.resolve("photo-" + i + ".jpg"), Pictures.jpeg(picture(width, i), quality));
+      Files.write(originals.resolve("photo-" + i + ".jpg"), Pictures.jpeg(picture(width, i), quality - i * less));
     }
     return folder;
   }
@@ -308,17 +292,17 @@ public final class Grade {
 
   private Point images(Run first, Run run) {
     int all = run.images();
-    List<String> others = run.sizesAfter.keySet().stream().filter(name -> !run.done.contains(name)).toList();
-    if (noJoin) { return point("images.noJoin", first.missing.size(), all, run.done.size()); }
-    if (noFolder) { return point("images.noFolder", run.done.size(), all); }
-    if (!run.missing.isEmpty()) {
-      return point("images.missing", run.missing.size(), all, run.missing, lastWords(run));
+    List<String> others = run.after.keySet().stream().filter(name -> !run.done().contains(name)).toList();
+    if (noJoin) { return point("images.noJoin", first.missing().size(), all, run.done().size()); }
+    if (noFolder) { return point("images.noFolder", run.done().size(), all); }
+    if (!run.missing().isEmpty()) {
+      return point("images.missing", run.missing().size(), all, run.missing(), lastWords(run));
     }
     return others.isEmpty() ? point("images.done", all, all) : point("images.others", all, others);
   }
 
   private Point quality(Run run, Path copies) throws IOException {
-    for (String name : run.done) {
+    for (String name : run.done()) {
       byte[] copy = Files.readAllBytes(copies.resolve(name));
       BufferedImage before = ImageIO.read(run.folder.resolve("IMAGES").resolve(name).toFile());
       BufferedImage after = null;
@@ -333,8 +317,9 @@ public final class Grade {
       if (after.getWidth() != width || after.getHeight() != height) {
         return point("quality.size", name, after.getWidth(), after.getHeight(), width, height);
       }
-      double[][] firstColour = {before.getRaster().getSamples(0, 0, width, height, 0, (double[]) null)};
-      if (Pictures.psnr(firstColour, after) < 20) { return point("quality.other", name); }
+      if (after.getType() != before.getType() || Pictures.psnr(before, after) < 20) {
+        return point("quality.other", name);
+      }
       int quality = qualityOf(copy);
       int usual = Pictures.jpeg(before, 0.3f).length;
       if (Math.abs(quality - 30) > 2) { return point("quality.tables", name, quality, copy.length, usual); }
@@ -364,20 +349,21 @@ public final class Grade {
   }
 
   private Point log(Run run) {
-    List<String> messages = run.lines().map(LOG_LINE::matcher).filter(Matcher::matches).map(line -> line.group(3))
-        .toList();
-    List<String> missing = run.done.stream()
+    List<String> messages = run.lines.stream().map(LOG_LINE::matcher).filter(Matcher::matches)
+        .map(columns -> columns.group(3)).toList();
+    List<String> missing = run.done().stream()
         .filter(name -> messages.stream().noneMatch(message -> message.contains(name))).toList();
     if (missing.isEmpty()) { return point("log.done"); }
-    List<String> lines = run.lines().filter(line -> missing.stream().anyMatch(line::contains)).toList();
+    List<String> lines = run.lines.stream().filter(line -> missing.stream().anyMatch(line::contains)).toList();
     if (lines.isEmpty()) { return point("log.missing", missing); }
     return point(NO_THREAD.matcher(lines.getLast()).matches() ? "log.nameless" : "log.columns", lines.getLast());
   }
 
   private Point threads(Run run, Run slowly) {
-    int threads = run.workers.size();
+    List<Worker> workers = run.workers();
+    int threads = workers.size();
     if (threads == 0) { return point("threads.unseen"); }
-    if (threads == 1) { return point("threads.one", run.workers.getFirst().name); }
+    if (threads == 1) { return point("threads.one", workers.getFirst().name); }
     if (run.atOnce() < 2) { return point("threads.inTurn", threads); }
     if (4 * threads < 3 * run.images()) { // a cached pool may use one or two again
       return point("threads.pool", threads, run.images());
@@ -392,11 +378,11 @@ public final class Grade {
     if (motion.failure != null) { return point("folder.unknown", motion.failure); }
     if (motion.creating.met != null) { return point("folder.atOnce", motion.creating.met); }
     if (motion.late.size() > 1) { return point("folder.late", motion.late.size(), motion.late); }
-    if (!slowly.missing.isEmpty() && plain.missing.isEmpty() && !motion.creators.isEmpty()) {
-      return point("folder.lost", motion.creators, slowly.missing.size(), lastWords(slowly));
+    if (!slowly.missing().isEmpty() && plain.missing().isEmpty() && !motion.creators.isEmpty()) {
+      return point("folder.lost", motion.creators, slowly.missing().size(), lastWords(slowly));
     }
     if (threads && motion.creators.equals(Set.of("main"))) { return point("folder.main"); }
-    if (load.sizesAfter.isEmpty()) { return point("folder.there", lastWords(load)); }
+    if (load.after.isEmpty()) { return point("folder.there", lastWords(load)); }
     return point("folder.done", threads && motion.creators.size() == 1 ? say("folder.by", motion.creators) : "");
   }
 
@@ -409,17 +395,17 @@ public final class Grade {
       if (place.strict) { return point("totals.atOnce", place.what, place.met); }
     }
     if (motion.mainSizes >= 6) { return point("totals.main"); }
-    if (trusted && !slowly.ratioIsRight() && slowly.missing.isEmpty()) {
+    if (trusted && !slowly.ratioIsRight() && slowly.missing().isEmpty()) {
       return point("totals.lost", say("ratio.wrong", slowly.printed().text, slowly.ratio()),
-          met.stream().map(place -> place.what).toList());
+          met.stream().map(place -> place.what).distinct().toList());
     }
-    if (load != slowly && (load.hung && !plain.hung || !load.missing.isEmpty() && plain.missing.isEmpty())) {
-      return point("totals.load", load.missing.size(), load.images(), lastWords(load));
+    if (load != slowly && (load.hung && !plain.hung || !load.missing().isEmpty() && plain.missing().isEmpty())) {
+      return point("totals.load", load.missing().size(), load.images(), lastWords(load));
     }
     if (trusted && load != slowly && !load.ratioIsRight()) {
       return point("totals.many", load.images(), ratioProblem(load));
     }
-    if (!trusted && motion.places.values().stream().noneMatch(place -> place.images)) { return point("totals.unseen"); }
+    if (!trusted && !motion.added) { return point("totals.unseen"); }
     return point("totals.done", load.images());
   }
 
@@ -434,9 +420,9 @@ public final class Grade {
   }
 
   private Point sequential(Run threaded, Run run) throws IOException {
-    List<String> threads = run.workers.stream().map(Worker::name).sorted().toList();
+    List<String> threads = run.workers().stream().map(Worker::name).sorted().toList();
     Set<String> different = new TreeSet<>();
-    for (String name : run.sizesBefore.keySet()) {
+    for (String name : run.before.keySet()) {
       Path before = run.folder.resolve("THREADED").resolve(name);
       Path after = run.folder.resolve("COMPRESSED_IMAGES").resolve(name);
       if (Files.exists(before) != Files.exists(after) || Files.exists(after) && Files.mismatch(before, after) >= 0) {
@@ -444,7 +430,7 @@ public final class Grade {
       }
     }
     if (run.hung && !threaded.hung) { return point("sequential.hung", SEQUENTIAL, hanging(run)); }
-    if (run.sizesAfter.isEmpty()) { return point("sequential.nothing", SEQUENTIAL, lastWords(run)); }
+    if (run.after.isEmpty()) { return point("sequential.nothing", SEQUENTIAL, lastWords(run)); }
     if (threads.size() > 1) { return point("sequential.threads", SEQUENTIAL, threads.size(), threads); }
     if (!threads.contains("main")) { return point("sequential.thread", SEQUENTIAL, threads); }
     return different.isEmpty() ? point("sequential.done") : point("sequential.different", SEQUENTIAL, different);
@@ -473,7 +459,7 @@ public final class Grade {
 
   /** The first thing that the program said of an error, as a sentence, or nothing. */
   private String lastWords(Run run) {
-    return run.lines().filter(line -> line.matches(".*(Exception|Error)\\b.*")
+    return run.lines.stream().filter(line -> line.matches(".*(Exception|Error)\\b.*")
             || LOG_LINE.matcher(line).matches() && line.contains(" ERROR "))
         .findFirst().map(line -> say("end.says", line.strip())).orElse(run.hung ? " " + hanging(run) : "");
   }
@@ -481,17 +467,18 @@ public final class Grade {
   // --------------------------------------------------------------------------------------------------------- the runs
 
   /** Runs the solution in this folder, which the flight recorder or a debugger may watch. */
-  private Run run(Path folder, List<String> arguments, boolean record, SlowMotion motion)
-      throws Exception {
+  private Run run(Path folder, List<String> arguments, boolean record, SlowMotion motion) throws Exception {
     if (noFolder) {
       Files.createDirectories(folder.resolve("COMPRESSED_IMAGES"));
     }
+    Path out = Files.createTempFile(folder, "out", ".txt");
+    Path err = Files.createTempFile(folder, "err", ".txt");
+    Path recording = folder.resolve("recording.jfr");
     List<String> options = new ArrayList<>();
     // On one core virtual threads take turns image by image: never two at once, through no fault of the solution's. And
     // a pool of as many threads as there are cores must not look like one thread per image.
     int cores = Math.clamp(Runtime.getRuntime().availableProcessors(), motion == null ? 2 : 4, 4);
     options.add("-XX:ActiveProcessorCount=" + cores);
-    Path recording = folder.resolve("recording.jfr");
     if (record) {
       options.add("-Xlog:jfr+startup=off");
       options.add("-XX:StartFlightRecording:settings=none,filename=" + recording.getFileName()
@@ -499,56 +486,76 @@ public final class Grade {
           + ",+jdk.FileWrite#enabled=true,+jdk.FileWrite#threshold=0ns"
           + ",+jdk.VirtualThreadStart#enabled=true,+jdk.VirtualThreadEnd#enabled=true");
     }
-    Run run = new Run(folder, arguments, motion);
     if (motion != null) {
       options.add("-Djdk.virtualThreadScheduler.parallelism=16"); // for whoever is held or waits may keep one
       options.add("-agentlib:jdwp=transport=dt_socket,server=n,suspend=y,address="
-          + motion.listen(() -> run.printed() != null));
+          + motion.listen(() -> Ratio.lastOf(lines(err, out)) != null));
     }
     Process process = new ProcessBuilder(launcher.command(options, arguments)).directory(folder.toFile())
-        .redirectOutput(run.out.toFile()).redirectError(run.err.toFile()).start();
+        .redirectOutput(out.toFile()).redirectError(err.toFile()).start();
     process.getOutputStream().close();
-    run.hung = hangs(process, run);
-    run.status = process.exitValue();
+    boolean hung = hangs(process, out, err);
     if (motion != null) {
       motion.close();
     }
-    if (record && Files.exists(recording)) {
-      run.read(recording);
+    List<RecordedEvent> events = List.of();
+    if (Files.exists(recording)) {
+      events = Files.size(recording) == 0 ? events : RecordingFile.readAllEvents(recording); // 0: it had to be killed
       Files.delete(recording);
     }
-    run.look();
-    return run;
+    return new Run(folder, arguments, motion, hung, process.exitValue(), lines(err, out),
+        sizes(folder.resolve("IMAGES")), sizes(folder.resolve("COMPRESSED_IMAGES")), events);
   }
 
   /** Waits for a program to end, and ends it if it does not. */
-  private boolean hangs(Process process, Run run) throws IOException, InterruptedException {
+  private boolean hangs(Process process, Path out, Path err) throws IOException, InterruptedException {
     long start = System.nanoTime();
     long lastSign = start;
     for (long printed = 0; !process.waitFor(20, TimeUnit.MILLISECONDS); ) {
       long now = System.nanoTime();
-      long size = Files.size(run.out) + Files.size(run.err);
+      long size = Files.size(out) + Files.size(err);
       lastSign = size == printed ? lastSign : now;
       printed = size;
       double silent = (now - lastSign) / 1e9;
-      if (silent > patience || silent > scale.patience && run.printed() != null
-          || now - start > 5e9 * patience) { // nor may it talk for ever
+      if (silent > PATIENCE || silent > scale.patience && Ratio.lastOf(lines(err, out)) != null
+          || now - start > 5e9 * PATIENCE) { // nor may it talk for ever
         process.descendants().forEach(ProcessHandle::destroy);
         process.destroy(); // gently at first: the flight recorder still has to write
         if (!process.waitFor(20, TimeUnit.SECONDS)) {
           process.descendants().forEach(ProcessHandle::destroyForcibly);
           process.destroyForcibly().waitFor();
         }
-        patience = 40; // a program that hangs does so again
         return true;
       }
     }
     return false;
   }
 
+  private static List<String> lines(Path... files) {
+    return Stream.of(files).flatMap(file -> {
+      try {
+        return new String(Files.readAllBytes(file)).lines();
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }).toList();
+  }
+
+  /** The files of a folder: their sizes in bytes, by name. */
+  private static Map<String, Long> sizes(Path folder) {
+    return Stream.ofNullable(folder.toFile().listFiles()).flatMap(Stream::of)
+        .collect(Collectors.toMap(File::getName, File::length, Long::sum, TreeMap::new));
+  }
+
   /** A ratio of sizes as it was printed, and how far off it may be: rounded up, rounded down, all is right. */
   private record Ratio(String text, double value, double tolerance) {
-    static Ratio of(MatchResult printed) {
+    /** The last one in these lines that is not that of one image, or null. */
+    static Ratio lastOf(List<String> lines) {
+      return lines.reversed().stream().filter(line -> !line.contains(".jpg")).map(RATIO::matcher).filter(Matcher::find)
+          .findFirst().map(Ratio::of).orElse(null);
+    }
+
+    private static Ratio of(MatchResult printed) {
       String percent = Objects.requireNonNullElse(printed.group(3), "");
       int decimals = printed.group(2) == null ? 0 : printed.group(2).length();
       double whole = percent.isEmpty() ? 1 : 100;
@@ -567,40 +574,47 @@ public final class Grade {
     }
   }
 
-  /** One run of the solution, and what came of it. */
-  private static final class Run {
-    final Path folder;
-    final List<String> arguments;
-    final SlowMotion motion;
-    final Path out; // what it printed
-    final Path err;
-    Map<String, Long> sizesBefore; // of the files, in bytes, by name, when the run had ended
-    Map<String, Long> sizesAfter;
-    List<String> done; // the names of the images that are in COMPRESSED_IMAGES
-    List<String> missing; // and of those that are not
-    List<Worker> workers = List.of();
-    long virtual; // threads started
-    long unfinished; // of these, had not ended when the program did
-    int status;
-    boolean hung;
-
-    Run(Path folder, List<String> arguments, SlowMotion motion) throws IOException {
-      this.folder = folder;
-      this.arguments = arguments;
-      this.motion = motion;
-      out = Files.createTempFile(folder, "out", ".txt");
-      err = Files.createTempFile(folder, "err", ".txt");
+  /**
+   * One run of the solution, and what came of it.
+   *
+   * @param lines what was printed to standard error, then what to standard output
+   * @param before the sizes of the originals in bytes, by name, when it had ended
+   * @param after those of the files in COMPRESSED_IMAGES
+   * @param events what the flight recorder saw
+   */
+  private record Run(Path folder, List<String> arguments, SlowMotion motion, boolean hung, int status,
+      List<String> lines, Map<String, Long> before, Map<String, Long> after, List<RecordedEvent> events) {
+    /** The names of the images that are compressed. */
+    List<String> done() {
+      return before.keySet().stream().filter(name -> name.endsWith(".jpg") && after.containsKey(name)).toList();
     }
 
-    /** Takes from the flight recorder which threads worked on images, and how many there were. */
-    void read(Path recording) throws IOException {
-      if (Files.size(recording) == 0) { return; } // the program had to be killed
-      List<RecordedEvent> events = RecordingFile.readAllEvents(recording);
-      Map<String, Long> counts = events.stream()
-          .collect(Collectors.groupingBy(event -> event.getEventType().getName(), Collectors.counting()));
-      virtual = counts.getOrDefault("jdk.VirtualThreadStart", 0L);
-      unfinished = virtual - counts.getOrDefault("jdk.VirtualThreadEnd", 0L);
-      workers = events.stream().filter(event -> path(event).contains("IMAGES" + File.separator))
+    /** The names of the images that are not. */
+    List<String> missing() {
+      return before.keySet().stream().filter(name -> name.endsWith(".jpg") && !after.containsKey(name)).toList();
+    }
+
+    /** How many images there are. */
+    int images() {
+      return done().size() + missing().size();
+    }
+
+    private long count(String type) {
+      return events.stream().filter(event -> event.getEventType().getName().equals(type)).count();
+    }
+
+    /** Whether a thread was started, or an image read. */
+    boolean started() {
+      return count("jdk.VirtualThreadStart") > 0 || !workers().isEmpty();
+    }
+
+    /** Whether it ended before its threads. */
+    boolean cutThreadsShort() {
+      return count("jdk.VirtualThreadStart") > count("jdk.VirtualThreadEnd");
+    }
+
+    List<Worker> workers() {
+      return events.stream().filter(event -> path(event).contains("IMAGES" + File.separator))
           .collect(Collectors.groupingBy(event -> event.getThread().getJavaThreadId())).values().stream()
           .filter(work -> !work.stream().allMatch(event -> path(event).contains("COMPRESSED_IMAGES" + File.separator)))
           .map(Worker::of).toList();
@@ -612,63 +626,25 @@ public final class Grade {
 
     /** At most how many threads worked at the same time. */
     int atOnce() {
-      return workers.stream().mapToInt(one -> (int) workers.stream()
+      return workers().stream().mapToInt(one -> (int) workers().stream()
           .filter(other -> !other.begin.isAfter(one.begin) && one.begin.isBefore(other.end)).count()).max().orElse(0);
     }
 
-    /** Takes what files there are. */
-    void look() {
-      sizesBefore = sizes(folder.resolve("IMAGES"));
-      sizesAfter = sizes(folder.resolve("COMPRESSED_IMAGES"));
-      Map<Boolean, List<String>> images = sizesBefore.keySet().stream().filter(name -> name.endsWith(".jpg"))
-          .collect(Collectors.partitioningBy(sizesAfter::containsKey));
-      done = images.get(true);
-      missing = images.get(false);
-    }
-
-    private static Map<String, Long> sizes(Path folder) {
-      return Stream.ofNullable(folder.toFile().listFiles()).flatMap(Stream::of)
-          .collect(Collectors.toMap(File::getName, File::length, Long::sum, TreeMap::new));
-    }
-
-    /** Whether a thread was started, or an image read. */
-    boolean started() {
-      return virtual > 0 || !workers.isEmpty();
-    }
-
-    /** How many images there are. */
-    int images() {
-      return done.size() + missing.size();
-    }
-
-    /** What was printed: first to standard error, then to standard output. */
-    Stream<String> lines() {
-      return Stream.of(err, out).flatMap(file -> {
-        try {
-          return new String(Files.readAllBytes(file)).lines();
-        } catch (IOException e) {
-          throw new UncheckedIOException(e);
-        }
-      });
-    }
-
-    /** The last ratio printed that is not that of one image, or null. */
+    /** The ratio printed, or null. */
     Ratio printed() {
-      return lines().filter(line -> !line.contains(".jpg")).map(RATIO::matcher).filter(Matcher::find)
-          .reduce((one, next) -> next).map(Ratio::of).orElse(null);
+      return Ratio.lastOf(lines);
     }
 
     /** The ratio of the sizes on the disk. */
     double ratio() {
       // Not of what a thread began, and failed to write.
-      List<String> written = sizesAfter.keySet().stream().filter(name -> sizesAfter.get(name) > 0).toList();
-      return (double) written.stream().mapToLong(sizesAfter::get).sum()
-          / written.stream().mapToLong(name -> sizesBefore.getOrDefault(name, 0L)).sum();
+      List<String> written = after.keySet().stream().filter(name -> after.get(name) > 0).toList();
+      return (double) written.stream().mapToLong(after::get).sum()
+          / written.stream().mapToLong(name -> before.getOrDefault(name, 0L)).sum();
     }
 
     boolean ratioIsRight() {
-      Ratio printed = printed();
-      return printed != null && Math.abs(printed.value - ratio()) <= printed.tolerance;
+      return printed() != null && Math.abs(printed().value - ratio()) <= printed().tolerance;
     }
   }
 }

@@ -1,36 +1,18 @@
 // SPDX-License-Identifier: MIT
 //SOURCES Grade.java
+import static org.junit.jupiter.api.Assertions.*;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
-
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
-import java.io.OutputStream;
-import java.io.PrintStream;
-import java.nio.charset.Charset;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Objects;
-import java.util.ResourceBundle;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
-import java.util.regex.MatchResult;
-import java.util.regex.Pattern;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.DisplayName;
-import org.junit.jupiter.api.DynamicTest;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.TestFactory;
+import java.io.*;
+import java.nio.charset.*;
+import java.nio.file.*;
+import java.util.*;
+import java.util.concurrent.*;
+import java.util.regex.*;
+import java.util.stream.*;
+import org.junit.jupiter.api.*;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.*;
+import org.junit.jupiter.params.provider.*;
 
 /** Grades Compress, the skeleton that students start from, and the solutions of tests/solutions/variants.md. */
 @DisplayName("Grade: the checklist of the exercise")
@@ -38,7 +20,8 @@ class GradeTest {
   private static final String POINTS = "images, quality, log, threads, folder, totals, ratio, sequential, end";
 
   // Much of a grading is waiting, so that three at once keep two cores busy.
-  private static final ExecutorService POOL = Executors.newFixedThreadPool(3);
+  private static final ExecutorService POOL =
+      Executors.newFixedThreadPool(3, Thread.ofPlatform().daemon().factory());
 
   @TempDir static Path folder;
 
@@ -77,7 +60,7 @@ class GradeTest {
       String[] preview = {"--enable-preview", "--release", "" + Runtime.version().feature()};
       boolean isPreview = name.contains("(preview)");
       // Under the name of the program that Program runs, and found before it.
-      String classPath = ExperimentsTest.compiled(folder, "Compress", code.replace("MyCompress", "Compress"),
+      String classPath = ExperimentsTest.compiled(folder, code.replace("MyCompress", "Compress"),
           isPreview ? preview : new String[] {"--release", "21"});
       Grade.Launcher java = (options, arguments) -> {
         List<String> all = new ArrayList<>(options);
@@ -127,11 +110,6 @@ class GradeTest {
     System.exit(wrong == 0 ? 0 : 1);
   }
 
-  @AfterAll
-  static void stopGrading() {
-    POOL.shutdownNow();
-  }
-
   private static String read(String file) throws IOException {
     return Files.readString(Program.project().resolve(file));
   }
@@ -162,29 +140,20 @@ class GradeTest {
         }));
   }
 
-  @Test
-  @DisplayName("the skeleton has a place for each TODO, and lists them")
-  void todos() throws IOException {
-    for (String skeleton : List.of(skeleton("en"), skeleton("fr"))) {
-      for (int number = 1; number <= 6; number++) {
-        assertTrue(skeleton.matches("(?s).*// TODO " + number + " ?: .*"), "the place of TODO " + number);
-        assertTrue(skeleton.contains("\n          TODO " + number + "  "), "TODO " + number + " in the list");
-      }
+  @ParameterizedTest(name = "the skeleton has a place for each TODO, and lists them; done, it is the solution: {0}")
+  @ValueSource(strings = {"en", "fr"})
+  void skeletonIsPartOfSolution(String language) throws IOException {
+    String skeleton = skeleton(language);
+    for (int number = 1; number <= 6; number++) {
+      assertTrue(skeleton.matches("(?s).*// TODO " + number + " ?: .*"), "the place of TODO " + number);
+      assertTrue(skeleton.contains("\n          TODO " + number + "  "), "TODO " + number + " in the list");
     }
-  }
-
-  @Test
-  @DisplayName("the solution is the skeleton, English or French, with its TODOs done")
-  void solutionContainsSkeleton() throws IOException {
-    List<String> solution = bare(read("tests/solutions/MyCompress.java"));
-    for (String skeleton : List.of(skeleton("en"), skeleton("fr"))) {
-      int at = 0;
-      for (String line : bare(skeleton.substring(skeleton.indexOf("import "))
-          .replaceAll("(?s)    // (Delete|Effacez) .*?\"\"\"\\);\n", ""))) { // the list of what is to be done
-        int found = solution.subList(at, solution.size()).indexOf(line);
-        assertTrue(found >= 0, "not in the solution, or not in this order: " + line);
-        at += found + 1;
-      }
+    String code = skeleton.substring(skeleton.indexOf("import "))
+        .replaceAll("(?s)    // (Delete|Effacez) .*?\"\"\"\\);\n", ""); // the list of what is to be done
+    List<String> rest = bare(read("tests/solutions/MyCompress.java"));
+    for (String line : bare(code)) {
+      assertTrue(rest.contains(line), "not in the solution, or not in this order: " + line);
+      rest = rest.subList(rest.indexOf(line) + 1, rest.size());
     }
   }
 

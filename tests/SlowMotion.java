@@ -1,22 +1,13 @@
 // SPDX-License-Identifier: MIT
-
 import com.sun.jdi.*;
-import com.sun.jdi.connect.Connector;
-import com.sun.jdi.connect.IllegalConnectorArgumentsException;
-import com.sun.jdi.connect.ListeningConnector;
+import com.sun.jdi.connect.*;
 import com.sun.jdi.event.*;
 import com.sun.jdi.request.*;
-import java.io.File;
-import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
+import java.io.*;
 import java.net.InetAddress;
 import java.util.*;
-import java.util.function.BooleanSupplier;
-import java.util.function.Consumer;
-import java.util.function.Predicate;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
+import java.util.function.*;
+import java.util.regex.*;
 import java.util.spi.ToolProvider;
 import java.util.stream.Stream;
 
@@ -48,8 +39,7 @@ final class SlowMotion {
   static final class Place {
     final String what; // a field, or an object and a line, as it is told
     final boolean strict; // meeting here is a mistake in itself; elsewhere the sizes that are lost are
-    final Map<Long, Set<Long>> threads = new HashMap<>(); // that came, by object; object 0 if it is static
-    boolean images; // threads other than main came
+    final Set<ThreadReference> threads = new HashSet<>(); // that came
     int arrivals;
     int holds;
     String met; // the names of two threads
@@ -63,7 +53,7 @@ final class SlowMotion {
   final Place creating = new Place("COMPRESSED_IMAGES", true);
   final Place creatingAtomically = new Place("COMPRESSED_IMAGES", false); // where the first alone succeeds, and knows
   final Place saving = new Place("JPEGImageWriter.write", false);
-  final Map<String, Place> places = new TreeMap<>(); // what may be a total
+  final Map<String, Place> places = new TreeMap<>(); // what may be a total, each field of each object
 
   /** The threads that called for the creation of the folder; those of them that had looked before. */
   final Set<String> creators = new TreeSet<>();
@@ -76,8 +66,9 @@ final class SlowMotion {
   /** The field that the main thread looked at again and again instead of waiting, or null. */
   String polled;
 
-  /** How often the main thread took the size of a compressed file. */
+  /** How often the main thread took the size of a compressed file; whether others changed what may be a total. */
   int mainSizes;
+  boolean added;
 
   /** Why nothing could be seen, or null. */
   String failure;
@@ -95,14 +86,13 @@ final class SlowMotion {
   private EventRequestManager requests;
   private ThreadReference main;
   private EventSet events; // what just happened; null if nothing did, or its thread is held
-  private boolean begun; // an image thread has come
-  private Held first; // image thread, which main has to wait for
-  private long mainWaitsSince;
+  private Held first; // image thread to start, which main has to wait for
+  private long lastRun; // when last a thread was seen that neither is held nor waits
   private EventSet mainsEnd;
   private long ended; // when main did, or 0
 
   /** A thread that is held. */
-  private record Held(Place place, long object, ThreadReference thread, EventSet events, long until) {}
+  private record Held(Place place, ThreadReference thread, EventSet events, long until) {}
 
   /** What to do at an event. */
   private interface Handler<E extends Event> {
@@ -177,8 +167,11 @@ final class SlowMotion {
       events.resume();
     }
     mainWaits();
-    boolean allWait = quiet && !held.isEmpty() && othersWait();
-    letGo(one -> one != first && (allWait || one.place.met != null) || quiet && System.nanoTime() > one.until);
+    lastRun = quiet && othersWait() ? lastRun : System.nanoTime();
+    boolean stuck = System.nanoTime() - lastRun > 300_000_000; // threads may wait for each other in turns
+    letGo(one -> one == first ? early != null || polled != null || stuck && held.size() == 1
+        : stuck || one.place.met != null);
+    letGo(one -> quiet && System.nanoTime() > one.until);
     long since = System.nanoTime() - ended;
     if (mainsEnd != null && held.isEmpty() && (threads.isEmpty() ? since > 1_500_000_000L : since > 20e9)) {
       mainsEnd.resume();
@@ -186,8 +179,8 @@ final class SlowMotion {
     }
   }
 
-  private Held hold(Place place, long object, ThreadReference thread, long milliseconds) {
-    Held one = new Held(place, object, thread, events, System.nanoTime() + milliseconds * 1_000_000);
+  private Held hold(Place place, ThreadReference thread) {
+    Held one = new Held(place, thread, events, System.nanoTime() + HOLD * 1_000_000);
     held.add(one);
     events = null;
     return one;
@@ -214,6 +207,7 @@ final class SlowMotion {
     on(requests.createThreadStartRequest(), (ThreadStartEvent event) -> {
       if (!event.thread().equals(main) && !OF_THE_JDK.contains(event.thread().threadGroup().name())) {
         threads.add(event.thread());
+        first = first == null ? hold(new Place("start", false), event.thread()) : first;
       }
     });
     on(requests.createThreadDeathRequest(), (ThreadDeathEvent event) -> {
@@ -229,8 +223,8 @@ final class SlowMotion {
     stopAt("java.nio.file.Files", "exists|notExists|isDirectory|createDirector.*", null, this::arrivesAtFolder);
     stopAt("java.io.File", "exists|isDirectory|mkdirs?", null, this::arrivesAtFolder);
     stopAt("com.sun.imageio.plugins.jpeg.JPEGImageWriter", "write", null, event -> {
-      if (begun && !event.thread().equals(main)) {
-        meet(saving, 0, event.thread());
+      if (!event.thread().equals(main)) {
+        meet(saving, event.thread());
       }
     });
     ClassPrepareRequest classes = requests.createClassPrepareRequest();
@@ -277,11 +271,6 @@ final class SlowMotion {
         on(reading, this::mainReads);
       }
     }
-    for (Method method : type.methods()) {
-      if (!begun && method.location() != null && !method.isStaticInitializer() && !method.isConstructor()) {
-        on(requests.createBreakpointRequest(method.location()), this::begins);
-      }
-    }
     StringWriter code = new StringWriter();
     String classPath = String.join(File.pathSeparator, ((PathSearchingVirtualMachine) machine).classPath());
     ToolProvider.findFirst("javap").orElseThrow().run(new PrintWriter(code), new PrintWriter(System.err),
@@ -309,28 +298,10 @@ final class SlowMotion {
 
   // ---- the main thread
 
-  private void begins(BreakpointEvent event) {
-    if (begun) {
-      event.request().disable();
-    } else if (!event.thread().equals(main)) {
-      begun = true;
-      first = hold(new Place("", false), 0, event.thread(), 6000);
-    }
-  }
-
-  /** Lets the first image thread go when the main thread is seen to wait for it, or not to. */
+  /** The main thread must not go on while the first image thread is held. */
   private void mainWaits() {
-    if (!held.contains(first)) {
-      return;
-    }
-    long now = System.nanoTime();
-    mainWaitsSince = main.status() != ThreadReference.THREAD_STATUS_WAIT ? 0
-        : mainWaitsSince == 0 ? now : mainWaitsSince;
-    if (ended > 0 || ratioPrinted.getAsBoolean()) {
+    if (held.contains(first) && (ended > 0 || ratioPrinted.getAsBoolean())) {
       early = named(first.thread);
-    }
-    if (early != null || polled != null || mainWaitsSince > 0 && now - mainWaitsSince > 600_000_000) {
-      letGo(one -> one == first);
     }
   }
 
@@ -338,7 +309,7 @@ final class SlowMotion {
     if (ended == 0) {
       ended = System.nanoTime();
       mainWaits();
-      if (!begun || early != null) {
+      if (first == null || early != null) {
         mainsEnd = events;
         events = null;
       }
@@ -351,14 +322,14 @@ final class SlowMotion {
     List<Value> values = main.frame(0).getArgumentValues();
     boolean brief = !values.isEmpty() // join() is what is wanted
         && (!(values.get(0) instanceof LongValue time) || time.value() > 0 && time.value() < 60_000);
-    if (brief && early == null && (!begun || held.contains(first))) {
+    if (brief && early == null && (first == null || held.contains(first))) {
       paused = method.name() + "(" + values.get(0) + ")";
       main.forceEarlyReturn(method.returnTypeName().equals("void") ? machine.mirrorOfVoid() : machine.mirrorOf(false));
     }
   }
 
-  private void mainMeasures(BreakpointEvent event) throws IncompatibleThreadStateException {
-    if (begun && path(main.frame(0)).contains("COMPRESSED_IMAGES")) {
+  private void mainMeasures(BreakpointEvent event) throws Exception {
+    if (first != null && path(main).contains("COMPRESSED_IMAGES")) {
       mainSizes++;
     }
   }
@@ -379,12 +350,12 @@ final class SlowMotion {
 
   // ---- the others
 
-  private void arrivesAtFolder(BreakpointEvent event) throws IncompatibleThreadStateException {
+  private void arrivesAtFolder(BreakpointEvent event) throws Exception {
     ThreadReference thread = event.thread();
     String name = event.location().method().name();
     Location caller = thread.frameCount() < 2 ? null : thread.frame(1).location();
     if (caller == null || !isSolutions(caller.declaringType())
-        || !path(thread.frame(0)).endsWith("COMPRESSED_IMAGES")) {
+        || !path(thread).endsWith("COMPRESSED_IMAGES")) {
       return;
     }
     if (name.contains("xist") || name.equals("isDirectory")) {
@@ -395,13 +366,13 @@ final class SlowMotion {
     byte[] code = caller.method().bytecodes();
     boolean ignored = code[(int) caller.codeIndex() + 3] == 0x57; // pop: who succeeded is not asked
     if (name.equals("createDirectory") || name.startsWith("mkdir") && !ignored) {
-      meet(creatingAtomically, 0, thread);
+      meet(creatingAtomically, thread);
       return;
     }
     if (looked.contains(thread.uniqueID())) {
       late.add(named(thread));
     }
-    meet(creating, 0, thread);
+    meet(creating, thread);
   }
 
   private void arrivesAtField(ModificationWatchpointEvent event) {
@@ -439,48 +410,43 @@ final class SlowMotion {
 
   private void arrives(String what, boolean strict, ObjectReference object, ThreadReference thread,
       EventRequest request) {
-    Place place = places.computeIfAbsent(what, key -> new Place(what, strict));
-    place.images |= !thread.equals(main);
     long id = object == null ? 0 : object.uniqueID();
-    Set<Long> threads = place.threads.computeIfAbsent(id, key -> new HashSet<>());
-    threads.add(thread.uniqueID());
+    Place place = places.computeIfAbsent(what + id, key -> new Place(what, strict));
+    added |= !thread.equals(main);
+    place.threads.add(thread);
     if (place.met != null || ++place.arrivals > TOO_MANY) {
       request.disable();
     }
-    if (threads.size() > 1) {
-      meet(place, id, thread);
+    if (place.threads.size() > 1) {
+      meet(place, thread);
     }
   }
 
   /** A thread arrives, and is held; but if another one is held here, they have met, and both go on. */
-  private void meet(Place place, long object, ThreadReference thread) {
+  private void meet(Place place, ThreadReference thread) {
     if (place.met != null) {
       return;
     }
     for (Held other : held) {
-      if (other.place == place && other.object == object && !other.thread.equals(thread)) {
+      if (other.place == place && !other.thread.equals(thread)) {
         place.met = named(other.thread) + ", " + named(thread);
         return;
       }
     }
     if (place.holds < HOLDS && !(place == saving && threads.size() == 1)) {
       place.holds++;
-      hold(place, object, thread, HOLD);
+      hold(place, thread);
     }
   }
 
   /** The path that a method of Files or File is called with. */
-  private static String path(StackFrame frame) {
+  private static String path(ThreadReference thread) throws Exception {
+    StackFrame frame = thread.frame(0);
     ObjectReference path = frame.thisObject() != null ? frame.thisObject()
         : (ObjectReference) frame.getArgumentValues().get(0);
-    Field field = path == null ? null : path.referenceType().fieldByName("path");
-    Value value = field == null ? null : path.getValue(field);
-    if (value instanceof ArrayReference bytes) { // of a UnixPath
-      StringBuilder text = new StringBuilder();
-      bytes.getValues().forEach(one -> text.append((char) (((ByteValue) one).value() & 0xFF)));
-      return text.toString();
-    }
-    return value instanceof StringReference text ? text.value() : "";
+    Method toString = ((ClassType) path.referenceType()).concreteMethodByName("toString", "()Ljava/lang/String;");
+    Value text = path.invokeMethod(thread, toString, List.of(), ObjectReference.INVOKE_SINGLE_THREADED);
+    return ((StringReference) text).value();
   }
 
   private static String named(ThreadReference thread) {
