@@ -35,27 +35,6 @@ import jdk.jfr.consumer.*;
  * </ol>
  */
 public final class Grade {
-  private static final String USAGE = """
-      Usage: jbang tests/Grade.java [--lang=en|fr] SOLUTION.java
-
-      Runs a solution of the exercise on images of its own making and prints, point by point, what works and what does
-      not; in French with --lang=fr, or where that is the user's language. The solution is run with JBang: the command
-      that the environment variable JBANG names, jbang on the PATH, or .jbang/jbang in this folder, the solution's, or
-      one above them.
-
-      What a solution keeps to:
-        - run without arguments, it compresses ./IMAGES into ./COMPRESSED_IMAGES, each image under its own name;
-        - the argument --mode=sequential makes it do so without threads;
-        - the log goes to standard error, a line such as
-          10:02:11.633 CompressOneImage      image-1 INFO   harbour.jpg: 3210000 -> 580000 bytes
-        - the last line on standard output has the ratio of sizes after / before, as in: ratio 0.187 (or: taux 0.187)
-
-      Exit status:
-        0   all points pass
-        1   at least one does not
-        2   wrong usage
-      """;
-
   private static final int PATIENCE = 60; // seconds without a sign of life after which a run is given up
   private static final String SEQUENTIAL = "--mode=sequential";
   private static final List<String> OTHER_FILES = List.of("notes.txt", "list-of-jpg.txt", "drawing.png");
@@ -74,13 +53,12 @@ public final class Grade {
   /**
    * What the solution is tried on.
    *
-   * @param images how many images there are
-   * @param width of each, in pixels; the height is 3/4 of it
+   * @param width of each of the 8 images, in pixels; the height is 3/4 of it
    * @param many how many tiny images the last run has; 0: there is no last run
    * @param patience seconds without a sign of life after which a run is given up, once the ratio is printed
    */
-  record Scale(int images, int width, int many, int patience) {
-    static final Scale CLASSROOM = new Scale(8, 1600, 1000, 10);
+  record Scale(int width, int many, int patience) {
+    static final Scale CLASSROOM = new Scale(1600, 1000, 10);
   }
 
   /** A point of the exercise: whether it is done, and what was seen, expected and is to be looked up. */
@@ -102,27 +80,27 @@ public final class Grade {
     this.progress = progress;
   }
 
-  /** Grades the solution named on the command line; see {@link #USAGE}. */
+  /** Grades the solution named on the command line; see the text usage.help. */
   public static void main(String[] arguments) throws Exception {
     System.exit(run(arguments, System.out, System.err));
   }
 
-  /** Does what {@link #USAGE} says and returns the exit status. */
+  /** Does what usage.help says and returns the exit status. */
   static int run(String[] arguments, PrintStream out, PrintStream err) throws Exception {
     List<String> rest = new ArrayList<>(List.of(arguments));
-    if (rest.contains("--help") || rest.contains("-h")) {
-      out.print(USAGE);
-      return 0;
-    }
     boolean french = rest.removeIf("--lang=fr"::equals)
         || !rest.removeIf("--lang=en"::equals) && Locale.getDefault().getLanguage().equals("fr");
     ResourceBundle texts = texts(french ? "fr" : "en");
+    if (rest.contains("--help") || rest.contains("-h")) {
+      out.print(texts.getString("usage.help"));
+      return 0;
+    }
     Path solution = rest.size() == 1 ? Path.of(rest.get(0)) : null;
     String wrong = solution == null ? "usage.one" : !Files.exists(solution) ? "usage.missing"
         : !Files.isRegularFile(solution) || !rest.get(0).endsWith(".java") ? "usage.java" : null;
     if (wrong != null) {
       err.println("Grade: " + String.format(texts.getString(wrong), solution));
-      err.print(wrong.equals("usage.missing") ? "" : USAGE);
+      err.print(wrong.equals("usage.missing") ? "" : texts.getString("usage.help"));
       return 2;
     }
     String file = solution.toAbsolutePath().toString();
@@ -151,13 +129,10 @@ public final class Grade {
   private static String findJBang(Path solution) {
     String named = System.getenv().getOrDefault("JBANG", "");
     String program = File.separatorChar == '\\' ? "jbang.cmd" : "jbang";
-    Stream<Path> onPath = Stream.of(System.getenv().getOrDefault("PATH", "").split(File.pathSeparator))
-        .filter(folder -> !folder.isEmpty()).map(folder -> Path.of(folder, program));
-    Stream<Path> above = Stream.of(Path.of(""), solution).map(Path::toAbsolutePath)
+    return !named.isBlank() ? named : Stream.of(Path.of(""), solution).map(Path::toAbsolutePath)
         .flatMap(start -> Stream.iterate(start, Objects::nonNull, Path::getParent))
-        .map(folder -> folder.resolve(".jbang").resolve(program));
-    return !named.isBlank() ? named : Stream.concat(onPath, above).filter(Files::isExecutable).map(Path::toString)
-        .findFirst().orElse(program); // then the system says that there is none
+        .map(folder -> folder.resolve(".jbang").resolve(program)).filter(Files::isExecutable).map(Path::toString)
+        .findFirst().orElse(program); // on the PATH
   }
 
   /** Prints the checklist; the marks are plain ASCII where the stream's character set has no better ones. */
@@ -202,12 +177,12 @@ public final class Grade {
   }
 
   private List<Point> points(Path folder) throws Exception {
-    Path photos = makeImages(folder.resolve("photos"), scale.images, scale.width, 0.92f, 0);
+    Path photos = makeImages(folder.resolve("photos"), 8, scale.width, 0.92f, 0);
     for (String name : OTHER_FILES) {
       ImageIO.write(picture(160, 99), "png", photos.resolve("IMAGES").resolve(name).toFile());
     }
     Path compressed = photos.resolve("COMPRESSED_IMAGES");
-    progress(1, "plain", scale.images, scale.width, scale.width * 3 / 4);
+    progress(1, "plain", 8, scale.width, scale.width * 3 / 4);
     Run first = run(photos, List.of(), true, null);
     Run plain = first;
     if (!first.missing().isEmpty() && first.started() && !first.hung) { // help, to see what else it does

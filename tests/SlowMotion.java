@@ -21,7 +21,7 @@ import java.util.stream.Stream;
  * ratio, it has not waited for that thread. So that nobody waits for this, its pauses end at once.
  */
 final class SlowMotion {
-  private static final long HOLD = 10_000; // milliseconds at most; most often all others soon wait
+  private static final long HOLD = 8000; // milliseconds at most; most often all others soon wait
   private static final int HOLDS = 2; // at each place; the first threads may be slow, as the machine is not warm
   private static final int TOO_MANY = 100; // arrivals: this is no total
   private static final Set<String> OF_THE_JDK = Set.of("system", "InnocuousThreadGroup", "CarrierThreads"); // groups
@@ -29,7 +29,7 @@ final class SlowMotion {
       "java.lang.Long", "java.lang.Float", "java.lang.Double", "java.math.BigInteger", "java.math.BigDecimal");
   private static final Pattern METHOD = // as javap has it
       Pattern.compile("(?m)^  (?:.* )?([^ (]+)\\(.*\\R    descriptor: (.*)$");
-  private static final Pattern CHANGE = Pattern.compile("(?m)^ +(\\d+): (?:(long|double|[ld])astore"
+  private static final Pattern CHANGE = Pattern.compile("(?m)^ +(\\d+): (?:([ld]astore)"
       + "|invoke(?:virtual|interface) .*ethod java/util/(?:\\w+/)*([\\w$]+\\.(?:put|add|set|push|offer|merge|comput"
       + "|replace|accept|update|accumulate|get(?=And)|compareAnd|weakCompareAnd|lazySet|increment)\\w*):.*)$");
   private static final Pattern UNSAFE = // not java.util.Collections$SynchronizedMap and the like
@@ -55,23 +55,14 @@ final class SlowMotion {
   final Place saving = new Place("JPEGImageWriter.write", false);
   final Map<String, Place> places = new TreeMap<>(); // what may be a total, each field of each object
 
-  /** The threads that called for the creation of the folder; those of them that had looked before. */
-  final Set<String> creators = new TreeSet<>();
-  final Set<String> late = new TreeSet<>();
-
-  /** The image thread that the main thread did not wait for, or null; how it paused instead. */
-  String early;
-  String paused;
-
-  /** The field that the main thread looked at again and again instead of waiting, or null. */
-  String polled;
-
-  /** How often the main thread took the size of a compressed file; whether others changed what may be a total. */
-  int mainSizes;
-  boolean added;
-
-  /** Why nothing could be seen, or null. */
-  String failure;
+  final Set<String> creators = new TreeSet<>(); // the threads that called for the creation of the folder
+  final Set<String> late = new TreeSet<>(); // those of them that had looked before
+  String early; // the image thread that the main thread did not wait for, or null
+  String paused; // how it paused instead, or null
+  String polled; // the field that it looked at again and again instead of waiting, or null
+  int mainSizes; // how often it took the size of a compressed file
+  boolean added; // whether other threads changed what may be a total
+  String failure; // why nothing could be seen, or null
 
   private final String sourceName;
   private final Set<Long> looked = new HashSet<>(); // threads
@@ -133,7 +124,7 @@ final class SlowMotion {
       main = machine.allThreads().stream().filter(thread -> thread.name().equals("main")).findFirst().orElseThrow();
       watch();
       while (true) {
-        step();
+        awaitEvents();
       }
     } catch (VMDisconnectedException e) {
       // The program has ended, as it should.
@@ -151,7 +142,7 @@ final class SlowMotion {
 
   /** Waits for something to happen, and holds its thread or lets it and others go. */
   @SuppressWarnings("unchecked") // the handler of a request takes its events
-  private void step() throws Exception {
+  private void awaitEvents() throws Exception {
     events = machine.eventQueue().remove(held.isEmpty() && mainsEnd == null ? 1000 : 10);
     boolean quiet = events == null;
     for (Event event : quiet ? Set.<Event>of() : events) {
@@ -277,14 +268,8 @@ final class SlowMotion {
         "-c", "-p", "-s", "-cp", classPath, type.name());
     for (String member : code.toString().split("\\R\\R")) {
       METHOD.matcher(member).results().flatMap(head -> type.methodsByName(head.group(1), head.group(2)).stream())
-          .forEach(method -> CHANGE.matcher(member).results().forEach(change -> {
-            Location location = method.locationOfCodeIndex(Long.parseLong(change.group(1)));
-            if (change.group(3) == null) {
-              stopAtArray(location, change.group(2));
-            } else {
-              stopAtCall(location, change.group(3));
-            }
-          }));
+          .forEach(method -> CHANGE.matcher(member).results().forEach(change -> stopAtChange(
+              method.locationOfCodeIndex(Long.parseLong(change.group(1))), change.group(2), change.group(3))));
     }
   }
 
@@ -354,8 +339,7 @@ final class SlowMotion {
     ThreadReference thread = event.thread();
     String name = event.location().method().name();
     Location caller = thread.frameCount() < 2 ? null : thread.frame(1).location();
-    if (caller == null || !isSolutions(caller.declaringType())
-        || !path(thread).endsWith("COMPRESSED_IMAGES")) {
+    if (caller == null || !isSolutions(caller.declaringType()) || !path(thread).endsWith("COMPRESSED_IMAGES")) {
       return;
     }
     if (name.contains("xist") || name.equals("isDirectory")) {
@@ -365,14 +349,11 @@ final class SlowMotion {
     creators.add(named(thread));
     byte[] code = caller.method().bytecodes();
     boolean ignored = code[(int) caller.codeIndex() + 3] == 0x57; // pop: who succeeded is not asked
-    if (name.equals("createDirectory") || name.startsWith("mkdir") && !ignored) {
-      meet(creatingAtomically, thread);
-      return;
-    }
-    if (looked.contains(thread.uniqueID())) {
+    boolean atomic = name.equals("createDirectory") || name.startsWith("mkdir") && !ignored;
+    if (!atomic && looked.contains(thread.uniqueID())) {
       late.add(named(thread));
     }
-    meet(creating, thread);
+    meet(atomic ? creatingAtomically : creating, thread);
   }
 
   private void arrivesAtField(ModificationWatchpointEvent event) {
@@ -383,17 +364,15 @@ final class SlowMotion {
     }
   }
 
-  /** At an instruction that changes an array of this type. */
-  private void stopAtArray(Location location, String type) {
-    BreakpointRequest request = requests.createBreakpointRequest(location);
-    on(request, (BreakpointEvent event) ->
-        arrives(type + "[] (" + location + ")", false, null, event.thread(), request));
-  }
-
-  /** At an instruction that calls a method that changes an object: one step on it is known. */
-  private void stopAtCall(Location location, String method) {
+  /** Stops at an instruction that stores into an array, or calls what changes an object: a step on, that is known. */
+  private void stopAtChange(Location location, String store, String method) {
+    String where = " (" + location + ")";
     BreakpointRequest request = requests.createBreakpointRequest(location);
     on(request, (BreakpointEvent event) -> {
+      if (store != null) {
+        arrives((store.equals("lastore") ? "long[]" : "double[]") + where, false, null, event.thread(), request);
+        return;
+      }
       StepRequest step = requests.createStepRequest(event.thread(), StepRequest.STEP_MIN, StepRequest.STEP_INTO);
       step.addCountFilter(1);
       on(step, (StepEvent stepped) -> {
@@ -402,7 +381,7 @@ final class SlowMotion {
         if (object != null && !isSolutions(stepped.location().declaringType())) {
           Matcher unsafe = UNSAFE.matcher(object.referenceType().name());
           String what = unsafe.matches() ? unsafe.group(1) : method;
-          arrives(what + " (" + location + ")", unsafe.matches(), object, stepped.thread(), request);
+          arrives(what + where, unsafe.matches(), object, stepped.thread(), request);
         }
       });
     });
