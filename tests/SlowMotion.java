@@ -24,7 +24,8 @@ final class SlowMotion {
   private static final long HOLD = 8000; // milliseconds at most; most often all others soon wait
   private static final int HOLDS = 2; // at each place; the first threads may be slow, as the machine is not warm
   private static final int TOO_MANY = 100; // arrivals: this is no total
-  private static final Set<String> OF_THE_JDK = Set.of("system", "InnocuousThreadGroup", "CarrierThreads"); // groups
+  private static final Set<String> OF_THE_JDK = // threads and groups of threads
+      Set.of("DestroyJavaVM", "system", "InnocuousThreadGroup", "CarrierThreads");
   private static final Set<String> NUMBERS = Set.of("int", "long", "float", "double", "java.lang.Integer",
       "java.lang.Long", "java.lang.Float", "java.lang.Double", "java.math.BigInteger", "java.math.BigDecimal");
   private static final Pattern METHOD = // as javap has it
@@ -196,9 +197,13 @@ final class SlowMotion {
 
   private void watch() {
     on(requests.createThreadStartRequest(), (ThreadStartEvent event) -> {
-      if (!event.thread().equals(main) && !OF_THE_JDK.contains(event.thread().threadGroup().name())) {
-        threads.add(event.thread());
-        first = first == null ? hold(new Place("start", false), event.thread()) : first;
+      ThreadReference thread = event.thread();
+      if (!thread.equals(main)
+          && Stream.of(thread.name(), thread.threadGroup().name()).noneMatch(OF_THE_JDK::contains)) {
+        threads.add(thread);
+        if (first == null && (ended == 0 || mainsEnd != null)) { // else it is a shutdown hook
+          first = hold(new Place("start", false), thread);
+        }
       }
     });
     on(requests.createThreadDeathRequest(), (ThreadDeathEvent event) -> {
