@@ -97,9 +97,7 @@ public class AllTests {
     /** Keeps a line until the test's class has ended. */
     private void print(TestIdentifier test, String line) {
       UniqueId testClass = test.getUniqueIdObject();
-      while (testClass.getSegments().size() > 2) {
-        testClass = testClass.removeLastSegment();
-      }
+      while (testClass.getSegments().size() > 2) { testClass = testClass.removeLastSegment(); }
       classes.computeIfAbsent(testClass, key -> new StringBuilder())
           .append("  ".repeat(Math.max(0, depth(test)))).append(line).append('\n');
     }

@@ -167,9 +167,7 @@ public class Benchmark implements Callable<Integer> {
   }
 
   private void require(boolean condition, String message) {
-    if (!condition) {
-      throw new ParameterException(command.commandLine(), message);
-    }
+    if (!condition) { throw new ParameterException(command.commandLine(), message); }
   }
 
   /** Builds Compress, writes the scripts, and sets the variables that commands use. */
@@ -196,9 +194,7 @@ public class Benchmark implements Callable<Integer> {
         + "$p -c 'import sys, PIL; print(sys.executable)' 2>/dev/null && break; done").output);
   }
 
-  private static List<String> names() {
-    return PEERS.stream().map(Peer::name).toList();
-  }
+  private static List<String> names() { return PEERS.stream().map(Peer::name).toList(); }
 
   /** The programs that --only names, else these, if they are there; those that are not become problems. */
   private List<Peer> find(Collection<String> names) throws IOException {
@@ -212,9 +208,7 @@ public class Benchmark implements Callable<Integer> {
         problems.add(peer.title + ": missing");
       }
     }
-    if (found.isEmpty()) {
-      throw new IOException("nothing to measure: " + String.join(", ", problems));
-    }
+    if (found.isEmpty()) { throw new IOException("nothing to measure: " + String.join(", ", problems)); }
     return found;
   }
 
@@ -326,9 +320,7 @@ public class Benchmark implements Callable<Integer> {
     for (int round = -1; round < rounds; round++) {
       for (int i = 0; i < peers.size(); i++) {
         Result result = results.get((Math.max(round, 0) + i) % peers.size());
-        if (result.failed) {
-          continue;
-        }
+        if (result.failed) { continue; }
         delete(destination);
         Files.createDirectory(destination);
         Run run = run(result.peer.command, round < 0);
@@ -342,9 +334,7 @@ public class Benchmark implements Callable<Integer> {
         } else if (round < 0) {
           result.bytes = corpus.bytesOut();
           result.memory = run.memory;
-          for (int m = 0; m < measures.size(); m++) {
-            result.means[m] = corpus.mean(measures.get(m));
-          }
+          for (int m = 0; m < measures.size(); m++) { result.means[m] = corpus.mean(measures.get(m)); }
         } else {
           result.seconds.add(run.seconds);
         }
@@ -377,9 +367,7 @@ public class Benchmark implements Callable<Integer> {
   /** What a command left. The problem is null if it ended well; memory is in bytes. */
   private record Run(double seconds, String output, String problem, long memory) {}
 
-  private Run run(String command) {
-    return run(command, false);
-  }
+  private Run run(String command) { return run(command, false); }
 
   /** Runs a shell command with the variables, within a time limit; to watch its memory takes some time. */
   private Run run(String command, boolean watchMemory) {
@@ -428,9 +416,7 @@ public class Benchmark implements Callable<Integer> {
     }
   }
 
-  private static void print(String format, Object... values) {
-    System.out.println(format.formatted(values));
-  }
+  private static void print(String format, Object... values) { System.out.println(format.formatted(values)); }
 
   /** Prints a table in Markdown: a line of heads, then one for each row, the cells parted by bars. */
   private static void table(String heads, Stream<String> rows) {
@@ -500,9 +486,7 @@ public class Benchmark implements Callable<Integer> {
       try (Stream<Path> files = Files.list(images)) {
         originals = files.filter(file -> file.getFileName().toString().matches("(?i)[^.].*\\.jpe?g")).sorted().toList();
       }
-      if (originals.isEmpty()) {
-        throw new IOException("no JPEG image in " + images);
-      }
+      if (originals.isEmpty()) { throw new IOException("no JPEG image in " + images); }
       count = number == ALL ? originals.size() : number;
       distinct = Math.min(count, originals.size());
       ImageReader reader = ImageIO.getImageReadersByFormatName("jpeg").next();
@@ -524,9 +508,7 @@ public class Benchmark implements Callable<Integer> {
       Files.writeString(work.resolve("list"), paths);
     }
 
-    private static String name(int index) {
-      return String.format("%04d.jpg", index + 1);
-    }
+    private static String name(int index) { return String.format("%04d.jpg", index + 1); }
 
     private static void write(BufferedImage picture, Kind kind, Path file) throws IOException {
       BufferedImage image = new BufferedImage(picture.getWidth(), picture.getHeight(), kind.type);

@@ -51,9 +51,7 @@ class BoundsTest {
   private Program.Result run(List<String> javaOptions, String... arguments) throws Exception {
     List<String> command = Program.java(javaOptions, arguments);
     command.add("--engine=" + engine);
-    if (Files.exists(STATUS)) {
-      command.set(command.indexOf("Compress"), Peak.class.getName());
-    }
+    if (Files.exists(STATUS)) { command.set(command.indexOf("Compress"), Peak.class.getName()); }
     return Program.run(folder, "", command);
   }
 
@@ -68,9 +66,7 @@ class BoundsTest {
   private void images(int count, byte[] jpeg) throws IOException {
     Path image = Files.write(folder.resolve("image"), jpeg);
     Files.createDirectories(folder.resolve("IMAGES"));
-    for (int i = 0; i < count; i++) {
-      Files.createLink(folder.resolve("IMAGES/image" + i + ".jpg"), image);
-    }
+    for (int i = 0; i < count; i++) { Files.createLink(folder.resolve("IMAGES/image" + i + ".jpg"), image); }
   }
 
   /** A JPEG of nothing but noise: as large in bytes as a JPEG of its size in pixels gets. */

@@ -12,9 +12,7 @@ class ClassroomTest {
   @TempDir Path folder;
 
   private void images(int count) throws Exception {
-    for (int i = 1; i <= count; i++) {
-      Pictures.write(folder.resolve(String.format("IMAGES/picture%02d.jpg", i)));
-    }
+    for (int i = 1; i <= count; i++) { Pictures.write(folder.resolve(String.format("IMAGES/picture%02d.jpg", i))); }
   }
 
   /** What Compress prints of so many images, to an output of this encoding. */
@@ -105,9 +103,7 @@ class ClassroomTest {
     assertFalse(Program.run(folder, "--timeline").out().contains("\u001b["), "no terminal");
     String coloured = onTerminal("-u NO_COLOR");
     assertTrue(coloured.contains("\u001b[32m"), coloured);
-    for (String row : rows(coloured)) {
-      assertTrue(row.replaceAll("\u001b\\[\\d+m", "").length() <= 60, row);
-    }
+    for (String row : rows(coloured)) { assertTrue(row.replaceAll("\u001b\\[\\d+m", "").length() <= 60, row); }
     String plain = onTerminal("NO_COLOR=1");
     assertEquals(2, rows(plain).size(), plain);
     assertFalse(plain.contains("\u001b["), plain);

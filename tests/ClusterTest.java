@@ -44,9 +44,7 @@ class ClusterTest {
     Path cold = Files.createDirectories(shared.resolve("cold/cache"));
     String jbang = System.getenv().getOrDefault("JBANG_DIR", System.getProperty("user.home") + "/.jbang");
     Path known = Path.of(System.getenv().getOrDefault("JBANG_CACHE_DIR", jbang + "/cache"), "dependency_cache.json");
-    if (Files.exists(known)) {
-      Files.copy(known, cold.resolve(known.getFileName()));
-    }
+    if (Files.exists(known)) { Files.copy(known, cold.resolve(known.getFileName())); }
     Map<String, String> here = Map.of("JBANG_DIR", cold.getParent().toString(), "JBANG_CACHE_DIR", cold.toString());
     List<Process> starts = new ArrayList<>();
     for (int i = 0; i < 4; i++) {

@@ -21,9 +21,7 @@ class ExperimentsTest {
 
   @BeforeAll
   static void images() throws Exception {
-    for (int i = 1; i <= 4; i++) {
-      Pictures.write(folder.resolve("IMAGES/picture" + i + ".jpg"), 1600, 1200);
-    }
+    for (int i = 1; i <= 4; i++) { Pictures.write(folder.resolve("IMAGES/picture" + i + ".jpg"), 1600, 1200); }
   }
 
   /** The class path of a Compress with the changes of an experiment, less those of these numbers. */
@@ -136,9 +134,7 @@ class ExperimentsTest {
     assumeTrue(Files.isDirectory(Path.of("/proc/self")), "threads are counted in /proc");
     byte[] tiny = Pictures.jpeg(Pictures.picture(16, 16, 1, 1), 0.9f);
     Files.createDirectory(folder.resolve("TINY"));
-    for (int i = 0; i < 1_500; i++) {
-      Files.write(folder.resolve("TINY/" + i + ".jpg"), tiny);
-    }
+    for (int i = 0; i < 1_500; i++) { Files.write(folder.resolve("TINY/" + i + ".jpg"), tiny); }
     assertTrue(mostThreads(command(changed(6), "--threads=1", "TINY", "tiny-1")) > 300);
     assertTrue(mostThreads(command(UNCHANGED, "--threads=1", "TINY", "tiny-2")) < 100);
   }
@@ -161,9 +157,7 @@ class ExperimentsTest {
   void semaphoresRemoved() throws Exception {
     String[] arguments = {"--mode=platform", "--engine=pixels", "--timeline", "LARGE", "large"};
     Path large = Pictures.write(folder.resolve("LARGE/picture.jpg"), 4000, 3000);
-    for (int i = 1; i <= 3; i++) {
-      Files.copy(large, folder.resolve("LARGE/picture" + i + ".jpg"));
-    }
+    for (int i = 1; i <= 3; i++) { Files.copy(large, folder.resolve("LARGE/picture" + i + ".jpg")); }
     run(UNCHANGED, arguments).expect(0, "");
     String chart = run(changed(7), arguments).expect(1, "", "failed: not enough memory").out();
     List<String> bars = ClassroomTest.rows(chart);
@@ -179,9 +173,7 @@ class ExperimentsTest {
     assertEquals(4, bars.size(), result.out());
     List<Integer> begins = bars.stream().map(bar -> Math.max(bar.indexOf('█'), bar.indexOf('#'))).sorted().toList();
     List<Integer> ends = bars.stream().map(String::length).sorted().toList();
-    for (int i = 1; i < 4; i++) {
-      assertTrue(begins.get(i) >= ends.get(i - 1) - 1, result.out());
-    }
+    for (int i = 1; i < 4; i++) { assertTrue(begins.get(i) >= ends.get(i - 1) - 1, result.out()); }
   }
 
   @Test

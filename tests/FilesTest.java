@@ -20,14 +20,10 @@ class FilesTest {
   @TempDir Path folder;
 
   private void images(String... names) throws Exception {
-    for (String name : names) {
-      Pictures.write(folder.resolve(name));
-    }
+    for (String name : names) { Pictures.write(folder.resolve(name)); }
   }
 
-  private List<String> files(String name) throws Exception {
-    return Program.files(folder.resolve(name));
-  }
+  private List<String> files(String name) throws Exception { return Program.files(folder.resolve(name)); }
 
   private Program.Result shell(String command) throws Exception {
     return Program.run(folder, "", List.of("bash", "-c", command));

@@ -81,9 +81,7 @@ public final class Grade {
   }
 
   /** Grades the solution named on the command line; see the text usage.help. */
-  public static void main(String[] arguments) throws Exception {
-    System.exit(run(arguments, System.out, System.err));
-  }
+  public static void main(String[] arguments) throws Exception { System.exit(run(arguments, System.out, System.err)); }
 
   /** Does what usage.help says and returns the exit status. */
   static int run(String[] arguments, PrintStream out, PrintStream err) throws Exception {
@@ -121,9 +119,7 @@ public final class Grade {
   }
 
   /** What the grader says, in the language en or fr. */
-  static ResourceBundle texts(String language) {
-    return ResourceBundle.getBundle("Grade", Locale.of(language));
-  }
+  static ResourceBundle texts(String language) { return ResourceBundle.getBundle("Grade", Locale.of(language)); }
 
   /** The command that starts JBang. */
   private static String findJBang(Path solution) {
@@ -192,9 +188,7 @@ public final class Grade {
         plain = run(photos, List.of(), true, new SlowMotion(sourceName));
       }
       noFolder = !Files.exists(compressed);
-      if (noFolder) {
-        plain = run(photos, List.of(), true, noJoin ? new SlowMotion(sourceName) : null);
-      }
+      if (noFolder) { plain = run(photos, List.of(), true, noJoin ? new SlowMotion(sourceName) : null); }
     }
     if (plain.after.isEmpty()) { return nothingDone(first); }
 
@@ -428,9 +422,7 @@ public final class Grade {
     return say("ratio.wrong", run.printed().text, run.ratio()) + say(upsideDown ? "ratio.upsideDown" : "ratio.tooSoon");
   }
 
-  private String hanging(Run run) {
-    return say("end.hung", run.printed() == null ? "" : say("end.although"));
-  }
+  private String hanging(Run run) { return say("end.hung", run.printed() == null ? "" : say("end.although")); }
 
   /** The first thing that the program said of an error, as a sentence, or nothing. */
   private String lastWords(Run run) {
@@ -443,9 +435,7 @@ public final class Grade {
 
   /** Runs the solution in this folder, which the flight recorder or a debugger may watch. */
   private Run run(Path folder, List<String> arguments, boolean record, SlowMotion motion) throws Exception {
-    if (noFolder) {
-      Files.createDirectories(folder.resolve("COMPRESSED_IMAGES"));
-    }
+    if (noFolder) { Files.createDirectories(folder.resolve("COMPRESSED_IMAGES")); }
     Path out = Files.createTempFile(folder, "out", ".txt");
     Path err = Files.createTempFile(folder, "err", ".txt");
     Path recording = folder.resolve("recording.jfr");
@@ -470,9 +460,7 @@ public final class Grade {
         .redirectOutput(out.toFile()).redirectError(err.toFile()).start();
     process.getOutputStream().close();
     boolean hung = hangs(process, out, err);
-    if (motion != null) {
-      motion.close();
-    }
+    if (motion != null) { motion.close(); }
     List<RecordedEvent> events = List.of();
     if (Files.exists(recording)) {
       events = Files.size(recording) == 0 ? events : RecordingFile.readAllEvents(recording); // 0: it had to be killed
@@ -570,23 +558,17 @@ public final class Grade {
     }
 
     /** How many images there are. */
-    int images() {
-      return done().size() + missing().size();
-    }
+    int images() { return done().size() + missing().size(); }
 
     private long count(String type) {
       return events.stream().filter(event -> event.getEventType().getName().equals(type)).count();
     }
 
     /** Whether a thread was started, or an image read. */
-    boolean started() {
-      return count("jdk.VirtualThreadStart") > 0 || !workers().isEmpty();
-    }
+    boolean started() { return count("jdk.VirtualThreadStart") > 0 || !workers().isEmpty(); }
 
     /** Whether it ended before its threads. */
-    boolean cutThreadsShort() {
-      return count("jdk.VirtualThreadStart") > count("jdk.VirtualThreadEnd");
-    }
+    boolean cutThreadsShort() { return count("jdk.VirtualThreadStart") > count("jdk.VirtualThreadEnd"); }
 
     List<Worker> workers() {
       return events.stream().filter(event -> path(event).contains("IMAGES" + File.separator))
@@ -606,9 +588,7 @@ public final class Grade {
     }
 
     /** The ratio printed, or null. */
-    Ratio printed() {
-      return Ratio.lastOf(lines);
-    }
+    Ratio printed() { return Ratio.lastOf(lines); }
 
     /** The ratio of the sizes on the disk. */
     double ratio() {
@@ -618,8 +598,6 @@ public final class Grade {
           / written.stream().mapToLong(name -> before.getOrDefault(name, 0L)).sum();
     }
 
-    boolean ratioIsRight() {
-      return printed() != null && Math.abs(printed().value - ratio()) <= printed().tolerance;
-    }
+    boolean ratioIsRight() { return printed() != null && Math.abs(printed().value - ratio()) <= printed().tolerance; }
   }
 }

@@ -52,9 +52,7 @@ class GradeTest {
           new Solution(POINTS, "the skeleton", true, "0 of 9 points", brief, skeleton("en"))));
     }
 
-    String title() {
-      return fails + ": " + name;
-    }
+    String title() { return fails + ": " + name; }
 
     List<Grade.Point> grade() throws Exception {
       String[] preview = {"--enable-preview", "--release", "" + Runtime.version().feature()};
@@ -84,9 +82,7 @@ class GradeTest {
       return fails.isEmpty() ? "right" : fails;
     }
 
-    String text() throws Exception {
-      return GradeTest.text(points.get(), "en", StandardCharsets.UTF_8);
-    }
+    String text() throws Exception { return GradeTest.text(points.get(), "en", StandardCharsets.UTF_8); }
   }
 
   /**

@@ -61,9 +61,7 @@ class HdrTest {
     return Jpegs.join(Jpegs.with(jpeg, Jpegs.segment(0xE2, Jpegs.ascii("MPF\0"), mpf)), Jpegs.join(others));
   }
 
-  private static byte[] file(ByteOrder order, byte[] map, byte[]... head) {
-    return file(order, head, new int[1], map);
-  }
+  private static byte[] file(ByteOrder order, byte[] map, byte[]... head) { return file(order, head, new int[1], map); }
 
   /** EXIF with Apple's maker's notes: headroom, gain, and a serial number that is nobody's business. */
   private static byte[] apple() {

@@ -39,9 +39,7 @@ final class Program {
     Result expect(int status, String report, String... log) {
       Assertions.assertEquals(status, this.status, err);
       Assertions.assertTrue(out.startsWith(report), () -> "not \"" + report + "\": " + out + err);
-      for (String text : log) {
-        Assertions.assertTrue(err.contains(text), () -> "no \"" + text + "\": " + err);
-      }
+      for (String text : log) { Assertions.assertTrue(err.contains(text), () -> "no \"" + text + "\": " + err); }
       return this;
     }
 
@@ -56,16 +54,12 @@ final class Program {
   /** The project's folder: the tests run in it or below. */
   static Path project() {
     Path folder = Path.of("").toAbsolutePath();
-    while (!Files.exists(folder.resolve("Compress.java"))) {
-      folder = folder.getParent();
-    }
+    while (!Files.exists(folder.resolve("Compress.java"))) { folder = folder.getParent(); }
     return folder;
   }
 
   /** The command that starts Compress on this JVM, with these arguments. */
-  static List<String> command(String... arguments) {
-    return java(List.of(), arguments);
-  }
+  static List<String> command(String... arguments) { return java(List.of(), arguments); }
 
   /** The command that starts Compress with these options of the JVM. */
   static List<String> java(List<String> options, String... arguments) {
@@ -78,9 +72,7 @@ final class Program {
   }
 
   /** A command as a shell takes it. */
-  static String quoted(List<String> command) {
-    return "'" + String.join("' '", command) + "'";
-  }
+  static String quoted(List<String> command) { return "'" + String.join("' '", command) + "'"; }
 
   /** Runs Compress in this folder. */
   static Result run(Path folder, String... arguments) throws IOException, InterruptedException {
@@ -101,9 +93,7 @@ final class Program {
       }
       return new Result(process.exitValue(), Files.readString(out), Files.readString(err));
     } finally {
-      for (Path file : List.of(in, out, err)) {
-        Files.delete(file);
-      }
+      for (Path file : List.of(in, out, err)) { Files.delete(file); }
     }
   }
 
@@ -187,9 +177,7 @@ final class Program {
 
   /** The files below a folder, as sorted paths relative to it; hidden ones too. */
   static List<String> files(Path folder) throws IOException {
-    if (!Files.exists(folder)) {
-      return List.of();
-    }
+    if (!Files.exists(folder)) { return List.of(); }
     try (Stream<Path> paths = Files.walk(folder)) {
       return paths.filter(Files::isRegularFile).map(path -> folder.relativize(path).toString()).sorted().toList();
     }

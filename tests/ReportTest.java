@@ -133,9 +133,7 @@ class ReportTest {
   @DisplayName("--report takes the place of an earlier report, and of no other file, even one made meanwhile")
   void replaces() throws Exception {
     Pictures.write(folder.resolve("IMAGES/a.jpg"));
-    for (int i = 0; i < 2; i++) {
-      Program.run(folder, "--report=r.html").expect(0, "1 image");
-    }
+    for (int i = 0; i < 2; i++) { Program.run(folder, "--report=r.html").expect(0, "1 image"); }
     Files.createDirectory(folder.resolve("COMPRESSED"));
     Program.run(folder, "--report=COMPRESSED/a.jpg", "IMAGES", "COMPRESSED")
         .expect(1, "1 image, ", "there is another file now: COMPRESSED/a.jpg");

@@ -151,9 +151,7 @@ public final class SampleImages implements Callable<Integer> {
     /** Paints all that is below a v. */
     void paint(double top, Shader shader) {
       IntStream.range((int) ((0.5 - top) * height), height).parallel().forEach(row -> {
-        for (int column = 0; column < width; column++) {
-          set(uOf(column), vOf(row), shader.at(uOf(column), vOf(row)));
-        }
+        for (int column = 0; column < width; column++) { set(uOf(column), vOf(row), shader.at(uOf(column), vOf(row))); }
       });
     }
 

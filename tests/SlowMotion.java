@@ -96,9 +96,7 @@ final class SlowMotion {
   }
 
   /** Whether no two threads ever saved a picture at the same time, though one waited for it. */
-  boolean alone() {
-    return saving.met == null && saving.holds == HOLDS;
-  }
+  boolean alone() { return saving.met == null && saving.holds == HOLDS; }
 
   /** Waits for a program to come to be debugged, and returns the address it has to be told. */
   String listen(BooleanSupplier ratioPrinted) throws IOException, IllegalConnectorArgumentsException {
@@ -124,9 +122,7 @@ final class SlowMotion {
       requests = machine.eventRequestManager();
       main = machine.allThreads().stream().filter(thread -> thread.name().equals("main")).findFirst().orElseThrow();
       watch();
-      while (true) {
-        awaitEvents();
-      }
+      while (true) { awaitEvents(); }
     } catch (VMDisconnectedException e) {
       // The program has ended, as it should.
     } catch (Exception e) {
@@ -155,9 +151,7 @@ final class SlowMotion {
         }
       }
     }
-    if (events != null) {
-      events.resume();
-    }
+    if (events != null) { events.resume(); }
     mainWaits();
     lastRun = quiet && othersWait() ? lastRun : System.nanoTime();
     boolean stuck = System.nanoTime() - lastRun > 300_000_000; // threads may wait for each other in turns
@@ -208,9 +202,7 @@ final class SlowMotion {
     });
     on(requests.createThreadDeathRequest(), (ThreadDeathEvent event) -> {
       threads.remove(event.thread());
-      if (event.thread().equals(main)) {
-        mainEnds();
-      }
+      if (event.thread().equals(main)) { mainEnds(); }
     });
     stopAt("java.lang.Runtime", "exit|halt", main, event -> mainEnds());
     stopAt("java.lang.Thread", "sleep|join", main, this::mainPauses);
@@ -219,9 +211,7 @@ final class SlowMotion {
     stopAt("java.nio.file.Files", "exists|notExists|isDirectory|createDirector.*", null, this::arrivesAtFolder);
     stopAt("java.io.File", "exists|isDirectory|mkdirs?", null, this::arrivesAtFolder);
     stopAt("com.sun.imageio.plugins.jpeg.JPEGImageWriter", "write", null, event -> {
-      if (!event.thread().equals(main)) {
-        meet(saving, event.thread());
-      }
+      if (!event.thread().equals(main)) { meet(saving, event.thread()); }
     });
     ClassPrepareRequest classes = requests.createClassPrepareRequest();
     // The fewer classes make the program stop, the less is it disturbed.
@@ -258,9 +248,7 @@ final class SlowMotion {
       return;
     }
     for (Field field : type.fields()) {
-      if (!field.isFinal()) {
-        on(requests.createModificationWatchpointRequest(field), this::arrivesAtField);
-      }
+      if (!field.isFinal()) { on(requests.createModificationWatchpointRequest(field), this::arrivesAtField); }
       if (!field.isFinal() && !field.isVolatile()) {
         AccessWatchpointRequest reading = requests.createAccessWatchpointRequest(field);
         reading.addThreadFilter(main);
@@ -290,9 +278,7 @@ final class SlowMotion {
 
   /** The main thread must not go on while the first image thread is held. */
   private void mainWaits() {
-    if (held.contains(first) && (ended > 0 || ratioPrinted.getAsBoolean())) {
-      early = named(first.thread);
-    }
+    if (held.contains(first) && (ended > 0 || ratioPrinted.getAsBoolean())) { early = named(first.thread); }
   }
 
   private void mainEnds() {
@@ -319,9 +305,7 @@ final class SlowMotion {
   }
 
   private void mainMeasures(BreakpointEvent event) throws Exception {
-    if (first != null && path(main).contains("COMPRESSED_IMAGES")) {
-      mainSizes++;
-    }
+    if (first != null && path(main).contains("COMPRESSED_IMAGES")) { mainSizes++; }
   }
 
   private void mainReads(AccessWatchpointEvent event) throws IncompatibleThreadStateException {
@@ -330,9 +314,7 @@ final class SlowMotion {
         .flatMap(type -> type.instances(0).stream())
         .anyMatch(lock -> main.equals(lock.getValue(lock.referenceType().fieldByName("exclusiveOwnerThread"))));
     if (held.contains(first) && !locked) {
-      if (reads.merge(event.location().toString(), 1, Integer::sum) >= 10) {
-        polled = named(event.field());
-      }
+      if (reads.merge(event.location().toString(), 1, Integer::sum) >= 10) { polled = named(event.field()); }
     } else if (reads.merge(named(event.field()), 1, Integer::sum) > TOO_MANY) {
       event.request().disable();
     }
@@ -355,9 +337,7 @@ final class SlowMotion {
     byte[] code = caller.method().bytecodes();
     boolean ignored = code[(int) caller.codeIndex() + 3] == 0x57; // pop: who succeeded is not asked
     boolean atomic = name.equals("createDirectory") || name.startsWith("mkdir") && !ignored;
-    if (!atomic && looked.contains(thread.uniqueID())) {
-      late.add(named(thread));
-    }
+    if (!atomic && looked.contains(thread.uniqueID())) { late.add(named(thread)); }
     meet(atomic ? creatingAtomically : creating, thread);
   }
 
@@ -398,19 +378,13 @@ final class SlowMotion {
     Place place = places.computeIfAbsent(what + id, key -> new Place(what, strict));
     added |= !thread.equals(main);
     place.threads.add(thread);
-    if (place.met != null || ++place.arrivals > TOO_MANY) {
-      request.disable();
-    }
-    if (place.threads.size() > 1) {
-      meet(place, thread);
-    }
+    if (place.met != null || ++place.arrivals > TOO_MANY) { request.disable(); }
+    if (place.threads.size() > 1) { meet(place, thread); }
   }
 
   /** A thread arrives, and is held; but if another one is held here, they have met, and both go on. */
   private void meet(Place place, ThreadReference thread) {
-    if (place.met != null) {
-      return;
-    }
+    if (place.met != null) { return; }
     for (Held other : held) {
       if (other.place == place && !other.thread.equals(thread)) {
         place.met = named(other.thread) + ", " + named(thread);
@@ -433,11 +407,7 @@ final class SlowMotion {
     return ((StringReference) text).value();
   }
 
-  private static String named(ThreadReference thread) {
-    return thread.name().isEmpty() ? "?" : thread.name();
-  }
+  private static String named(ThreadReference thread) { return thread.name().isEmpty() ? "?" : thread.name(); }
 
-  private static String named(Field field) {
-    return field.declaringType().name() + "." + field.name();
-  }
+  private static String named(Field field) { return field.declaringType().name() + "." + field.name(); }
 }

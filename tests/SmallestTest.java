@@ -73,9 +73,7 @@ class SmallestTest {
       bytes[1] += smallest.length;
       ssim[0] += ssim(original, Pictures.decode(usual)) / 4;
       ssim[1] += ssim(original, Pictures.decode(smallest)) / 4;
-      for (int lower = quality; usual.length > smallest.length; ) {
-        usual = Program.recompress(jpeg, --lower, AUTO);
-      }
+      for (int lower = quality; usual.length > smallest.length; ) { usual = Program.recompress(jpeg, --lower, AUTO); }
       ssim[2] += ssim(original, Pictures.decode(usual)) / 4;
     }
     assertTrue(bytes[1] < bytes[0] * most, bytes[1] / bytes[0] + " of the bytes");

@@ -24,9 +24,7 @@ class ThreadsTest {
   @Test
   @DisplayName("the three modes make the same files; every image has a thread of its own, in sequential none")
   void modes() throws Exception {
-    for (int i = 0; i < 6; i++) {
-      Pictures.write(folder.resolve("IMAGES/picture" + i + ".jpg"), 400 + 40 * i, 300);
-    }
+    for (int i = 0; i < 6; i++) { Pictures.write(folder.resolve("IMAGES/picture" + i + ".jpg"), 400 + 40 * i, 300); }
     String own = "[image-1, image-2, image-3, image-4, image-5, image-6]";
     String one = "[main, main, main, main, main, main]";
     for (String mode : List.of("virtual", "platform", "sequential")) {
@@ -92,9 +90,7 @@ class ThreadsTest {
   @Test
   @DisplayName("with --threads=1 images are in work one after another, by default as many at once as there are cores")
   void threadsBoundTheWork() throws Exception {
-    for (int i = 0; i < 8; i++) {
-      Pictures.write(folder.resolve("IMAGES/picture" + i + ".jpg"), 1200, 900);
-    }
+    for (int i = 0; i < 8; i++) { Pictures.write(folder.resolve("IMAGES/picture" + i + ".jpg"), 1200, 900); }
     assertEquals(0, overlaps(Program.run(folder, "--threads=1", "IMAGES", "one")));
     if (Runtime.getRuntime().availableProcessors() > 1) {
       assertTrue(overlaps(Program.run(folder, "IMAGES", "several")) > 0);
@@ -115,9 +111,7 @@ class ThreadsTest {
     assertEquals(8, times.size());
     times.sort(Comparator.comparingLong(time -> time[0]));
     int overlaps = 0;
-    for (int i = 1; i < times.size(); i++) {
-      overlaps += times.get(i)[0] < times.get(i - 1)[1] - 3 ? 1 : 0;
-    }
+    for (int i = 1; i < times.size(); i++) { overlaps += times.get(i)[0] < times.get(i - 1)[1] - 3 ? 1 : 0; }
     return overlaps;
   }
 }

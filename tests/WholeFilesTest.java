@@ -125,12 +125,8 @@ class WholeFilesTest {
     for (int i = 0; i < 5; i++) {
       Files.deleteIfExists(file);
       Process process = start(Writer.class, file);
-      while (!Files.exists(file) && process.isAlive()) {
-        Thread.sleep(1);
-      }
-      for (int reading = 0; reading < 12; reading++) {
-        assertTrue(Writer.isWhole(Files.readAllBytes(file)));
-      }
+      while (!Files.exists(file) && process.isAlive()) { Thread.sleep(1); }
+      for (int reading = 0; reading < 12; reading++) { assertTrue(Writer.isWhole(Files.readAllBytes(file))); }
       Thread.sleep(random.nextInt(100));
       process.destroyForcibly().waitFor(); // SIGKILL
       assertTrue(Writer.isWhole(Files.readAllBytes(file)));
@@ -143,9 +139,7 @@ class WholeFilesTest {
   static final class Writer {
     public static void main(String[] arguments) throws IOException {
       byte[][] versions = {bytes(1), bytes(2)};
-      for (int i = 0; ; i++) {
-        write(Path.of(arguments[0]), versions[i % 2]);
-      }
+      for (int i = 0; ; i++) { write(Path.of(arguments[0]), versions[i % 2]); }
     }
 
     static byte[] bytes(int i) {
@@ -185,9 +179,7 @@ class WholeFilesTest {
     try {
       assertEquals('!', clearer.getInputStream().read()); // it has begun
       long end = System.nanoTime() + 1_500_000_000L;
-      for (int i = 0; i < 10 || System.nanoTime() < end; i++) {
-        write(folder.resolve("copy" + i % 10), new byte[10]);
-      }
+      for (int i = 0; i < 10 || System.nanoTime() < end; i++) { write(folder.resolve("copy" + i % 10), new byte[10]); }
       assertTrue(clearer.isAlive());
     } finally {
       clearer.destroyForcibly().waitFor();
@@ -200,9 +192,7 @@ class WholeFilesTest {
     public static void main(String[] arguments) throws IOException {
       System.out.print("!");
       System.out.flush();
-      while (true) {
-        WholeFile.clearLeftovers(Path.of(arguments[0]));
-      }
+      while (true) { WholeFile.clearLeftovers(Path.of(arguments[0])); }
     }
   }
 
@@ -266,9 +256,7 @@ class WholeFilesTest {
   @Test
   @DisplayName("a source that vanishes while the run goes on fails by its name, the others are done")
   void vanishes() throws Exception {
-    for (String name : List.of("a.jpg", "b.jpg", "c.jpg")) {
-      Pictures.write(images.resolve(name));
-    }
+    for (String name : List.of("a.jpg", "b.jpg", "c.jpg")) { Pictures.write(images.resolve(name)); }
     Compress options = Program.options(images, copies);
     List<ImageFile> found = ImageFiles.find(options).images;
     Files.delete(images.resolve("b.jpg"));
@@ -378,9 +366,7 @@ class WholeFilesTest {
     Path work = folder.resolve("work");
     List<String> strange = new ArrayList<>(List.of("..", "/", ".", "IMAGES", "IMAGES/..", "../../../../nix.jpg",
         "/dev/null", "/dev/zero", "nul\0byte.jpg", "IMAGES/a.jpg/b.jpg", "x".repeat(300) + ".jpg"));
-    if (Program.succeeds(List.of("mkfifo", work.resolve("fifo.jpg").toString()))) {
-      strange.add("fifo.jpg");
-    }
+    if (Program.succeeds(List.of("mkfifo", work.resolve("fifo.jpg").toString()))) { strange.add("fifo.jpg"); }
     List<String> command = new ArrayList<>(List.of("timeout", "20"));
     command.addAll(Program.command("--files-from=-"));
     String list = String.join("\n", strange) + "\nIMAGES/a.jpg\n../outside.jpg\n";
