@@ -210,7 +210,7 @@ class ProvenanceTest {
   }
 
   @Test
-  @DisplayName("Compress Pictures . : a file, link, folder or FIFO that stands there stays; --overwrite replaces files and links")
+  @DisplayName("Compress Pictures . : files, links, folders and FIFOs there stay; --overwrite replaces files and links")
   void standing() throws Exception {
     for (String name : List.of("dangling", "empty", "file", "folder", "link", "other", "pipe", "same")) {
       write("Pictures/" + name + ".jpg");
