@@ -3,8 +3,7 @@
 import static org.junit.jupiter.api.Assertions.*;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import com.google.common.jimfs.Configuration;
-import com.google.common.jimfs.Jimfs;
+import com.google.common.jimfs.*;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.*;
 import java.nio.file.attribute.*;
@@ -99,10 +98,11 @@ class ProvenanceTest {
     assertOutcomes("a.jpg=MADE_OF, sub/b.jpg=MADE_OF", small, pictures, "-r", option);
     assertEquals(originals, state(pictures));
     // Nor do they take the place of other originals, by a link to them, whatever is asked for.
-    write("Pictures/other/b.jpg");
+    Pictures.write(pictures.resolve("other/b.jpg"), 200, 100);
     originals = state(pictures);
     link("Linked/sub", "../Pictures/other");
-    Program.outcomes(pictures, folder.resolve("Linked"), "-r", option);
+    assertOutcomes("a.jpg=compressed, other/b.jpg=compressed, sub/b.jpg="
+        + (option.equals("--overwrite") ? "SOURCE" : "NOT_OURS"), pictures, folder.resolve("Linked"), "-r", option);
     assertEquals(originals, state(pictures));
     // The same where the originals are copies themselves.
     Path smaller = folder.resolve("Smaller");
@@ -197,12 +197,16 @@ class ProvenanceTest {
   }
 
   @Test
-  @DisplayName("a copy that somebody has changed is that person's: editors keep comments")
+  @DisplayName("a copy that somebody has changed, or moved and linked, is that person's: editors keep comments")
   void edited() throws Exception {
     write("Pictures/a.jpg");
     assertOutcomes("a.jpg=compressed", pictures, small);
     byte[] copy = Files.readAllBytes(small.resolve("a.jpg"));
     assertTrue(new String(copy, 20, 70, StandardCharsets.ISO_8859_1).contains("Compress 30 "));
+    Files.move(small.resolve("a.jpg"), folder.resolve("moved.jpg"));
+    link("Small/a.jpg", "../moved.jpg");
+    assertOutcomes("a.jpg=NOT_OURS", pictures, small, "--update");
+    Files.delete(small.resolve("a.jpg"));
     copy[copy.length / 2] ^= 1;
     Files.write(small.resolve("a.jpg"), copy);
     assertOutcomes("a.jpg=NOT_OURS", pictures, small);
@@ -366,8 +370,10 @@ class ProvenanceTest {
   // Other systems, in memory.
 
   static Stream<Named<Configuration>> machines() {
+    Configuration withoutHardLinks =
+        Configuration.unix().toBuilder().setSupportedFeatures(Feature.SYMBOLIC_LINKS, Feature.FILE_CHANNEL).build();
     return Stream.of(Named.of("Windows", Configuration.windows()), Named.of("macOS", Configuration.osX()),
-        Named.of("Linux", Configuration.unix()));
+        Named.of("Linux", Configuration.unix()), Named.of("Linux without hard links", withoutHardLinks));
   }
 
   @ParameterizedTest(name = "{0}")
@@ -384,8 +390,10 @@ class ProvenanceTest {
       Files.write(Files.createDirectories(source.resolve("Sub dir")).resolve("e\u0301t\u00E9.jpeg"),
           Program.smallest(jpeg, 30, Compress.Engine.auto));
       Files.setLastModifiedTime(source.resolve("a.jpg"), FileTime.fromMillis(1_000_000_000_000L));
+      Files.write(source.resolve("linked.jpg"), jpeg);
+      Files.createSymbolicLink(Files.createDirectory(destination).resolve("linked.jpg"), system.getPath("nowhere"));
       String all = ("CAF\u00C9.JPG=compressed, Sub dir/\u00E9t\u00E9.jpeg=kept, a.jpg=compressed, "
-          + "bad.jpg=failed: not a JPEG").replace("/", system.getSeparator());
+          + "bad.jpg=failed: not a JPEG, linked.jpg=NOT_OURS").replace("/", system.getSeparator());
       assertOutcomes(all, source, destination, "-r");
       String again = all.replace("compressed", "skipped"); // what is kept is done again where there are no attributes
       assertOutcomes(again, source, destination, "-r", "-u");
