@@ -200,15 +200,22 @@ class ProvenanceTest {
   @DisplayName("a copy that somebody has changed, or moved and linked, is that person's: editors keep comments")
   void edited() throws Exception {
     write("Pictures/a.jpg");
+    FileTime past = FileTime.fromMillis(1_000_000_000_000L);
+    Files.setLastModifiedTime(pictures.resolve("a.jpg"), past);
     assertOutcomes("a.jpg=compressed", pictures, small);
-    byte[] copy = Files.readAllBytes(small.resolve("a.jpg"));
+    Path file = small.resolve("a.jpg");
+    byte[] copy = Files.readAllBytes(file);
     assertTrue(new String(copy, 20, 70, StandardCharsets.ISO_8859_1).contains("Compress 30 "));
-    Files.move(small.resolve("a.jpg"), folder.resolve("moved.jpg"));
+    Files.move(file, folder.resolve("moved.jpg"));
     link("Small/a.jpg", "../moved.jpg");
     assertOutcomes("a.jpg=NOT_OURS", pictures, small, "--update");
-    Files.delete(small.resolve("a.jpg"));
+    Files.delete(file);
+    Files.write(file, Arrays.copyOf(copy, 1_000_000));
+    Files.setLastModifiedTime(file, past);
+    assertOutcomes("a.jpg=NOT_OURS", pictures, small, "--update"); // by its size
     copy[copy.length / 2] ^= 1;
-    Files.write(small.resolve("a.jpg"), copy);
+    Files.write(file, copy);
+    assertOutcomes("a.jpg=NOT_OURS", pictures, small, "--update"); // by its time
     assertOutcomes("a.jpg=NOT_OURS", pictures, small);
     assertOutcomes("a.jpg=compressed", pictures, small, "--overwrite");
   }
@@ -296,8 +303,8 @@ class ProvenanceTest {
   @Test
   @DisplayName("--update does what is new, changed, replaced by something older, empty, or of other options; no more")
   void update() throws Exception {
-    write("Pictures/deleted.jpg", "Pictures/done.jpg", "Pictures/empty.jpg", "Pictures/kept.jpg", "Pictures/older.jpg",
-        "Pictures/touched.jpg");
+    write("Pictures/deleted.jpg", "Pictures/done.jpg", "Pictures/empty.jpg", "Pictures/kept.jpg", "Pictures/longer.jpg",
+        "Pictures/older.jpg", "Pictures/touched.jpg");
     Path kept = pictures.resolve("kept.jpg");
     byte[] smallest = Program.smallest(Files.readAllBytes(kept), 30, Compress.Engine.auto);
     Files.write(kept, // less what it says of itself: that makes it a picture like others
@@ -307,13 +314,15 @@ class ProvenanceTest {
       Files.setLastModifiedTime(pictures.resolve(name), past);
     }
     String first = "deleted.jpg=compressed, done.jpg=compressed, empty.jpg=compressed, kept.jpg=kept, "
-        + "older.jpg=compressed, touched.jpg=compressed";
+        + "longer.jpg=compressed, older.jpg=compressed, touched.jpg=compressed";
     String none = first.replaceAll("=\\w+", "=skipped");
     assertOutcomes(first, pictures, small, "-u");
     assertEquals(past, Files.getLastModifiedTime(small.resolve("done.jpg")));
     assertOutcomes(none, pictures, small, "-u");
     Files.delete(small.resolve("deleted.jpg"));
     Files.write(small.resolve("empty.jpg"), new byte[0]);
+    Files.write(pictures.resolve("longer.jpg"), new byte[1], StandardOpenOption.APPEND);
+    Files.setLastModifiedTime(pictures.resolve("longer.jpg"), past);
     Files.setLastModifiedTime(pictures.resolve("touched.jpg"), FileTime.fromMillis(past.toMillis() + 1));
     Files.setLastModifiedTime(pictures.resolve("older.jpg"), FileTime.fromMillis(past.toMillis() - 60_000));
     assertOutcomes(first.replace("done.jpg=compressed", "done.jpg=skipped").replace("=kept", "=skipped"), pictures,
