@@ -1,25 +1,19 @@
 // SPDX-License-Identifier: MIT
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.*;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
-import java.nio.file.Files;
-import java.nio.file.Path;
+import java.nio.file.*;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Map;
+import java.security.SecureRandom;
+import java.util.*;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Predicate;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.*;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Many starts at once, and README's "On many machines": its lines are taken from there, and run. */
@@ -27,43 +21,37 @@ class ClusterTest {
   private static final Path PROJECT = Program.project();
   private static final int IMAGES = 24;
 
-  @TempDir static Path shared; // holds Pictures, the copies of a single run in Single, compress.jar and cold
-  private static final List<Program.Result> STARTS = new ArrayList<>();
+  @TempDir static Path shared; // holds Pictures, the copies of a single run in Single, and compress.jar
 
   @TempDir Path folder;
 
   @BeforeAll
-  static void startsAtOnceThenMakesTheJar() throws Exception {
+  static void makesWhatIsShared() throws Exception {
     for (int i = 0; i < IMAGES; i++) {
       Path original = PROJECT.resolve("IMAGES").resolve(List.of("harbour.jpg", "mountains.jpg").get(i % 2));
       Files.copy(original, Files.createDirectories(shared.resolve("Pictures")).resolve("image-" + i + ".jpg"));
     }
-    Program.run(shared, "Pictures", "Single");
-
-    // A cache without jars, but with what JBang knows of the libraries, so that it needs no network.
-    Path cold = Files.createDirectories(shared.resolve("cold/cache"));
-    String jbang = System.getenv().getOrDefault("JBANG_DIR", System.getProperty("user.home") + "/.jbang");
-    Path known = Path.of(System.getenv().getOrDefault("JBANG_CACHE_DIR", jbang + "/cache"), "dependency_cache.json");
-    if (Files.exists(known)) { Files.copy(known, cold.resolve(known.getFileName())); }
-    Map<String, String> here = Map.of("JBANG_DIR", cold.getParent().toString(), "JBANG_CACHE_DIR", cold.toString());
-    List<Process> starts = new ArrayList<>();
-    for (int i = 0; i < 4; i++) {
-      starts.add(start(PROJECT, here, shared.resolve("start-" + i), "./.jbang/jbang", "Compress.java", "-V"));
-    }
-    for (Process start : starts) {
-      STARTS.add(new Program.Result(ended(start), read(shared.resolve("start-" + STARTS.size())), ""));
-    }
-    String export = block(text -> text.startsWith("./.jbang/jbang export fatjar"));
+    Program.run(shared, "Pictures", "Single").expect(0, IMAGES + " images, ");
+    String export = block("./.jbang/jbang export fatjar");
     export = export.replace("-O compress.jar", "-O '" + shared.resolve("compress.jar") + "'");
-    int status = ended(start(PROJECT, here, shared.resolve("export"), "sh", "-c", export));
-    assertEquals(0, status, () -> read(shared.resolve("export")));
+    output(PROJECT, Map.of(), shared.resolve("export"), "sh", "-c", export);
   }
 
   @Test
-  void startsAtOnceOnANewMachineAllSucceed() {
-    for (Program.Result start : STARTS) {
-      assertEquals(0, start.status(), start.out());
-      assertTrue(start.out().contains("Compress 1."), start.out());
+  void startsAtOnceOnANewMachineAllSucceed() throws Exception {
+    // A cache without jars, but with what JBang knows of the libraries, so that it needs no network.
+    Path cold = Files.createDirectory(folder.resolve("cache"));
+    String jbang = System.getenv().getOrDefault("JBANG_DIR", System.getProperty("user.home") + "/.jbang");
+    Path known = Path.of(System.getenv().getOrDefault("JBANG_CACHE_DIR", jbang + "/cache"), "dependency_cache.json");
+    if (Files.exists(known)) { Files.copy(known, cold.resolve(known.getFileName())); }
+    Map<String, String> here = Map.of("JBANG_DIR", folder.toString(), "JBANG_CACHE_DIR", cold.toString());
+    List<Process> starts = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      starts.add(start(PROJECT, here, folder.resolve("start-" + i), "./.jbang/jbang", "Compress.java", "-V"));
+    }
+    for (int i = 0; i < 4; i++) {
+      String printed = printed(starts.get(i), folder.resolve("start-" + i));
+      assertTrue(printed.contains("Compress 1."), printed);
     }
   }
 
@@ -77,9 +65,7 @@ class ClusterTest {
     long before = copies();
     assertTrue(before < IMAGES, "killed too late");
 
-    int status = ended(start(folder, task, folder.resolve("log"), "bash", "compress.sbatch", "Pictures", "Small"));
-    assertEquals(0, status, () -> read(folder.resolve("log")));
-    String log = read(folder.resolve("log"));
+    String log = output(folder, task, folder.resolve("next"), "bash", "compress.sbatch", "Pictures", "Small");
     assertTrue(log.contains("(%d compressed, 0 kept, %d skipped, 0 failed)".formatted(IMAGES - before, before)), log);
     assertSameAsSingleRun();
   }
@@ -106,7 +92,7 @@ class ClusterTest {
       }
       await("two nodes", () -> slurm(cluster, "sinfo", "-h", "-N", "-t", "idle").lines().count() == 2);
 
-      String sbatch = block(text -> text.contains("\nsbatch ")).lines().skip(1).findFirst().orElseThrow();
+      String sbatch = block("\nsbatch ").lines().skip(1).findFirst().orElseThrow();
       slurm(cluster, sbatch.replace("0-7", "0-3").split(" "));
       Path log = folder.resolve("compress-1_0.log");
       await("the first copy", () -> Files.exists(log) && read(log).contains(" [1/6] "));
@@ -125,7 +111,7 @@ class ClusterTest {
       assertTrue(read(log).contains(" skipped, 0 failed)"), read(log));
       assertSameAsSingleRun();
     } finally {
-      ended(start(folder, cluster, slurm.resolve("scancel"), "timeout", "5", "scancel", "--user=root"));
+      start(folder, cluster, slurm.resolve("scancel"), "timeout", "5", "scancel", "--user=root").waitFor();
       for (Process daemon : daemons.reversed()) {
         daemon.destroy();
         daemon = daemon.waitFor(5, TimeUnit.SECONDS) ? daemon : daemon.destroyForcibly();
@@ -137,7 +123,7 @@ class ClusterTest {
   /** Writes the configuration of a cluster of two nodes on the loopback interface; returns its path. */
   private static Path configure(Path slurm) throws IOException {
     byte[] key = new byte[1024];
-    new java.security.SecureRandom().nextBytes(key);
+    new SecureRandom().nextBytes(key);
     Files.write(slurm.resolve("key"), key);
     Files.setPosixFilePermissions(slurm.resolve("key"), PosixFilePermissions.fromString("rw-------"));
     String host = InetAddress.getLocalHost().getHostName().replaceFirst("\\..*", "");
@@ -175,66 +161,53 @@ class ClusterTest {
 
   /** Lays out the folder that README speaks of: Pictures, compress.jar, compress.sbatch, and so many lists. */
   private void prepare(int lists) throws Exception {
-    Files.createDirectory(folder.resolve("Pictures"));
-    for (String name : Program.files(shared)) {
-      if (name.startsWith("Pictures/") || name.equals("compress.jar")) {
-        Files.createLink(folder.resolve(name), shared.resolve(name));
-      }
-    }
-    Files.writeString(folder.resolve("compress.sbatch"), block(text -> text.contains("\n#SBATCH")));
-    String split = block(text -> text.contains("\nsbatch ")).lines().findFirst().orElseThrow();
-    split = split.replace("r/8", "r/" + lists);
-    assertEquals(0, ended(start(folder, Map.of(), folder.resolve("split"), "sh", "-c", split)));
+    Program.run(folder, "", List.of("cp", "-rl", shared + "/Pictures", shared + "/compress.jar", ".")).expect(0, "");
+    Files.writeString(folder.resolve("compress.sbatch"), block("\n#SBATCH"));
+    String split = block("\nsbatch ").lines().findFirst().orElseThrow();
+    output(folder, Map.of(), folder.resolve("split"), "sh", "-c", split.replace("r/8", "r/" + lists));
   }
 
-  private void assertSameAsSingleRun() throws IOException {
-    assertEquals(Program.files(shared.resolve("Single")), Program.files(folder.resolve("Small"))); // hidden ones too
-    for (String copy : Program.files(folder.resolve("Small"))) {
-      assertEquals(-1, Files.mismatch(shared.resolve("Single").resolve(copy), folder.resolve("Small").resolve(copy)));
-    }
+  private void assertSameAsSingleRun() throws Exception {
+    Program.run(folder, "", List.of("diff", "-r", shared + "/Single", "Small")).expect(0, ""); // hidden ones too
   }
 
   private long copies() throws IOException {
     return Program.files(folder.resolve("Small")).stream().filter(copy -> !copy.startsWith(".")).count();
   }
 
-  /** The block of code in README that is so. */
-  private static String block(Predicate<String> wanted) throws IOException {
+  /** The block of code in README that has this in it. */
+  private static String block(String part) throws IOException {
     String readme = Files.readString(PROJECT.resolve("README.md"));
-    return Stream.of(readme.split("\n```.*\n")).filter(wanted).findFirst().orElseThrow() + "\n";
+    return Stream.of(readme.split("\n```.*\n")).filter(text -> text.contains(part)).findFirst().orElseThrow() + "\n";
   }
 
-  /** What a command of Slurm prints; fails if it does. */
   private String slurm(Map<String, String> cluster, String... command) throws Exception {
-    Path out = folder.resolve("slurm/command.out");
-    Files.deleteIfExists(out);
-    int status = ended(start(folder, cluster, out, command));
-    assertEquals(0, status, () -> String.join(" ", command) + "\n" + read(out));
+    return output(folder, cluster, folder.resolve("slurm/command.out"), command);
+  }
+
+  /** Runs a command to its end, which must be a success, and returns what it printed. */
+  private static String output(Path where, Map<String, String> variables, Path out, String... command)
+      throws Exception {
+    return printed(start(where, variables, out, command), out);
+  }
+
+  private static String printed(Process process, Path out) throws Exception {
+    assertTrue(process.waitFor(2, TimeUnit.MINUTES), "still running after two minutes");
+    assertEquals(0, process.exitValue(), () -> out + ":\n" + read(out));
     return read(out);
   }
 
-  /** Starts a command on this Java, with these variables more; all its output is appended to this file. */
+  /** Starts a command on this Java, with these variables more; all its output goes to this file. */
   private static Process start(Path where, Map<String, String> variables, Path out, String... command)
       throws IOException {
     ProcessBuilder builder = new ProcessBuilder(command).directory(where.toFile()).redirectErrorStream(true)
-        .redirectOutput(ProcessBuilder.Redirect.appendTo(out.toFile()));
+        .redirectOutput(out.toFile());
     builder.environment().put("JAVA_HOME", System.getProperty("java.home"));
     builder.environment().putAll(variables);
     return builder.start();
   }
 
-  private static int ended(Process process) throws InterruptedException {
-    assertTrue(process.waitFor(2, TimeUnit.MINUTES), "still running after two minutes");
-    return process.exitValue();
-  }
-
-  private static String read(Path file) {
-    try {
-      return Files.readString(file);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
+  private static String read(Path file) { return assertDoesNotThrow(() -> Files.readString(file)); }
 
   private static void await(String what, Callable<Boolean> condition) throws Exception {
     for (long end = System.nanoTime() + 60_000_000_000L; !condition.call(); Thread.sleep(50)) {
