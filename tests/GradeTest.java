@@ -62,7 +62,7 @@ class GradeTest {
           isPreview ? preview : new String[] {"--release", "21"});
       Grade.Launcher java = (options, arguments) -> {
         List<String> all = new ArrayList<>(options);
-        all.addAll(List.of("-XX:TieredStopAtLevel=1", "-cp", classPath)); // a quick start counts most
+        all.addAll(List.of("-cp", classPath));
         all.addAll(isPreview ? List.of(preview[0]) : List.of());
         return Program.java(all, arguments.toArray(String[]::new));
       };

@@ -198,9 +198,9 @@ class OutcomesTest {
         harmless.add(Jpegs.spliced(jpeg, end, end, Jpegs.ascii(left)));
       }
       for (byte[] file : harmless) { assertArrayEquals(recompress(jpeg), recompress(file), kind); }
-      for (int n = 1; n <= 5; n++) {
-        byte[] stray = Jpegs.spliced(jpeg, end, end, Jpegs.ascii("U".repeat(n)));
-        assertFails(stray, "corrupt: stray data", kind + " with " + n + " bytes before its end");
+      for (String stray : List.of("U", "UU", "UUU", "UUUU", "UUUUU", "\0".repeat(20))) {
+        byte[] file = Jpegs.spliced(jpeg, end, end, Jpegs.ascii(stray));
+        assertFails(file, "corrupt: stray data", kind + " with " + stray.length() + " bytes before its end");
       }
     });
     byte[] scans = KINDS.get("progressive");
@@ -208,6 +208,9 @@ class OutcomesTest {
     assertFails(without, "truncated: ", "a scan without data");
     BufferedImage flat = new BufferedImage(300, 200, BufferedImage.TYPE_INT_RGB); // two bits a block
     recompress(recompress(Pictures.jpeg(flat, 0.9f)));
+    byte[] large = Pictures.jpeg(new BufferedImage(3_000, 3_000, BufferedImage.TYPE_BYTE_GRAY), 0.9f);
+    Recompressor.Settings smallest = new Recompressor.Settings(QUALITY, engine, true, false);
+    recompress(Recompressor.recompress(large, smallest).bytes()); // one bit, in progressive JPEG
   }
 
   @Test

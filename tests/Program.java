@@ -61,10 +61,10 @@ final class Program {
   /** The command that starts Compress on this JVM, with these arguments. */
   static List<String> command(String... arguments) { return java(List.of(), arguments); }
 
-  /** The command that starts Compress with these options of the JVM. */
+  /** The command that starts Compress with these options of the JVM: one that starts quickly. */
   static List<String> java(List<String> options, String... arguments) {
     List<String> command = new ArrayList<>(List.of(ProcessHandle.current().info().command().orElseThrow(),
-        "-XX:+UseSerialGC", "-cp", System.getProperty("java.class.path")));
+        "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", System.getProperty("java.class.path")));
     command.addAll(options);
     command.add("Compress");
     command.addAll(List.of(arguments));
