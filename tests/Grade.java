@@ -211,9 +211,11 @@ public final class Grade {
       progress(4, "many", scale.many);
       load = run(many, List.of(), false, null);
     }
+    Point totals = totals(plain, slowly, sequential, load);
+    Run counted = totals.done ? plain : sequential; // what threads lose is told of the totals, not of the ratio
     return List.of(images(first, plain), quality(plain, threaded), log(plain), threads(plain, slowly),
-        folder(plain, slowly, load), totals(plain, slowly, load), ratio(plain, slowly), sequential(plain, sequential),
-        end(List.of(first, plain, slowly, sequential, load)));
+        folder(plain, slowly, load), totals, ratio(plain.ratioIsRight() ? plain : counted, slowly),
+        sequential(plain, sequential), end(List.of(first, plain, slowly, sequential, load)));
   }
 
   /** Makes a folder IMAGES of this many images, in a new folder: each of a quality so much less than the one before. */
@@ -355,9 +357,10 @@ public final class Grade {
     return point("folder.done", threads && motion.creators.size() == 1 ? say("folder.by", motion.creators) : "");
   }
 
-  private Point totals(Run plain, Run slowly, Run load) {
+  private Point totals(Run plain, Run slowly, Run sequential, Run load) {
     SlowMotion motion = slowly.motion;
-    boolean trusted = plain.ratioIsRight() && motion.early == null; // or one mistake would count twice
+    boolean right = plain.ratioIsRight() || sequential.ratioIsRight();
+    boolean trusted = right && motion.early == null; // or one mistake would count twice
     if (motion.failure != null) { return point("totals.unknown", motion.failure); }
     List<SlowMotion.Place> met = motion.places.values().stream().filter(place -> place.met != null).toList();
     for (SlowMotion.Place place : met) {
@@ -378,14 +381,14 @@ public final class Grade {
     return point("totals.done", load.images());
   }
 
-  private Point ratio(Run plain, Run slowly) {
+  private Point ratio(Run run, Run slowly) {
     SlowMotion motion = slowly.motion;
     if (noJoin || motion.early != null) {
       return point("ratio.early", motion.early == null ? say("ratio.aThread") : motion.early,
           motion.paused == null ? "" : say("ratio.paused", motion.paused));
     }
     if (motion.polled != null) { return point("ratio.polled", motion.polled); }
-    return plain.ratioIsRight() ? point("ratio.done", plain.printed().text) : point("ratio.text", ratioProblem(plain));
+    return run.ratioIsRight() ? point("ratio.done", run.printed().text) : point("ratio.text", ratioProblem(run));
   }
 
   private Point sequential(Run threaded, Run run) throws IOException {
