@@ -2596,21 +2596,16 @@ final class ScanReader {
   }
 
   /**
-   * Takes one more bit of the coefficients known, and those that become known with it (G.1.2.3).
-   *
-   * @param single the code's lookup of single ones
-   * @param block where its values begin
-   * @param nonzero a bit for each coefficient that is known
-   * @return the same with those that are now known
+   * Takes one more bit of the coefficients known, and those that become known with it (G.1.2.3). Most of them end
+   * within the limits all the same: bits of these are passed over.
    */
-  long refine(HuffmanCode code, int[] single, ScanRange range, short[] values, int block, long nonzero)
-      throws JpegException {
+  void refine(HuffmanCode code, int[] single, ScanRange range, BlockRows rows, int block) throws JpegException {
     long band = -1L << range.from() & -1L >>> 63 - range.to();
-    long found = nonzero;
-    long known = nonzero & band;
+    long known = rows.nonzero[block] & band;
+    long wanted = known & rows.wanted[block];
     long corrections = 0; // a bit for each of these: whether its magnitude grows
     int zero = -1; // which of the zeros the next coefficient is
-    if (endRun == 0) { listZeros(band & ~nonzero); }
+    if (endRun == 0) { listZeros(band & ~known); }
     while (band != 0) {
       int value = 0;
       int k = 64; // the coefficients known before it are corrected
@@ -2635,19 +2630,15 @@ final class ScanReader {
       int n = Long.bitCount(known & band & below);
       corrections = corrections << n | (n > 32 ? (long) take(n - 32) << 32 | take(32) & 0xFFFFFFFFL : take(n));
       band &= ~(below << 1 | 1);
-      if (value != 0) {
-        values[block + k] = (short) (value << range.low());
-        found |= 1L << k;
-      }
+      if (value != 0) { rows.set(block, k, value << range.low(), range.low()); }
     }
     endRun = Math.max(endRun - 1, 0);
     corrections <<= -Long.bitCount(known);
-    for (long rest = known; rest != 0; rest &= rest - 1) {
-      int i = block + Long.numberOfTrailingZeros(rest);
-      values[i] += (short) (((int) (corrections >> 63) & (values[i] >> 15 | 1)) << range.low());
-      corrections <<= 1;
+    for (long rest = wanted; rest != 0; rest &= rest - 1) {
+      int i = block * 64 + Long.numberOfTrailingZeros(rest);
+      long correction = corrections << Long.bitCount(known & (rest & -rest) - 1) >> 63;
+      rows.values[i] += (short) (((int) correction & (rows.values[i] >> 15 | 1)) << range.low());
     }
-    return found;
   }
 
   /** Lists the indices of these bits, eight looked up at once for each byte, and 64 behind them. */
@@ -3424,8 +3415,9 @@ final class BlockRows {
   final int[] dc; // by block
   final int[] kept; // Coefficients: those of a block from 64 times its index on
   final int[] ends; // by block: the place behind its last in kept
-  final short[] values; // all coefficients, by block, in zigzag order, where scans make them exact one after the other
-  final long[] nonzero; // by block: a bit for each of them that is not zero, but for DC
+  final short[] values; // by block, in zigzag order: DC and the wanted, where scans make them exact one after the other
+  final long[] nonzero; // by block: a bit for each coefficient that is not zero, but for DC
+  final long[] wanted; // and for each of them that may still be over its limit at the end
 
   BlockRows(int wide, int high, int[] limits, boolean progressive) {
     this.limits = limits;
@@ -3436,12 +3428,20 @@ final class BlockRows {
     ends = new int[blocks];
     values = new short[progressive ? blocks * 64 : 0];
     nonzero = new long[progressive ? blocks : 0];
+    wanted = new long[nonzero.length];
   }
 
   /** Before the scans of MCU rows. */
   void clear() {
-    Arrays.fill(values, (short) 0);
     Arrays.fill(nonzero, 0);
+    Arrays.fill(wanted, 0);
+  }
+
+  /** Sets a coefficient whose low bits, so many, are still to come. */
+  void set(int block, int k, int value, int low) {
+    values[block * 64 + k] = (short) value;
+    nonzero[block] |= 1L << k;
+    wanted[block] |= (long) (limits[k] - (Math.abs(value) | (1 << low) - 1) >>> 31) << k;
   }
 
   /** After them: makes lists of the values. */
@@ -3449,7 +3449,7 @@ final class BlockRows {
     for (int block = 0; block < nonzero.length; block++) {
       int at = block * 64;
       int n = at;
-      for (long rest = nonzero[block]; rest != 0; rest &= rest - 1) {
+      for (long rest = wanted[block]; rest != 0; rest &= rest - 1) {
         int k = Long.numberOfTrailingZeros(rest);
         int magnitude = Math.abs(values[at + k]);
         kept[n] = Coefficient.of(values[at + k] < 0, magnitude, k);
@@ -3624,7 +3624,7 @@ final class Scan {
       rows.dc[block] = nextDc(c);
       rows.ends[block] = in.coefficients(ac[c], lookups[c], 0, 63, rows.kept, block * 64);
     } else if (range.from() > 0 && range.high() > 0) {
-      rows.nonzero[block] = in.refine(ac[0], lookups[0], range, rows.values, block * 64, rows.nonzero[block]);
+      in.refine(ac[0], lookups[0], range, rows, block);
     } else if (range.from() > 0) {
       decodeAc(rows, block);
     } else if (range.high() > 0) { // G.1.2.1
@@ -3650,14 +3650,11 @@ final class Scan {
       return;
     }
     int n = in.coefficients(ac[0], lookups[0], range.from() - 1, range.to(), found, 0);
-    long nonzero = 0;
     for (int i = 0; i < n; i++) {
       int k = Coefficient.index(found[i]);
       int value = Math.clamp((long) Coefficient.value(found[i]) << range.low(), -Short.MAX_VALUE, Short.MAX_VALUE);
-      rows.values[block * 64 + k] = (short) value;
-      nonzero |= 1L << k;
+      rows.set(block, k, value, range.low());
     }
-    rows.nonzero[block] |= nonzero;
   }
 }
 
@@ -3844,7 +3841,7 @@ final class CoefficientEngine {
   static long memory(JpegHeader header, long fileBytes, boolean smallest) {
     long blocks = (smallest ? 6L : 3L) * header.width * header.height / 64;
     boolean manyTables = header.process == Marker.SOF2 && fileBytes >= HuffmanCode.LARGE_FILE;
-    return fileBytes * 5 + blocks * 2 + header.width * 300L + (manyTables ? MAX_SCANS * 60_000L : 1 << 20);
+    return fileBytes * 5 + blocks * 2 + header.width * 310L + (manyTables ? MAX_SCANS * 60_000L : 1 << 20);
   }
 
   /**
