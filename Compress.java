@@ -3726,7 +3726,7 @@ final class ChromaDownsampler {
         kept[n++] = Coefficient.of(value < 0, Math.min(magnitude, Short.MAX_VALUE), k);
       }
     }
-    sink.block(plane, Math.round(block[0]), kept, 0, n);
+    sink.block(plane, (int) Math.ceil(block[0] - 0.5f), kept, 0, n); // ties go down: Requantizer's of samples go up
   }
 
   /** False if nothing but the DC coefficient can count, as in smooth areas: then the others are not made. */
