@@ -2718,10 +2718,12 @@ final class Requantizer {
   private static final int SHIFT = 19; // of fixed-point numbers
 
   /** Limits that nothing passes: for blocks that are not visible. */
-  static final int[] NOTHING = IntStream.generate(() -> 1 << 15).limit(64).toArray();
+  static final int[] NOTHING = new int[64];
 
   /** Limits that everything but zero passes. */
   static final int[] ALL = new int[64];
+
+  static { Arrays.fill(NOTHING, 1 << 15); }
 
   final int[] target; // steps, in zigzag order
   final int[] limit = new int[64]; // by index: the largest magnitude that becomes 0

@@ -212,10 +212,11 @@ public final class Grade {
       load = run(many, List.of(), false, null);
     }
     Point totals = totals(plain, slowly, sequential, load);
-    Run counted = totals.done ? plain : sequential; // what threads lose is told of the totals, not of the ratio
+    // What threads lose is told of the totals, not of the ratio.
+    Run counted = plain.ratioIsRight() || totals.done ? plain : sequential;
     return List.of(images(first, plain), quality(plain, threaded), log(plain), threads(plain, slowly),
-        folder(plain, slowly, load), totals, ratio(plain.ratioIsRight() ? plain : counted, slowly),
-        sequential(plain, sequential), end(List.of(first, plain, slowly, sequential, load)));
+        folder(plain, slowly, load), totals, ratio(counted, slowly), sequential(plain, sequential),
+        end(List.of(first, plain, slowly, sequential, load)));
   }
 
   /** Makes a folder IMAGES of this many images, in a new folder: each of a quality so much less than the one before. */
