@@ -3690,6 +3690,7 @@ final class ChromaDownsampler {
   private final int[] place = new int[64]; // by index: where in the block it is added
   private final float[] scale = new float[64]; // and times what
   private final float[] share = new float[64]; // and what it adds, at most, to 1: from there on more than DC may count
+  final int[] limits = new int[64]; // by index: up to this magnitude it adds next to nothing, less than a 32nd
 
   ChromaDownsampler(Plane plane, int across, int down) {
     this.plane = plane;
@@ -3715,6 +3716,7 @@ final class ChromaDownsampler {
         float value = Math.abs(block[StandardTables.ZIGZAG[i]]) * FRACTION;
         share[k] = Math.max(share[k], value / (plane.limits[i] + 0.99f));
       }
+      limits[k] = (int) Math.min(Short.MAX_VALUE, 1 / 32f / share[k]);
     }
   }
 
@@ -3795,9 +3797,6 @@ final class ChromaDownsampler {
 final class CoefficientEngine {
   private static final int SMALL = 1 << 14; // bytes: no larger progressive copy would be smaller in baseline
   private static final int MAX_SCANS = 100; // ten are usual; each is a pass over the picture
-  private static final int[] UNITS = new int[64];
-
-  static { Arrays.fill(UNITS, 1); }
 
   private final byte[] jpeg;
   private final JpegHeader header;
@@ -3934,7 +3933,8 @@ final class CoefficientEngine {
       double least = settings.smallest() ? 1.5 * source : source; // a little coarser only doubles the errors
       target[k] = source <= 255 && target[k] < least ? source : target[k];
     }
-    return new Requantizer(halved ? UNITS : plane.steps, halved ? ChromaDownsampler.FRACTION : 1, target);
+    int[] source = halved ? StandardTables.steps(true, 100) : plane.steps; // all of 1
+    return new Requantizer(source, halved ? ChromaDownsampler.FRACTION : 1, target);
   }
 
   /** Decodes all scans side by side, and delivers the blocks of one MCU row of the copy after the other. */
@@ -3946,10 +3946,10 @@ final class CoefficientEngine {
     for (Plane plane : planes) {
       plane.requantizer = settings == null ? null : requantizer(plane);
       plane.limits = sink.limits(plane);
-      boolean halved = across * down > 1 && plane != planes[0]; // then all counts, for something may be added to it
+      boolean halved = across * down > 1 && plane != planes[0];
       int c = plane.index;
       downsamplers[c] = halved ? new ChromaDownsampler(plane, across, down) : null;
-      int[] limits = halved ? Requantizer.ALL : plane.limits;
+      int[] limits = halved ? downsamplers[c].limits : plane.limits;
       rows[c] = new BlockRows(wide * plane.h, plane.v * down, limits, progressive);
     }
     for (Scan scan : scans) { scan.start(rows); }
