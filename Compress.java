@@ -1058,11 +1058,11 @@ final class ImageFiles {
     Path source = options.source;
     Path destination = options.destination;
     String list = options.filesFrom;
+    boolean free = !Files.exists(destination, LinkOption.NOFOLLOW_LINKS); // first: another run may just be creating it
     boolean there = Files.isDirectory(destination);
     options.require(!isEmpty(source) && !isEmpty(destination), "SOURCE or DESTINATION is empty; . is this folder");
     options.require(list != null || Files.isDirectory(source), "SOURCE is not a folder: " + source);
-    options.require(there || !Files.exists(destination, LinkOption.NOFOLLOW_LINKS),
-        "DESTINATION is not a folder: " + destination);
+    options.require(free || there, "DESTINATION is not a folder: " + destination);
     options.require(!there || !Files.exists(source) || !Files.isSameFile(source, destination),
         "DESTINATION is SOURCE: the originals would be replaced");
     options.require(!there || !options.recursive || !source.toRealPath().startsWith(destination.toRealPath()),
@@ -1085,11 +1085,10 @@ final class ImageFiles {
   /** Every image in the source folder: .jpg and .jpeg in any case, but no hidden files, and no copies. */
   private void scan(boolean recursive) throws IOException {
     int depth = recursive ? Integer.MAX_VALUE : 1;
-    Path target = Files.exists(destination) ? destination.toRealPath() : null;
     Files.walkFileTree(source, Set.of(FileVisitOption.FOLLOW_LINKS), depth, new SimpleFileVisitor<>() {
       @Override
       public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) throws IOException {
-        boolean copies = target != null && folder.toRealPath().startsWith(target);
+        boolean copies = Files.exists(destination) && folder.toRealPath().startsWith(destination.toRealPath());
         return !folder.equals(source) && (copies || isHidden(folder))
             ? FileVisitResult.SKIP_SUBTREE : FileVisitResult.CONTINUE;
       }

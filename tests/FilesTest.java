@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.FutureTask;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
@@ -78,6 +80,25 @@ class FilesTest {
     Program.Result result = shell("ls IMAGES/*.jpg | xargs -P4 -n6 sh run.sh").expect(0, "6 images, ");
     assertEquals(4, result.out().lines().filter(line -> line.startsWith("6 images, ")).count(), result.out());
     assertEquals(expected, files("COMPRESSED_IMAGES"));
+  }
+
+  @Test
+  @DisplayName("a destination that another run creates at this very moment is a folder like any other")
+  void createdMeanwhile() throws Exception {
+    Compress options = Program.options(Files.createDirectory(folder.resolve("IMAGES")), null);
+    for (int n = 0; n < 2_000; n++) { // the moment is one of microseconds
+      Path destination = folder.resolve("copies-" + n);
+      CyclicBarrier both = new CyclicBarrier(2);
+      FutureTask<Path> other = new FutureTask<>(() -> {
+        both.await();
+        return Files.createDirectory(destination);
+      });
+      Thread.ofPlatform().start(other);
+      options.destination = destination;
+      both.await();
+      assertEquals(List.of(), ImageFiles.find(options).images);
+      other.get();
+    }
   }
 
   @Test
