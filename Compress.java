@@ -2456,16 +2456,6 @@ final class HuffmanCode {
 /** The entropy-coded data of a scan (T.81 B.1.1.5, F.2.2), read up to the marker that ends it. */
 final class ScanReader {
   private static final int PIECE = 8192; // bytes
-  private static final long[] BITS = new long[256]; // by octet: the places of its ones, in bytes from the highest on
-
-  static {
-    for (int octet = 0; octet < 256; octet++) {
-      for (int bit = 7; bit >= 0; bit--) {
-        if ((octet >> bit & 1) > 0) { BITS[octet] = BITS[octet] >>> 8 | (long) bit << 56; }
-      }
-    }
-  }
-
   private static final int BLOCK = 264; // bytes: more than a block takes, 64 codes and values of 31 bits at most
   int position; // of the next byte of the data to take into the piece
   int endRun; // EOBRUN (G.1.2.2): blocks that end without a code
@@ -2476,7 +2466,6 @@ final class ScanReader {
   private final byte[] piece; // of the data: without the zeros behind 0xFF (B.1.1.5); behind it are zeros
   private int filled; // how much of it is data
   private int next; // bit of it to take
-  private final byte[] zeros = new byte[80]; // indices of coefficients that are not known, then 64
   private int safe = -1; // up to this bit in it there are those of a whole block
   private boolean complete; // behind it there is a marker, or nothing
   private final int restartInterval; // in MCUs; 0: none
@@ -2604,7 +2593,7 @@ final class ScanReader {
     long wanted = known & rows.wanted[block];
     long corrections = 0; // a bit for each of these: whether its magnitude grows
     int zero = -1; // which of the zeros the next coefficient is
-    if (endRun == 0) { listZeros(band & ~known); }
+    long zeros = band & ~known;
     while (band != 0) {
       int value = 0;
       int k = 64; // the coefficients known before it are corrected
@@ -2619,7 +2608,7 @@ final class ScanReader {
           endRun = (1 << advance - HuffmanCode.END) + take(advance - HuffmanCode.END);
         } else {
           zero += advance;
-          k = zeros[Math.min(zero, 64)];
+          k = zero > 63 ? 64 : Long.numberOfTrailingZeros(Long.expand(1L << zero, zeros));
         }
         if (advance == HuffmanCode.INVALID || value < -1 || value > 1 || k == 64 && value != 0) {
           throw damaged("a code that means nothing");
@@ -2638,17 +2627,6 @@ final class ScanReader {
       long correction = corrections << Long.bitCount(known & (rest & -rest) - 1) >> 63;
       rows.values[i] += (short) (((int) correction & (rows.values[i] >> 15 | 1)) << range.low());
     }
-  }
-
-  /** Lists the indices of these bits, eight looked up at once for each byte, and 64 behind them. */
-  private void listZeros(long bits) {
-    int n = 0;
-    for (int i = 0; i < 64; i += 8) {
-      int octet = (int) (bits >>> i) & 0xFF;
-      Segments.LONGS.set(zeros, n, BITS[octet] + i * 0x0101010101010101L);
-      n += Integer.bitCount(octet);
-    }
-    Arrays.fill(zeros, n, n + 16, (byte) 64);
   }
 
   /** Before each MCU: moves behind the restart marker that is due (E.2.4), and nothing else; true if one was. */
