@@ -2545,9 +2545,8 @@ final class ScanReader {
   int coefficients(HuffmanCode code, int[] lookup, int k, int to, int[] kept, int n) throws JpegException {
     int next = this.next;
     int shift = 64 - code.bits;
-    int category = 0; // of an end of band run
     int state = k << 6; // the index, and in the lowest 6 bits how many bits of a word have been taken
-    while (state < to << 6) {
+    do {
       long word = bits(next);
       int entry;
       int coefficient;
@@ -2556,31 +2555,44 @@ final class ScanReader {
         word <<= entry; // by its lowest 6 bits
         coefficient = (entry >>> 15) + (state >>> 6);
         kept[n] = coefficient;
-        n += lookup[coefficient & HuffmanCode.LIMITS - 1] - coefficient >>> 31;
+        n += over(lookup, coefficient);
         state += entry & 0x3FFF;
       } while (state < to << 6 && (state & 63) <= 44);
       int index = state >>> 6;
       if (index > to && (index < HuffmanCode.END || index >= HuffmanCode.END + to)) { // too many codes, or none
-        n -= lookup[coefficient & HuffmanCode.LIMITS - 1] - coefficient >>> 31;
+        n -= over(lookup, coefficient);
         state -= entry & 0x3FFF;
         next += state & 63;
-        entry = code.entry(bits(next));
-        int value = entry >> 16;
-        int advance = entry >> 8 & 0xFF;
-        category = Math.max(advance - HuffmanCode.END, 0);
-        state = (state >>> 6) + advance << 6 | entry & 63;
-        coefficient = Coefficient.of(value < 0, Math.abs(value), state >>> 6 & HuffmanCode.LIMITS - 1);
+        entry = entry(code, next, state >>> 6, to);
+        state = (state >>> 6) + (entry >> 8 & 0xFF) << 6 | entry & 63;
+        coefficient = Coefficient.of(entry < 0, Math.abs(entry >> 16), state >>> 6 & HuffmanCode.LIMITS - 1);
         kept[n] = coefficient;
-        n += lookup[coefficient & HuffmanCode.LIMITS - 1] - coefficient >>> 31;
+        n += over(lookup, coefficient);
       }
       next += state & 63;
       state &= ~63;
-    }
+    } while (state < to << 6);
     this.next = next;
-    int index = state >>> 6;
-    if (index > to && index < HuffmanCode.END) { throw damaged("a code that means nothing"); }
-    if (category > 0) { endRun = (1 << category) - 1 + take(category); }
     return n;
+  }
+
+  /** 1 if a coefficient is over its limit, else 0. */
+  private static int over(int[] lookup, int coefficient) {
+    return lookup[coefficient & HuffmanCode.LIMITS - 1] - coefficient >>> 31;
+  }
+
+  /**
+   * The entry of the AC code at this bit, behind an index; where bands end with it, with the bits of how many. It is
+   * apart so that what calls it has less than 325 bytes of code, and so is inlined by the JIT.
+   */
+  private int entry(HuffmanCode code, int from, int index, int to) throws JpegException {
+    int entry = code.entry(bits(from));
+    int advance = entry >> 8 & 0xFF;
+    next = from + (entry & 0xFF);
+    if (index + advance > to && advance < HuffmanCode.END) { throw damaged("a code that means nothing"); }
+    int category = Math.max(advance - HuffmanCode.END, 0);
+    endRun = (1 << category) - 1 + take(category);
+    return entry + category;
   }
 
   /**
@@ -3499,6 +3511,26 @@ final class Tables {
   }
 }
 
+/** A component in a scan: the tables that decode it, and where its blocks are put. */
+final class ScanComponent {
+  final Plane plane;
+  final HuffmanCode dc;
+  final HuffmanCode ac;
+  final int wide; // blocks of it in an MCU: one if it is alone in the scan (A.2.2)
+  final int high;
+  int[] lookup; // of ac
+  BlockRows rows;
+  int prediction; // the DC coefficient before
+
+  ScanComponent(Plane plane, HuffmanCode dc, HuffmanCode ac, boolean alone) {
+    this.plane = plane;
+    this.dc = dc;
+    this.ac = ac;
+    wide = alone ? 1 : plane.h;
+    high = alone ? 1 : plane.v;
+  }
+}
+
 /**
  * A scan (T.81 B.2.3, F.2, annex G). All scans of an image are decoded side by side, one MCU row at a time, so that a
  * few rows of the image are in memory and never the whole.
@@ -3506,14 +3538,11 @@ final class Tables {
 final class Scan {
   final boolean isAll; // of the picture, and so can be decoded at once
   final ScanReader in;
-  private final Plane[] planes;
+  private final ScanComponent[] components;
   private final boolean progressive;
   private final ScanRange range;
-  private final HuffmanCode[] dc;
-  private final HuffmanCode[] ac;
-  private final int[][] lookups; // of ac
-  private final BlockRows[] rows; // of the planes
-  private final int[] predictions; // the DC coefficients before
+  private final ScanComponent[] mcu = new ScanComponent[64]; // by block of an MCU: its component,
+  private final int[] places = new int[64]; // and where it is put
   private final int[] found = new int[64]; // coefficients of a block
 
   /** Reads the header of a scan of these components. */
@@ -3523,27 +3552,21 @@ final class Scan {
     JpegException.check(n >= 1 && n <= frame.length && s.size() == 4 + 2 * n, "the header of a scan");
     this.progressive = progressive;
     range = progressive ? ScanRange.read(s, n) : ScanRange.SEQUENTIAL;
-    planes = new Plane[n];
-    dc = new HuffmanCode[n];
-    ac = new HuffmanCode[n];
-    lookups = new int[n][];
-    rows = new BlockRows[n];
-    predictions = new int[n];
-    int next = 0; // components are in the order of the frame
+    components = new ScanComponent[n];
+    int taken = 0; // a bit for each component that the scan has: they are in the order of the frame
     for (int i = 0; i < n; i++) {
       int id = jpeg[s.start + 1 + 2 * i] & 0xFF;
       int dcTable = jpeg[s.start + 2 + 2 * i] >> 4 & 15;
       int acTable = jpeg[s.start + 2 + 2 * i] & 15;
-      int c = 0; // where identifiers are not unique, libjpeg takes the first component that the scan has not yet
-      while (c < frame.length && (frame[c].component.id() != id || Arrays.asList(planes).contains(frame[c]))) { c++; }
-      JpegException.check(c >= next && c < frame.length && dcTable < 4 && acTable < 4, "the header of a scan");
-      next = c + 1;
-      Plane plane = frame[c];
-      planes[i] = plane;
-      dc[i] = tables.dc[dcTable];
-      ac[i] = tables.ac[acTable];
-      boolean complete = (dc[i] != null || range.from() + range.high() > 0) && (ac[i] != null || range.to() == 0);
-      JpegException.check(complete, "a Huffman table is missing");
+      int index = 0; // where identifiers are not unique, libjpeg takes the first component that the scan has not yet
+      while (index < frame.length && (frame[index].component.id() != id || (taken >> index & 1) > 0)) { index++; }
+      boolean defined = index < frame.length && taken >> index == 0 && dcTable < 4 && acTable < 4;
+      JpegException.check(defined, "the header of a scan");
+      taken |= 1 << index;
+      Plane plane = frame[index];
+      components[i] = new ScanComponent(plane, tables.dc[dcTable], tables.ac[acTable], n == 1);
+      boolean there = components[i].dc != null || range.from() + range.high() > 0;
+      JpegException.check(there && (components[i].ac != null || range.to() == 0), "a Huffman table is missing");
       for (int k = range.from(); k <= range.to(); k++) { // that these coefficients are due (G.1.1.1)
         int due = range.high() == 0 ? Plane.UNSEEN : range.high();
         JpegException.check(plane.low[k] == due, "scans that contradict each other");
@@ -3562,10 +3585,10 @@ final class Scan {
 
   /** Before its rows: where the blocks of each component are put. */
   void start(BlockRows[] all) {
-    for (int i = 0; i < planes.length; i++) {
-      rows[i] = all[planes[i].index];
-      int[] limits = progressive ? Requantizer.ALL : rows[i].limits; // more bits may follow
-      lookups[i] = range.to() == 0 ? null : range.high() > 0 ? ac[i].single() : ac[i].lookup(limits);
+    for (ScanComponent c : components) {
+      c.rows = all[c.plane.index];
+      int[] limits = progressive ? Requantizer.ALL : c.rows.limits; // more bits may follow
+      c.lookup = range.to() == 0 ? null : range.high() > 0 ? c.ac.single() : c.ac.lookup(limits);
     }
   }
 
@@ -3573,39 +3596,41 @@ final class Scan {
   void decodeRow(int y, int of, int row) throws JpegException {
     in.row = y;
     in.rows = of;
-    Plane first = planes[0];
-    boolean alone = planes.length == 1; // then an MCU is one block (A.2.2)
+    Plane first = components[0].plane;
+    boolean alone = components.length == 1; // then an MCU is one block (A.2.2)
     int subrows = alone ? Math.min(first.v, first.blocksHigh - y * first.v) : 1;
     int wide = alone ? first.blocksWide : first.mcusWide();
     for (int sub = 0; sub < subrows; sub++) {
-      for (int x = 0; x < wide; x++) {
-        if (in.passRestart()) { Arrays.fill(predictions, 0); }
-        if (alone) {
-          block(0, (row * first.v + sub) * rows[0].stride + x);
-          continue;
+      int units = 0;
+      for (ScanComponent c : components) {
+        for (int i = 0; i < c.wide * c.high; i++, units++) {
+          mcu[units] = c;
+          places[units] = (row * c.plane.v + sub + i / c.wide) * c.rows.stride + i % c.wide;
         }
-        for (int c = 0; c < planes.length; c++) {
-          int h = planes[c].h;
-          for (int v = 0; v < planes[c].v; v++) {
-            int block = (row * planes[c].v + v) * rows[c].stride + x * h;
-            for (int end = block + h; block < end; block++) { block(c, block); }
-          }
+      }
+      for (int x = 0; x < wide; x++) {
+        if (in.passRestart()) {
+          for (ScanComponent c : components) { c.prediction = 0; }
+        }
+        for (int i = 0; i < units; i++) {
+          block(mcu[i], places[i]);
+          places[i] += mcu[i].wide;
         }
       }
     }
     in.checkRow();
   }
 
-  private void block(int c, int block) throws JpegException {
+  private void block(ScanComponent c, int block) throws JpegException {
     in.prepare();
-    BlockRows rows = this.rows[c];
+    BlockRows rows = c.rows;
     if (!progressive) {
       rows.dc[block] = nextDc(c);
-      rows.ends[block] = in.coefficients(ac[c], lookups[c], 0, 63, rows.kept, block * 64);
+      rows.ends[block] = in.coefficients(c.ac, c.lookup, 0, 63, rows.kept, block * 64);
     } else if (range.from() > 0 && range.high() > 0) {
-      in.refine(ac[0], lookups[0], range, rows, block);
+      in.refine(c.ac, c.lookup, range, rows, block);
     } else if (range.from() > 0) {
-      decodeAc(rows, block);
+      decodeAc(c, block);
     } else if (range.high() > 0) { // G.1.2.1
       rows.values[block * 64] |= (short) (in.take(1) << range.low());
     } else {
@@ -3614,25 +3639,25 @@ final class Scan {
   }
 
   /** The next DC coefficient of a component, as far as its bits are given (F.2.2.1, G.1.2.1). */
-  private int nextDc(int c) throws JpegException {
-    predictions[c] += in.difference(dc[c]);
-    long value = (long) predictions[c] << range.low();
-    int largest = planes[c].largestDc;
+  private int nextDc(ScanComponent c) throws JpegException {
+    c.prediction += in.difference(c.dc);
+    long value = (long) c.prediction << range.low();
+    int largest = c.plane.largestDc;
     if (value > largest || value + (1 << range.low()) <= -largest) { throw in.damaged("a brightness that cannot be"); }
     return (int) value;
   }
 
   /** A block's coefficients, or none where blocks in a row end without code (G.1.2.2). */
-  private void decodeAc(BlockRows rows, int block) throws JpegException {
+  private void decodeAc(ScanComponent c, int block) throws JpegException {
     if (in.endRun > 0) {
       in.endRun--;
       return;
     }
-    int n = in.coefficients(ac[0], lookups[0], range.from() - 1, range.to(), found, 0);
+    int n = in.coefficients(c.ac, c.lookup, range.from() - 1, range.to(), found, 0);
     for (int i = 0; i < n; i++) {
       int k = Coefficient.index(found[i]);
       int value = Math.clamp((long) Coefficient.value(found[i]) << range.low(), -Short.MAX_VALUE, Short.MAX_VALUE);
-      rows.set(block, k, value, range.low());
+      c.rows.set(block, k, value, range.low());
     }
   }
 }
@@ -3803,10 +3828,8 @@ final class CoefficientEngine {
 
   /** Whether this engine takes a JPEG that {@link JpegHeader#check} takes: grey, or YCbCr with chroma of 1x1 blocks. */
   static boolean takes(JpegHeader header) {
-    if (header.garbage) {
-      return false;
-    } else if (header.kind != JpegHeader.Kind.YCBCR) {
-      return header.kind == JpegHeader.Kind.GREY;
+    if (header.kind != JpegHeader.Kind.YCBCR || header.garbage) {
+      return header.kind == JpegHeader.Kind.GREY && !header.garbage;
     }
     JpegHeader.Component y = header.components.get(0);
     JpegHeader.Component cb = header.components.get(1);
