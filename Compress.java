@@ -2538,7 +2538,7 @@ final class ScanReader {
 
   /**
    * Takes coefficients behind index k up to an index of 63 at most (F.2.2.2), and puts those that are over the
-   * lookup's limit for their index into kept, from this place on.
+   * lookup's limit for their index into kept, from this place on. The JIT inlines it: it has no more than 325 bytes.
    *
    * @return the place behind the last
    */
@@ -2550,7 +2550,7 @@ final class ScanReader {
       long word = bits(next);
       int entry;
       int coefficient;
-      do { // the hot loop: no calls, few variables for few registers, and no branch on whether a coefficient is kept
+      do { // the hot loop: no calls that stay, few variables for few registers, no branch on what is kept
         entry = lookup[HuffmanCode.LIMITS + (int) (word >>> shift)];
         word <<= entry; // by its lowest 6 bits
         coefficient = (entry >>> 15) + (state >>> 6);
@@ -2563,7 +2563,7 @@ final class ScanReader {
         n -= over(lookup, coefficient);
         state -= entry & 0x3FFF;
         next += state & 63;
-        entry = entry(code, next, state >>> 6, to);
+        entry = takeCode(code, next, state >>> 6, to);
         state = (state >>> 6) + (entry >> 8 & 0xFF) << 6 | entry & 63;
         coefficient = Coefficient.of(entry < 0, Math.abs(entry >> 16), state >>> 6 & HuffmanCode.LIMITS - 1);
         kept[n] = coefficient;
@@ -2581,14 +2581,11 @@ final class ScanReader {
     return lookup[coefficient & HuffmanCode.LIMITS - 1] - coefficient >>> 31;
   }
 
-  /**
-   * The entry of the AC code at this bit, behind an index; where bands end with it, with the bits of how many. It is
-   * apart so that what calls it has less than 325 bytes of code, and so is inlined by the JIT.
-   */
-  private int entry(HuffmanCode code, int from, int index, int to) throws JpegException {
+  /** Takes the AC code at this bit, and EOBRUN if it has one (G.1.2.2); returns its entry, those bits counted in. */
+  private int takeCode(HuffmanCode code, int from, int index, int to) throws JpegException {
     int entry = code.entry(bits(from));
     int advance = entry >> 8 & 0xFF;
-    next = from + (entry & 0xFF);
+    next = from + (entry & 0xFF); // for what is taken or wrong here
     if (index + advance > to && advance < HuffmanCode.END) { throw damaged("a code that means nothing"); }
     int category = Math.max(advance - HuffmanCode.END, 0);
     endRun = (1 << category) - 1 + take(category);
@@ -2620,7 +2617,7 @@ final class ScanReader {
           endRun = (1 << advance - HuffmanCode.END) + take(advance - HuffmanCode.END);
         } else {
           zero += advance;
-          k = zero > 63 ? 64 : Long.numberOfTrailingZeros(Long.expand(1L << zero, zeros));
+          k = zero > 63 ? 64 : Long.numberOfTrailingZeros(Long.expand(1L << zero, zeros)); // 64: there are fewer
         }
         if (advance == HuffmanCode.INVALID || value < -1 || value > 1 || k == 64 && value != 0) {
           throw damaged("a code that means nothing");
@@ -3511,13 +3508,13 @@ final class Tables {
   }
 }
 
-/** A component in a scan: the tables that decode it, and where its blocks are put. */
+/** A component in a scan: what decodes it, and where its blocks are put. */
 final class ScanComponent {
   final Plane plane;
   final HuffmanCode dc;
   final HuffmanCode ac;
-  final int wide; // blocks of it in an MCU: one if it is alone in the scan (A.2.2)
-  final int high;
+  final int h; // blocks of it in an MCU: one if it is alone in the scan (A.2.2)
+  final int v;
   int[] lookup; // of ac
   BlockRows rows;
   int prediction; // the DC coefficient before
@@ -3526,8 +3523,8 @@ final class ScanComponent {
     this.plane = plane;
     this.dc = dc;
     this.ac = ac;
-    wide = alone ? 1 : plane.h;
-    high = alone ? 1 : plane.v;
+    h = alone ? 1 : plane.h;
+    v = alone ? 1 : plane.v;
   }
 }
 
@@ -3541,7 +3538,7 @@ final class Scan {
   private final ScanComponent[] components;
   private final boolean progressive;
   private final ScanRange range;
-  private final ScanComponent[] mcu = new ScanComponent[64]; // by block of an MCU: its component,
+  private final ScanComponent[] mcu = new ScanComponent[64]; // by block of an MCU, at most 4x4 of 4: its component,
   private final int[] places = new int[64]; // and where it is put
   private final int[] found = new int[64]; // coefficients of a block
 
@@ -3553,20 +3550,20 @@ final class Scan {
     this.progressive = progressive;
     range = progressive ? ScanRange.read(s, n) : ScanRange.SEQUENTIAL;
     components = new ScanComponent[n];
-    int taken = 0; // a bit for each component that the scan has: they are in the order of the frame
+    int taken = 0; // a bit for each component that the scan has
     for (int i = 0; i < n; i++) {
       int id = jpeg[s.start + 1 + 2 * i] & 0xFF;
       int dcTable = jpeg[s.start + 2 + 2 * i] >> 4 & 15;
       int acTable = jpeg[s.start + 2 + 2 * i] & 15;
       int index = 0; // where identifiers are not unique, libjpeg takes the first component that the scan has not yet
       while (index < frame.length && (frame[index].component.id() != id || (taken >> index & 1) > 0)) { index++; }
-      boolean defined = index < frame.length && taken >> index == 0 && dcTable < 4 && acTable < 4;
-      JpegException.check(defined, "the header of a scan");
+      boolean inOrder = index < frame.length && taken >> index == 0; // that of the frame
+      JpegException.check(inOrder && dcTable < 4 && acTable < 4, "the header of a scan");
       taken |= 1 << index;
       Plane plane = frame[index];
       components[i] = new ScanComponent(plane, tables.dc[dcTable], tables.ac[acTable], n == 1);
-      boolean there = components[i].dc != null || range.from() + range.high() > 0;
-      JpegException.check(there && (components[i].ac != null || range.to() == 0), "a Huffman table is missing");
+      boolean hasDc = components[i].dc != null || range.from() + range.high() > 0;
+      JpegException.check(hasDc && (components[i].ac != null || range.to() == 0), "a Huffman table is missing");
       for (int k = range.from(); k <= range.to(); k++) { // that these coefficients are due (G.1.1.1)
         int due = range.high() == 0 ? Plane.UNSEEN : range.high();
         JpegException.check(plane.low[k] == due, "scans that contradict each other");
@@ -3601,11 +3598,11 @@ final class Scan {
     int subrows = alone ? Math.min(first.v, first.blocksHigh - y * first.v) : 1;
     int wide = alone ? first.blocksWide : first.mcusWide();
     for (int sub = 0; sub < subrows; sub++) {
-      int units = 0;
+      int units = 0; // data units, that is blocks, of an MCU
       for (ScanComponent c : components) {
-        for (int i = 0; i < c.wide * c.high; i++, units++) {
+        for (int i = 0; i < c.h * c.v; i++, units++) {
           mcu[units] = c;
-          places[units] = (row * c.plane.v + sub + i / c.wide) * c.rows.stride + i % c.wide;
+          places[units] = (row * c.plane.v + sub + i / c.h) * c.rows.stride + i % c.h;
         }
       }
       for (int x = 0; x < wide; x++) {
@@ -3614,7 +3611,7 @@ final class Scan {
         }
         for (int i = 0; i < units; i++) {
           block(mcu[i], places[i]);
-          places[i] += mcu[i].wide;
+          places[i] += mcu[i].h;
         }
       }
     }
@@ -3670,6 +3667,7 @@ final class Scan {
 final class ChromaDownsampler {
   static final int FRACTION = 16; // results are requantized in sixteenths
   private static final float[] FOLD = new float[8]; // of each frequency: what of it becomes one of the four
+  private static final float[] ZEROS = new float[64];
   private static final float[] ODD = new float[16]; // [w * 4 + i]: frequency w of the halves in 2 i + 1 of the whole
 
   static {
@@ -3684,7 +3682,6 @@ final class ChromaDownsampler {
     }
   }
 
-  private static final float[] ZEROS = new float[64];
   private final Plane plane;
   private final int across; // 2: halves the width
   private final int down; // 2: halves the height
@@ -3740,7 +3737,7 @@ final class ChromaDownsampler {
   private boolean gather(int row, int column, BlockRows rows) {
     int wide = Math.min(across, plane.blocksWide - column * across); // beyond the edge the picture is mirrored
     int high = Math.min(down, plane.blocksHigh - row * down);
-    for (int i = 0; i < 64; i++) { block[i] = ZEROS[i]; } // Arrays.fill makes the whole engine a tenth slower
+    for (int i = 0; i < 64; i++) { block[i] = ZEROS[i]; } // Arrays.fill, and so "= 0", slows down all by a tenth
     int first = rows.dc[column * across];
     int dc = 0;
     float shares = 0;
@@ -3829,8 +3826,10 @@ final class CoefficientEngine {
 
   /** Whether this engine takes a JPEG that {@link JpegHeader#check} takes: grey, or YCbCr with chroma of 1x1 blocks. */
   static boolean takes(JpegHeader header) {
-    if (header.kind != JpegHeader.Kind.YCBCR || header.garbage) {
-      return header.kind == JpegHeader.Kind.GREY && !header.garbage;
+    if (header.garbage) {
+      return false;
+    } else if (header.kind != JpegHeader.Kind.YCBCR) {
+      return header.kind == JpegHeader.Kind.GREY;
     }
     JpegHeader.Component y = header.components.get(0);
     JpegHeader.Component cb = header.components.get(1);
