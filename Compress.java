@@ -2538,7 +2538,7 @@ final class ScanReader {
 
   /**
    * Takes coefficients behind index k up to an index of 63 at most (F.2.2.2), and puts those that are over the
-   * lookup's limit for their index into kept, from this place on. The JIT inlines it: it has no more than 325 bytes.
+   * lookup's limit for their index into kept, from this place on. The JIT inlines up to 325 bytes (FreqInlineSize).
    *
    * @return the place behind the last
    */
@@ -3561,9 +3561,10 @@ final class Scan {
       JpegException.check(inOrder && dcTable < 4 && acTable < 4, "the header of a scan");
       taken |= 1 << index;
       Plane plane = frame[index];
-      components[i] = new ScanComponent(plane, tables.dc[dcTable], tables.ac[acTable], n == 1);
-      boolean hasDc = components[i].dc != null || range.from() + range.high() > 0;
-      JpegException.check(hasDc && (components[i].ac != null || range.to() == 0), "a Huffman table is missing");
+      ScanComponent c = new ScanComponent(plane, tables.dc[dcTable], tables.ac[acTable], n == 1);
+      boolean complete = (c.dc != null || range.from() + range.high() > 0) && (c.ac != null || range.to() == 0);
+      JpegException.check(complete, "a Huffman table is missing");
+      components[i] = c;
       for (int k = range.from(); k <= range.to(); k++) { // that these coefficients are due (G.1.1.1)
         int due = range.high() == 0 ? Plane.UNSEEN : range.high();
         JpegException.check(plane.low[k] == due, "scans that contradict each other");
