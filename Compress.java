@@ -140,10 +140,11 @@ final class CompressOneImage implements Runnable {
     if (options.update && file.isUpToDate(options.settings())) {
       return Result.skipped(file);
     }
-    try (Memory.Share share = file.reserveMemory(options)) { // a second semaphore: large images wait for each other
+    JpegHeader header = file.readHeader();
+    try (Memory.Share share = header.reserveMemory(options.settings())) { // a second semaphore: large images wait
       long started = System.nanoTime();
       ImageFile.State original = file.read();
-      Copy copy = Recompressor.recompress(original.bytes(), options.settings()).notLargerThan(original.bytes());
+      Copy copy = Recompressor.recompress(original.bytes(), header, options.settings()).orOriginal(original.bytes());
       if (!options.dryRun && createFolder(file.folder())) {
         LOG.info("created %s", file.folder().getFileName());
       }
@@ -279,8 +280,8 @@ public class Compress implements Callable<Integer> {
   boolean keepMetadata;
 
   @Option(names = "--engine", defaultValue = "auto", paramLabel = "ENGINE",
-      description = "auto: by its coefficients where possible, which is fast, by its pixels elsewhere (default); "
-          + "pixels: always by its pixels")
+      description = "auto: by its coefficients, which is fast and exact (default); pixels: by its pixels, as most "
+          + "programs do, with ImageIO")
   Engine engine;
 
   @Option(names = "--compare",
@@ -326,6 +327,7 @@ public class Compress implements Callable<Integer> {
   @Override public Integer call() throws Exception {
     require(quality >= 1 && quality <= 100, "--quality must be from 1 to 100, not " + quality);
     require(threads >= 1, "--threads must be at least 1, not " + threads);
+    require(!smallest || engine == Engine.auto, "--smallest chooses among coefficients: not with --engine=pixels");
     require(!compare || !update, "--compare compresses all images again and again: not with --update");
     require(report == null || Report.mayReplace(report), "--report: there is another file, or no folder: " + report);
     Log.quiet = quiet || compare;
@@ -933,7 +935,7 @@ record ImageFile(Path image, ImageFiles files, String problem) {
   /** Writes the copy, unless it would replace anything but an older copy of this image. */
   void writeCopy(Copy copy, State original, Compress options) throws IOException {
     byte[] jpeg = original.bytes();
-    long identity = Provenance.hash(identity() + "\n" + JpegHeader.read(jpeg).exif.taken());
+    long identity = Provenance.hash(identity() + "\n" + copy.taken());
     if (options.dryRun) {
       if (Files.exists(copy(), LinkOption.NOFOLLOW_LINKS)) {
         replaces(image, identity, jpeg.length, options.overwrite); // or fails as it would
@@ -984,10 +986,8 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     if (!condition) { throw new JpegException(message + ": " + copy()); }
   }
 
-  /** Waits for as much heap as the image needs while it is in work: as its header tells. */
-  Memory.Share reserveMemory(Compress options) throws IOException { return Memory.reserve(memory(options.settings())); }
-
-  private long memory(Recompressor.Settings settings) throws IOException {
+  /** Reads what stands in front of the picture; throws whatever makes a copy impossible. */
+  JpegHeader readHeader() throws IOException {
     if (problem != null) {
       throw new JpegException(problem);
     } else if (Files.exists(image) && !Files.isRegularFile(image)) {
@@ -1001,9 +1001,11 @@ record ImageFile(Path image, ImageFiles files, String problem) {
       long size = Files.size(image);
       int least = (int) Math.min(length, size);
       try (Memory.Share share = Memory.reserve(3L * least)) { // a profile in it is copied
-        return Recompressor.memory(JpegHeader.read(read(least)), size, settings);
+        return JpegHeader.read(read(least), size);
       } catch (JpegException e) {
-        if (!e.isCutShort() || size <= length || length >= 1 << 28) { throw e; }
+        if (!e.isCutShort() || size <= length || length >= 1 << 28) {
+          throw e;
+        }
       }
     }
   }
@@ -1428,20 +1430,21 @@ final class Memory {
   }
 }
 
-// Pixels --------------------------------------------------------------------------------------------------------------
-// Which engine takes an image; the way by pixels, with ImageIO and TwelveMonkeys, of what the other cannot take.
+// Recompressing -------------------------------------------------------------------------------------------------------
+// From the bytes of an image to those of its copy: by its coefficients, or by its pixels as everybody else does.
 
 /**
  * The copy of an image.
  *
  * @param bytes a whole JPEG
  * @param kept whether it is the original: recompression would not have saved a byte
+ * @param taken when the original was, as {@link Exif} has it
  * @param warnings what was left out of it though it was part of how the original looked
  */
-record Copy(byte[] bytes, boolean kept, List<String> warnings) {
+record Copy(byte[] bytes, boolean kept, String taken, List<String> warnings) {
   /** This copy where it saves a byte at least, else the original. */
-  Copy notLargerThan(byte[] original) {
-    return bytes.length < original.length ? this : new Copy(original, true, List.of());
+  Copy orOriginal(byte[] original) {
+    return bytes.length < original.length ? this : new Copy(original, true, taken, List.of());
   }
 }
 
@@ -1450,135 +1453,100 @@ final class Recompressor {
   /**
    * What shapes a copy.
    *
-   * @param quality 1 to 100, on libjpeg's scale
+   * @param quality 1 to 100, on libjpeg's scale; or LOSSLESS: every coefficient stays as it is
    * @param smallest whether as good a picture is to take as few bytes as can be: see {@link Smallest}
    * @param keepMetadata whether the copy has all of the original's, or only what makes it look the same
    */
   record Settings(int quality, Compress.Engine engine, boolean smallest, boolean keepMetadata) {
+    static final int LOSSLESS = 101;
+
     /** In short, for the copy to remember: the quality, and a letter for each that is not as usual. */
     String letters() {
-      return quality + (engine == Compress.Engine.pixels ? "p" : "") + (smallest ? "s" : "")
-          + (keepMetadata ? "k" : "");
+      return (isLossless() ? "lossless" : quality) + (byPixels() ? "p" : "") + (smallest ? "s" : "") + (keepMetadata ? "k" : "");
+    }
+
+    boolean byPixels() {
+      return engine == Compress.Engine.pixels;
+    }
+
+    boolean isLossless() {
+      return quality == LOSSLESS;
     }
   }
 
-  /** How much heap, in bytes, recompressing a JPEG of this header and size takes; an exception if none can do it. */
-  static long memory(JpegHeader header, long size, Settings settings) throws JpegException {
-    header.check(size);
-    long head = settings.keepMetadata ? 4L * header.firstScan : 0;
-    if (byCoefficients(header, settings)) { return head + CoefficientEngine.memory(header, size, settings.smallest); }
-    int quality = settings.smallest ? Smallest.BY_PIXELS : settings.quality;
-    long written = settings.smallest ? PixelEngine.written(header, quality) : 0; // and recompressed
-    return head + Math.max(
-        PixelEngine.memory(header, size, quality), 2 * size + CoefficientEngine.memory(header, written, true));
-  }
-
-  /** The copy of a JPEG, whatever its size; throws a JpegException where none can be made. */
-  static Copy recompress(byte[] jpeg, Settings settings) throws IOException {
-    JpegHeader header = JpegHeader.read(jpeg);
-    header.check(jpeg.length);
+  /** The copy of a JPEG of this header, whatever its size; throws a JpegException where none can be made. */
+  static Copy recompress(byte[] jpeg, JpegHeader first, Settings settings) throws IOException {
+    JpegHeader header = first.isOf(jpeg) ? first : JpegHeader.read(jpeg); // the file may have changed meanwhile
     List<String> warnings = new ArrayList<>();
-    GainMap map = GainMap.find(jpeg, header, memory(header, jpeg.length, settings) - jpeg.length, warnings);
-    byte[] metadata = Provenance.into(Metadata.of(jpeg, header, map, settings.keepMetadata), settings, jpeg.length);
-    boolean direct = byCoefficients(header, settings);
-    int quality = settings.smallest ? Smallest.BY_PIXELS : settings.quality;
-    byte[] picture = direct ? CoefficientEngine.recompress(jpeg, header, settings)
-        : PixelEngine.recompress(jpeg, header, quality, warnings);
-    if (settings.smallest && !direct) {
-      picture = CoefficientEngine.recompress(picture, JpegHeader.read(picture), settings);
+    GainMap map = GainMap.find(jpeg, header, header.memory(settings) - jpeg.length, warnings);
+    JpegHeader.Kind kind = settings.byPixels() ? PixelEngine.kind(header) : Sampling.of(header, settings).kind();
+    byte[] metadata = Metadata.of(jpeg, header, kind, map, settings.keepMetadata);
+    byte[] picture = settings.byPixels()
+        ? PixelEngine.recompress(jpeg, header, settings.quality) : CoefficientEngine.recompress(jpeg, header, settings);
+    if (header.icc.broken()) {
+      warnings.add("has a colour profile that cannot be used: left out of the copy");
     }
-    if (header.icc.broken()) { warnings.add(Icc.LEFT_OUT); }
-    return new Copy(Metadata.join(picture, metadata, map), false, warnings.stream().distinct().toList());
-  }
-
-  private static boolean byCoefficients(JpegHeader header, Settings settings) {
-    return settings.engine == Compress.Engine.auto && CoefficientEngine.takes(header);
+    metadata = Provenance.into(metadata, settings, jpeg.length);
+    return new Copy(Metadata.join(picture, metadata, map), false, header.exif.taken(), warnings.stream().distinct().toList());
   }
 }
 
-/** Recompresses any JPEG by way of its pixels: TwelveMonkeys reads them, the JDK's writer writes them. */
+/**
+ * Recompresses a JPEG by way of its pixels, as most programs do: TwelveMonkeys reads them, the JDK writes them. It is
+ * here to be compared with. What libjpeg makes up for damaged data stays; CMYK becomes sRGB, without its profile.
+ */
 final class PixelEngine {
-  /**
-   * The file, its cleaned copy and its gain map, the pixels (and those of CMYK as read), the file written in chunks and
-   * in one; for the check that comes first, a row of MCUs, of up to 32 lines in 4 components.
-   */
-  static long memory(JpegHeader header, long size, int quality) throws JpegException {
-    long pixels = (long) header.width * header.height;
-    int bytes = header.components.size() == 4 ? 7 : header.components.size();
-    if (pixels * bytes > Integer.MAX_VALUE) {
-      throw new JpegException(Text.format("not supported: %s of pixels", Text.size(pixels * bytes)));
+  /** How the copy's components make a colour. */
+  static JpegHeader.Kind kind(JpegHeader header) {
+    return header.kind == JpegHeader.Kind.GREY ? JpegHeader.Kind.GREY : JpegHeader.Kind.YCBCR;
+  }
+
+  /** The bytes of heap that it takes: the file twice, the pixels as read and as sRGB, what is written. */
+  static long memory(JpegHeader header) throws JpegException {
+    long samples = (long) header.width * header.height * header.components.size();
+    if (samples > Integer.MAX_VALUE) {
+      throw new JpegException("not supported by --engine=pixels: " + Text.size(samples) + " of pixels");
     }
-    return 3 * size + pixels * bytes + 2 * written(header, quality) + header.width * 256L + (1 << 20);
+    return 2L * header.fileSize + 4 * samples + (1 << 20);
   }
 
-  /** The bytes that a copy of a quality takes at most. */
-  static long written(JpegHeader header, int quality) {
-    long pixels = (long) header.width * header.height;
-    return quality <= 50 ? pixels / 4 : pixels * 2;
-  }
-
-  /** Recompresses a JPEG, without its metadata; warns if CMYK cannot be read by its profile. */
-  static byte[] recompress(byte[] jpeg, JpegHeader header, int quality, List<String> warnings) throws IOException {
-    boolean wide = CoefficientEngine.check(jpeg, header); // libjpeg makes up what is missing or damaged
-    if (wide && header.isCmyk()) { throw new JpegException("not supported: CMYK with quantization tables of 16 bits"); }
-    // Without its profile an RGB or grey image is read as its numbers are; the copy gets the profile, unchanged.
-    return encode(decode(jpeg, header, header.isCmyk() && header.icc.profile() != null, wide, warnings), quality);
-  }
-
-  private static BufferedImage decode(byte[] jpeg, JpegHeader header, boolean byProfile, boolean wide,
-      List<String> warnings) throws IOException {
-    Iterator<ImageReader> readers = ImageIO.getImageReadersByFormatName("JPEG");
-    ImageReader reader = readers.next(); // TwelveMonkeys', for CMYK; but it takes quantization steps over 255 for 255
-    reader = wide ? readers.next() : reader;
-    try (ByteArrayImageInputStream in = new ByteArrayImageInputStream(header.cleaned(jpeg, byProfile))) {
-      reader.addIIOReadWarningListener((source, warning) ->
-          warnings.addAll(byProfile && warning.contains("No embedded ICC") ? List.of(Icc.LEFT_OUT) : List.of()));
-      reader.setInput(in, true, true);
-      return reader.read(0);
-    } catch (IOException | RuntimeException e) { // the image's data are sound: they have been checked
-      if (byProfile) {
-        warnings.add(Icc.LEFT_OUT);
-        return decode(jpeg, header, false, wide, warnings);
-      }
-      throw new JpegException("not supported: the decoder cannot make sense of it");
-    } finally {
-      reader.dispose();
-    }
-  }
-
-  private static byte[] encode(BufferedImage picture, int quality) throws IOException {
+  /** Recompresses a JPEG, without its metadata. */
+  static byte[] recompress(byte[] jpeg, JpegHeader header, int quality) throws IOException {
+    ImageReader reader = ImageIO.getImageReadersByFormatName("JPEG").next();
     ImageWriter writer = ImageIO.getImageWritersByFormatName("JPEG").next();
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream(1 << 20);
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream(1 << 16);
     try (MemoryCacheImageOutputStream out = new MemoryCacheImageOutputStream(bytes)) {
+      reader.setInput(new ByteArrayImageInputStream(bare(jpeg, header)), true, true);
+      BufferedImage picture = reader.read(0);
       JPEGImageWriteParam param = (JPEGImageWriteParam) writer.getDefaultWriteParam();
       param.setOptimizeHuffmanTables(true);
-      IIOMetadata metadata = writer.getDefaultImageMetadata(ImageTypeSpecifier.createFromRenderedImage(picture), param);
-      setQuality(metadata, quality);
+      param.setCompressionMode(ImageWriteParam.MODE_EXPLICIT);
+      param.setCompressionQuality(quality / 100f); // the writer rounds the tables a little differently from libjpeg
       writer.setOutput(out);
-      writer.write(null, new IIOImage(picture, null, metadata), param);
+      writer.write(null, new IIOImage(picture, null, null), param);
+    } catch (IOException | RuntimeException e) {
+      throw new JpegException("--engine=pixels cannot read it: " + e.getMessage());
     } finally {
+      reader.dispose();
       writer.dispose();
     }
     return bytes.toByteArray();
   }
 
-  /** Puts libjpeg's tables in: those that the writer's own quality (0.0 to 1.0) makes are rounded differently. */
-  private static void setQuality(IIOMetadata metadata, int quality) throws IIOInvalidTreeException {
-    String format = metadata.getNativeMetadataFormatName();
-    IIOMetadataNode root = (IIOMetadataNode) metadata.getAsTree(format);
-    NodeList tables = root.getElementsByTagName("dqtable");
-    for (int i = 0; i < tables.getLength(); i++) {
-      ((IIOMetadataNode) tables.item(i)).setUserObject(table(i == 1, quality));
+  /** The JPEG without metadata: a profile would turn the numbers into others, but for inks, which need it. */
+  private static byte[] bare(byte[] jpeg, JpegHeader header) throws JpegException {
+    ByteArrayOutputStream out = new ByteArrayOutputStream(jpeg.length);
+    out.write(jpeg, 0, 2);
+    Segments s = new Segments(jpeg, 2);
+    for (s.next(); s.marker != Marker.SOS; s.next()) {
+      boolean needed = !Marker.isAppOrComment(s.marker) || s.is(Marker.APP0, "JFIF") || s.isAdobe()
+          || s.is(Marker.APP2, "ICC_PROFILE") && header.isCmyk() && !header.icc.broken();
+      if (needed && !Marker.isStandalone(s.marker)) {
+        out.write(jpeg, s.start - 4, s.end - s.start + 4);
+      }
     }
-    metadata.setFromTree(format, root);
-  }
-
-  /** The standard table as ImageIO takes it: row by row, not in zigzag order. */
-  static JPEGQTable table(boolean chrominance, int quality) {
-    int[] steps = StandardTables.steps(chrominance, quality);
-    int[] natural = new int[64];
-    for (int k = 0; k < 64; k++) { natural[StandardTables.ZIGZAG[k]] = steps[k]; }
-    return new JPEGQTable(natural);
+    out.write(jpeg, header.firstScan, jpeg.length - header.firstScan);
+    return out.toByteArray();
   }
 }
 
@@ -1639,7 +1607,6 @@ final class Segments {
   int marker; // the second byte of the marker, see Marker
   int start; // of the parameters, behind the marker and the length
   int end; // of the segment: where the next marker is expected
-  boolean garbage; // whether bytes that belong to no segment were skipped
 
   /** Starts the walk at this offset, where a marker is expected. */
   Segments(byte[] jpeg, int offset) {
@@ -1647,17 +1614,14 @@ final class Segments {
     end = offset;
   }
 
-  /** Moves to the next segment, over fill bytes (B.1.1.2) and, noting it, over garbage. */
+  /** Moves to the next segment, over fill bytes (B.1.1.2) and, as libjpeg does, over bytes that belong to none. */
   void next() throws JpegException {
     int p = end;
-    while (true) {
-      if (p + 2 > jpeg.length) { throw JpegException.cutShort(); }
-      if ((jpeg[p] & 0xFF) != 0xFF || jpeg[p + 1] == 0) {
-        garbage = true;
-      } else if ((jpeg[p + 1] & 0xFF) != 0xFF) {
-        break;
-      }
+    while (p + 2 <= jpeg.length && (jpeg[p] != -1 || jpeg[p + 1] == 0 || jpeg[p + 1] == -1)) {
       p++;
+    }
+    if (p + 2 > jpeg.length) {
+      throw JpegException.cutShort();
     }
     marker = jpeg[p + 1] & 0xFF;
     start = p + 2;
@@ -1710,7 +1674,7 @@ final class Segments {
 }
 
 /**
- * What the marker segments of a JPEG say (T.81 annex B), up to its first scan, for both engines. No length in the file
+ * What the marker segments of a JPEG say (T.81 annex B), up to its first scan. No length in the file
  * is believed unchecked, and nothing is allocated for what is merely declared.
  */
 final class JpegHeader {
@@ -1732,11 +1696,12 @@ final class JpegHeader {
   final Icc icc;
   final Tiff mpf; // multi-picture format (CIPA DC-007); empty: none
   final String hdr; // the XMP and the ISO 21496-1 segments, a character for each byte
-  final boolean jfif; // a JFIF APP0 segment was found
-  final boolean garbage; // bytes between the segments that belong to none; readers skip them
+  final boolean adobe; // Adobe's APP14 segment was found
   final int firstScan; // offset of the first SOS marker
+  final long fileSize; // bytes
+  private final byte[] head; // of the file: with the header
 
-  private JpegHeader(byte[] jpeg) throws JpegException {
+  private JpegHeader(byte[] jpeg, long fileSize) throws JpegException {
     Segments segments = new Segments(jpeg, 2);
     List<Component> list = null;
     int frame = 0; // offset of its segment's parameters
@@ -1770,7 +1735,6 @@ final class JpegHeader {
       } else if (Marker.isStandalone(marker)) {
         JpegException.check(marker != Marker.EOI, "there is no picture in it");
         JpegException.check(marker != Marker.SOI, "a second image starts at byte " + from);
-        segments.garbage = true;
       } else if (marker == Marker.JPG || marker < Marker.SOF0 || marker >= 0xF0) {
         JpegException.check(marker == Marker.COM, "a reserved marker at byte " + from);
       }
@@ -1786,18 +1750,24 @@ final class JpegHeader {
     mpf = pictures;
     hdr = xmp.toString();
     icc = Icc.read(profile, kind == Kind.GREY ? "GRAY" : isCmyk() ? "CMYK" : "RGB ");
-    jfif = named;
-    garbage = segments.garbage;
+    adobe = transform >= 0;
     firstScan = segments.start - 4;
+    this.fileSize = fileSize;
+    head = jpeg;
   }
 
-  /** Reads the segments up to the first scan. */
+  /** Reads the segments up to the first scan of a whole JPEG. */
   static JpegHeader read(byte[] jpeg) throws JpegException {
+    return read(jpeg, jpeg.length);
+  }
+
+  /** Reads them from the first bytes of a file of this size, in bytes; a JpegException that is cut short wants more. */
+  static JpegHeader read(byte[] jpeg, long fileSize) throws JpegException {
     if (jpeg.length == 0) { throw new JpegException("empty file"); }
     if (jpeg.length < 4 || (jpeg[0] & jpeg[2] & 0xFF) != 0xFF || (jpeg[1] & 0xFF) != Marker.SOI) {
       throw new JpegException("not a JPEG");
     }
-    return new JpegHeader(jpeg);
+    return new JpegHeader(jpeg, fileSize);
   }
 
   /** The components of a frame (T.81 B.2.2), checked. */
@@ -1826,18 +1796,35 @@ final class JpegHeader {
     };
   }
 
-  /** Whether its colours are inks, as they are or as YCCK: they become sRGB. */
+  /** Whether its colours are inks, as they are or as YCCK. */
   boolean isCmyk() { return kind == Kind.CMYK || kind == Kind.YCCK; }
 
-  /** Refuses what no engine can recompress, or what cannot be whole in a file of this size, in bytes. */
-  void check(long size) throws JpegException {
+  /** Whether this is the header of a whole file. */
+  boolean isOf(byte[] jpeg) {
+    return jpeg.length == fileSize && Arrays.mismatch(head, 0, head.length, jpeg, 0, head.length) < 0;
+  }
+
+  /** How much heap, in bytes, recompressing the JPEG takes; an exception if it cannot be done. */
+  long memory(Recompressor.Settings settings) throws JpegException {
+    check();
+    long metadata = settings.keepMetadata() ? 4L * firstScan : 0;
+    return metadata + (settings.byPixels() ? PixelEngine.memory(this) : CoefficientEngine.memory(this, settings));
+  }
+
+  /** Waits for as much heap as that. */
+  Memory.Share reserveMemory(Recompressor.Settings settings) throws JpegException {
+    return Memory.reserve(memory(settings));
+  }
+
+  /** Refuses what cannot be recompressed, or what cannot be whole in a file of its size. */
+  void check() throws JpegException {
     if (unsupported() != null) { throw new JpegException("not supported: " + unsupported()); }
     long blocks = 0; // A.2.4, of the components as they are, without what fills their last MCUs up
     for (Component c : components) {
       blocks += Math.ceilDiv((long) width * c.h, 8 * maxH()) * Math.ceilDiv((long) height * c.v, 8 * maxV());
     }
     int bits = process == Marker.SOF2 ? 1 : 2; // that a block takes at least
-    if ((size - firstScan) * 8 < blocks * bits) {
+    if ((fileSize - firstScan) * 8 < blocks * bits) {
       throw new JpegException("truncated: far too short for " + width + " x " + height + " pixels");
     }
   }
@@ -1859,64 +1846,57 @@ final class JpegHeader {
         : kind == null ? components.size() + " colour components" : null;
   }
 
-  /** A copy of the JPEG with nothing in its head but what decoding needs; on request with the ICC profile, if sound. */
-  byte[] cleaned(byte[] jpeg, boolean withIcc) throws JpegException {
-    ByteArrayOutputStream out = new ByteArrayOutputStream(jpeg.length + 64);
-    out.write(jpeg, 0, 2);
-    if (jfif) { out.writeBytes(jfif()); }
-    if (kind != Kind.GREY) { // so that every reader sees the same colours in it as kind()
-      int transform = kind == Kind.YCBCR ? 1 : kind == Kind.YCCK ? 2 : 0;
-      out.writeBytes(new byte[] {-1, -18, 0, 14, 'A', 'd', 'o', 'b', 'e', 0, 100, 0, 0, 0, 0, (byte) transform});
-    }
-    if (withIcc) { icc.writeTo(out); }
-    Segments s = new Segments(jpeg, 2);
-    for (s.next(); s.marker != Marker.SOS; s.next()) {
-      if (Marker.isTable(s.marker) || Marker.isFrame(s.marker)) { out.write(jpeg, s.start - 4, s.end - s.start + 4); }
-    }
-    out.write(jpeg, firstScan, jpeg.length - firstScan);
-    return out.toByteArray();
+  /** Whether all components are sampled alike. */
+  boolean isEvenlySampled() {
+    return components.stream().allMatch(c -> c.h == maxH() && c.v == maxV());
   }
-
-  /** A whole JFIF APP0 segment: version 1.01, square pixels, no thumbnail. */
-  static byte[] jfif() { return new byte[] {-1, (byte) 0xE0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0}; }
 }
 
 /** Chooses the segments that stand in front of a copy's tables: what it keeps of its original's metadata. */
 final class Metadata {
   static final String XMP = "http://ns.adobe.com/xap/1.0/";
 
+  private static final byte[] JFIF = // a whole segment: version 1.01, square pixels, no thumbnail
+      {-1, (byte) 0xE0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0};
+
   /**
-   * The segments by which a copy looks the same: JFIF, EXIF with next to nothing, what leads to the gain map, and the
-   * ICC profile, unless it is for the CMYK that the copy no longer is. To keep, all of the original's instead, byte for
-   * byte and in their order, but for what would be wrong of the copy.
+   * The segments by which a copy, of this kind of colours, looks the same: JFIF or Adobe's mark, EXIF with next to
+   * nothing, what leads to the gain map, and the ICC profile, unless it is for inks that the copy no longer has. To
+   * keep, all of the original's instead, byte for byte and in their order, but for what would be wrong of the copy.
    */
-  static byte[] of(byte[] jpeg, JpegHeader header, GainMap map, boolean keep) throws JpegException {
+  static byte[] of(byte[] jpeg, JpegHeader header, JpegHeader.Kind kind, GainMap map, boolean keep)
+      throws JpegException {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    boolean sameColours = !header.isCmyk();
+    boolean jfif = kind == JpegHeader.Kind.GREY || kind == JpegHeader.Kind.YCBCR;
+    boolean profile = !header.icc.broken() && (!header.isCmyk() || kind == header.kind);
     if (!keep) {
-      out.writeBytes(JpegHeader.jfif());
-      header.exif.writeTo(out, sameColours, map != null && map.needsNotes());
+      if (jfif) {
+        out.writeBytes(JFIF);
+      }
+      header.exif.writeTo(out, map != null && map.needsNotes());
+    }
+    if (!jfif && (header.adobe || kind == JpegHeader.Kind.RGB)) { // inks are the other way round without it
+      char transform = kind == JpegHeader.Kind.YCCK ? '\2' : '\0';
+      write(out, Marker.APP0 + 14, "Adobe\0\144\0\0\0\0" + transform);
     }
     Segments s = new Segments(jpeg, 2);
     for (s.next(); s.marker != Marker.SOS; s.next()) {
-      String text = s.text();
-      if (!Marker.isAppOrComment(s.marker) || s.isAdobe() || s.is(Marker.APP2, "MPF")
-          || s.is(Marker.APP2, "ICC_PROFILE") && (!sameColours || header.icc.broken())
-          || Provenance.TEXT.matcher(text).matches()) { // of another copy
+      boolean icc = s.is(Marker.APP2, "ICC_PROFILE");
+      if (!Marker.isAppOrComment(s.marker) || s.isAdobe() || s.is(Marker.APP2, "MPF") || icc && !profile
+          || s.is(Marker.APP0, "JFIF") && !jfif
+          || Provenance.TEXT.matcher(s.text()).matches()) { // of another copy
         continue;
       }
       boolean xmp = s.is(Marker.APP1, XMP);
-      if (keep && !sameColours) { // sRGB now, and not Adobe RGB, as EXIF says in either byte order
-        text = text.replace("\0\1\0\2\0\0\0\4R03", "\0\1\0\2\0\0\0\4R98")
-            .replace("\1\0\2\0\4\0\0\0R03", "\1\0\2\0\4\0\0\0R98");
-      }
       if (keep) {
-        write(out, s.marker, xmp ? GainMap.withLengths(text, map) : text);
-      } else if (map != null && (s.is(Marker.APP2, GainMap.ISO) || xmp && text.contains(GainMap.ADOBE))) {
-        write(out, s.marker, xmp ? map.xmp() : text); // of its own: the original's may say who was where
+        write(out, s.marker, xmp ? GainMap.withLengths(s.text(), map) : s.text());
+      } else if (map != null && (s.is(Marker.APP2, GainMap.ISO) || xmp && s.text().contains(GainMap.ADOBE))) {
+        write(out, s.marker, xmp ? map.xmp() : s.text()); // of its own: the original's may say who was where
       }
     }
-    if (!keep && sameColours) { header.icc.writeTo(out); }
+    if (!keep && profile) {
+      header.icc.writeTo(out);
+    }
     return out.toByteArray();
   }
 
@@ -1927,11 +1907,14 @@ final class Metadata {
     out.writeBytes(bytes);
   }
 
-  /** The copy: a picture as an engine writes it, with these segments for its JFIF, and the gain map behind it. */
+  /** The copy: a picture as an engine writes it, with these segments for its own, and the gain map behind it. */
   static byte[] join(byte[] written, byte[] metadata, GainMap map) throws JpegException {
     Segments s = new Segments(written, 2);
-    s.next();
-    int from = s.marker == Marker.APP0 ? s.end : 2;
+    int from;
+    do {
+      from = s.end;
+      s.next();
+    } while (Marker.isAppOrComment(s.marker));
     int size = 2 + metadata.length + (map == null ? 0 : GainMap.MPF) + written.length - from;
     ByteBuffer copy = ByteBuffer.allocate(size + (map == null ? 0 : map.jpeg().length));
     copy.put(written, 0, 2).put(metadata);
@@ -1965,6 +1948,8 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
       0x20001, "a part of a panorama", 0x20002, "a picture of a stereo pair", 0x20003, "a view from another angle");
   static final int MPF = 90; // bytes of the segment for two pictures
   private static final int MAX_PICTURES = 16;
+  private static final Recompressor.Settings LOSSLESS =
+      new Recompressor.Settings(Recompressor.Settings.LOSSLESS, Compress.Engine.auto, false, true);
 
   /** What stands, or should stand, at a place in the file. */
   private record Part(long from, long size, int flags) {}
@@ -2034,21 +2019,14 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
     if (film) { warnings.add("has a film (Motion Photo) behind the picture: left out of the copy"); }
   }
 
-  // A gain map that is whole, to be kept. One that is grey or 4:2:0 gets better codes for the same coefficients, which
-  // costs nothing: coarser steps would cost decibels of the HDR picture, more than the photograph's own do.
+  // A gain map that is whole, to be kept, with better codes for the same coefficients, which costs nothing: coarser
+  // steps would cost decibels of the HDR picture, more than the photograph's own do.
   private static byte[] checked(byte[] map, JpegHeader header, long memory) throws JpegException {
-    header.check(map.length);
-    JpegException.check(!header.garbage, "stray data between its parts");
-    JpegException.check(CoefficientEngine.memory(header, map.length, false) <= memory, "larger than its picture");
-    boolean wide = CoefficientEngine.check(map, header);
-    boolean same = header.kind == JpegHeader.Kind.GREY
-        || header.maxH() * header.maxV() == 4 && header.components.get(1).tq() == header.components.get(2).tq();
-    if (same && !wide && CoefficientEngine.takes(header)) {
-      Recompressor.Settings finest = new Recompressor.Settings(100, Compress.Engine.auto, false, true);
-      byte[] coded = CoefficientEngine.recompress(map, header, finest); // with the steps that it has
-      coded = Metadata.join(coded, Metadata.of(map, header, null, true), null);
-      map = coded.length < map.length ? coded : map;
-    }
+    header.check();
+    JpegException.check(CoefficientEngine.memory(header, LOSSLESS) <= memory, "larger than its picture");
+    byte[] coded = CoefficientEngine.recompress(map, header, LOSSLESS);
+    coded = Metadata.join(coded, Metadata.of(map, header, header.kind, null, true), null);
+    map = coded.length < map.length ? coded : map;
     boolean ended = map[map.length - 2] == -1 && map[map.length - 1] == (byte) Marker.EOI;
     return ended ? map : ByteBuffer.allocate(map.length + 2).put(map).putShort((short) 0xFFD9).array();
   }
@@ -2177,13 +2155,12 @@ record Exif(int orientation, boolean adobeRgb, String taken, byte[] headroom) {
   boolean isTurned() { return orientation >= 0; }
 
   /** Writes a segment, big endian, of orientation, mark of Adobe RGB, headroom, and no more; none of none of them. */
-  void writeTo(ByteArrayOutputStream out, boolean sameColours, boolean withHeadroom) {
+  void writeTo(ByteArrayOutputStream out, boolean withHeadroom) {
     int turned = orientation > 8 ? 1 : Math.max(orientation, 1);
-    boolean marked = adobeRgb && sameColours;
-    if (turned == 1 && !marked && !withHeadroom) { return; }
-    int entries = (marked ? 2 : 0) + (withHeadroom ? 1 : 0); // in the directory of the photograph's data
+    if (turned == 1 && !adobeRgb && !withHeadroom) { return; }
+    int entries = (adobeRgb ? 2 : 0) + (withHeadroom ? 1 : 0); // in the directory of the photograph's data
     int interoperability = entries == 0 ? 26 : 44 + 12 * entries; // offsets count from behind "Exif" and two zeros
-    int notes = interoperability + (marked ? 18 : 0);
+    int notes = interoperability + (adobeRgb ? 18 : 0);
     ByteBuffer exif = ByteBuffer.allocate(10 + notes + (withHeadroom ? APPLE.length + 46 : 0));
     exif.putShort((short) 0xFFE1).putShort((short) (exif.capacity() - 2));
     exif.put("Exif\0\0MM\0*".getBytes(StandardCharsets.ISO_8859_1)).putInt(8).putShort((short) (entries > 0 ? 2 : 1));
@@ -2193,7 +2170,7 @@ record Exif(int orientation, boolean adobeRgb, String taken, byte[] headroom) {
       exif.putInt(0).putShort((short) entries);
     }
     if (withHeadroom) { entry(exif, 0x927C, 7, APPLE.length + 46, notes); }
-    if (marked) {
+    if (adobeRgb) {
       entry(exif, 0xA001, 3, 1, 0xFFFF << 16); // colour space: none that EXIF names
       entry(exif, 0xA005, 4, 1, interoperability);
       exif.putInt(0).putShort((short) 1);
@@ -2221,7 +2198,6 @@ record Exif(int orientation, boolean adobeRgb, String taken, byte[] headroom) {
  * @param broken whether there is one, but incomplete or not credible
  */
 record Icc(byte[] profile, boolean broken) {
-  static final String LEFT_OUT = "has a colour profile that cannot be used: left out of the copy";
   private static final int HEADER = 128; // bytes, ICC.1 section 7.2
   private static final int PART = 65519; // a segment's 65,533 bytes less the 14 of its own header
 
@@ -2703,40 +2679,53 @@ final class Requantizer {
   private static final double DEAD_ZONE = 0.5001; // of a new step: up to here an AC coefficient becomes zero
   private static final int SHIFT = 19; // of fixed-point numbers
 
-  /** Limits that nothing passes: for blocks that are not visible. */
-  static final int[] NOTHING = new int[64];
-
   /** Limits that everything but zero passes. */
   static final int[] ALL = new int[64];
 
-  static { Arrays.fill(NOTHING, 1 << 15); }
+  /** For coefficients that are as they are to be. */
+  static final Requantizer EXACT = new Requantizer(steps(1), 1, steps(1));
 
   final int[] target; // steps, in zigzag order
   final int[] limit = new int[64]; // by index: the largest magnitude that becomes 0
+  final boolean isExact; // nothing changes
+  private final int most; // magnitude of a new AC coefficient
   private final int[] multiplier = new int[64];
   private final int[] dc; // by DC coefficient, 0 being in the middle: its new value
 
   /** For AC coefficients in fractions of the source's steps: 1 for whole ones. */
   Requantizer(int[] source, int fraction, int[] target) {
     this.target = target;
+    isExact = fraction == 1 && Arrays.equals(source, target);
+    most = isExact ? Short.MAX_VALUE : 1023;
     for (int k = 0; k < 64; k++) {
-      double ratio = (double) source[k] / (target[k] * fraction);
+      double ratio = isExact ? 1 : (double) source[k] / (target[k] * fraction);
       multiplier[k] = (int) (ratio * (1 << SHIFT) + 0.5); // a cast saturates
-      limit[k] = (int) (DEAD_ZONE / ratio);
+      limit[k] = (int) Math.min(DEAD_ZONE / ratio, Short.MAX_VALUE);
     }
-    int most = largest(source);
-    dc = new int[2 * most + 1];
-    for (int i = 0; i < dc.length; i++) { dc[i] = nearest((i - most) * source[0]); }
+    int largest = largest(source);
+    dc = new int[isExact ? 0 : 2 * largest + 1];
+    for (int i = 0; i < dc.length; i++) {
+      dc[i] = nearest((i - largest) * source[0]);
+    }
+  }
+
+  /** The same step for all. */
+  static int[] steps(int step) {
+    int[] steps = new int[64];
+    Arrays.fill(steps, step);
+    return steps;
   }
 
   /** No DC coefficient of 8-bit samples is beyond this; there is some room for overshoot. */
-  static int largest(int[] source) { return 2048 / source[0] + 1; }
+  static int largest(int[] source) {
+    return 2048 / Math.max(source[0], 1) + 1;
+  }
 
   /** The new value of the magnitude of an AC coefficient that passed: 1 to 1023. */
   int level(int magnitude, int k) {
     // Rounded at a little less than a half, so that ties go down although the multiplier is rounded itself.
     long product = (long) magnitude * multiplier[k] + (1 << SHIFT - 1) - (1 << SHIFT - 7);
-    return (int) Math.min(Math.max(product >> SHIFT, 1), 1023);
+    return (int) Math.min(Math.max(product >> SHIFT, 1), most);
   }
 
   /** The magnitude of an AC coefficient in new steps, not rounded. */
@@ -2744,8 +2733,8 @@ final class Requantizer {
 
   /** The new value of a DC coefficient. */
   int dc(int value) {
-    int most = dc.length >> 1;
-    return dc[Math.clamp(value, -most, most) + most];
+    int largest = dc.length >> 1;
+    return isExact ? value : dc[Math.clamp(value, -largest, largest) + largest];
   }
 
   // The new value, -1024 to 1023 so that differences fit (F.1.2.1), of a DC coefficient that is not quantized. In
@@ -2780,42 +2769,20 @@ final class Coefficient {
   }
 }
 
-/** Takes the blocks of the copy, in the order of its MCUs (A.2.3), as those who decode deliver them. */
-interface BlockSink {
-  /** Takes all that a check decodes, and makes nothing of it. */
-  BlockSink NOTHING = new BlockSink() {
-    @Override public int[] limits(Plane plane) { return Requantizer.NOTHING; }
-    @Override public void block(Plane plane, int dc, int[] kept, int from, int to) {}
-    @Override public void padding(Plane plane) {}
-  };
-
-  /** By index: up to this magnitude, in the source's steps, a plane's coefficients need not be delivered. */
-  int[] limits(Plane plane);
-
-  /**
-   * Takes a block, not requantized yet: the value of its DC coefficient, and of the others those over the limits,
-   * {@link Coefficient}s kept[from] to kept[to - 1].
-   */
-  void block(Plane plane, int dc, int[] kept, int from, int to);
-
-  /** Takes a block beyond the picture's edge, which only fills up an MCU. */
-  void padding(Plane plane);
-}
-
 // Writing -------------------------------------------------------------------------------------------------------------
-// From blocks to the best Huffman codes for them: baseline, and progressive with a search for --smallest.
+// From blocks to the best Huffman codes for them: baseline or progressive, and a search for --smallest.
 
 /**
- * The symbols of the new scan (T.81 F.1.2), kept until their frequencies, counted here, have given the best code. A
- * char is a symbol, RRRRSSSS, in the low byte, the value bits of a small one above, the highest bit set on a block's
- * last. 8 or more value bits follow in a char of their own.
+ * A component of the copy: its quantized coefficients, block by block, from left to right and from above. They are kept
+ * until their frequencies have given the best code. Each AC coefficient is a symbol of a sequential scan (T.81 F.1.2):
+ * a char with RRRRSSSS in the low byte, the value bits of a small one above, the highest bit set on a block's last. 8
+ * or more value bits follow in a char of their own.
  */
-final class Symbols implements BlockSink {
+final class Symbols {
   static final int LAST = 0x8000;
-  static final int FULL = LAST | 0x10; // ends a block without end of block code: 63 is not zero
-  static final int END_OF_CHUNK = 0xFF; // no symbol of a DC coefficient
-  private static final int CHUNK = 1 << 15; // chars: memory grows evenly and is never copied
-  private static final int BLOCK = 130; // chars at most
+  private static final int FULL = LAST | 0x10; // ends a block without end of block code: 63 is not zero
+  private static final int EMPTY = LAST; // a block without AC coefficients
+  static final int BLOCK = 260; // bytes of a row that a block takes at most
   private static final char[] SMALL = new char[256]; // for -127 to 127, as sign and magnitude
 
   static {
@@ -2826,77 +2793,73 @@ final class Symbols implements BlockSink {
     }
   }
 
-  final ArrayDeque<char[]> chunks = new ArrayDeque<>();
-  final int[][] dcCounts = new int[2][256]; // of symbols, by table: luminance, chrominance
-  final int[][] acCounts = new int[2][256];
-  private final int[] lastDc = new int[3]; // by component
-  private char[] chunk = new char[0];
-  private int size; // of what is in the chunk
-  private int last; // where the block's last symbol is
+  final short[] dc; // by block
+  final char[][] ac; // by row of blocks
+  final int[] counts = new int[256]; // of the AC symbols
+  final int[] places = new int[4]; // by row of an MCU, while it is written: of the next symbol
+  private final char[] row; // the one that is being filled
+  private int size; // of what is in it
+  private int blocks;
+  private int rows;
 
-  @Override public int[] limits(Plane plane) { return plane.requantizer.limit; }
-
-  @Override public void block(Plane plane, int dc, int[] kept, int from, int to) {
-    add(plane, plane.requantizer.dc(dc), kept, from, to);
+  Symbols(BlockGrid grid) {
+    dc = new short[grid.wide() * grid.high()];
+    ac = new char[grid.high()][];
+    row = new char[grid.wide() * BLOCK / 2];
   }
 
-  /** Adds the cheapest block there is, as libjpeg does. */
-  @Override public void padding(Plane plane) { add(plane, lastDc[plane.index], null, 0, 0); }
-
-  private void add(Plane plane, int dc, int[] kept, int from, int to) {
-    if (size >= chunk.length - BLOCK) {
-      endChunk();
-      chunk = new char[CHUNK];
-      chunks.add(chunk);
-      size = 0;
-    }
-    int difference = dc - lastDc[plane.index];
-    lastDc[plane.index] = dc;
-    int sign = difference >> 31;
-    put(0, (difference ^ sign) - sign, sign, dcCounts[plane.table]);
-    int[] counts = acCounts[plane.table];
-    Requantizer requantizer = plane.requantizer;
+  /** Adds a block: the value of its DC coefficient, and kept[from] to kept[to - 1], still to be requantized. */
+  void add(int dc, Requantizer requantizer, int[] kept, int from, int to) {
+    this.dc[blocks++] = (short) dc;
     int before = 0;
+    int last = size;
     for (int i = from; i < to; i++) {
       int k = Coefficient.index(kept[i]);
       int zeros = k - before - 1;
       for (; zeros > 15; zeros -= 16) {
-        chunk[size++] = 0xF0;
+        row[size++] = 0xF0;
         counts[0xF0]++;
       }
-      put(zeros << 4, requantizer.level(Coefficient.magnitude(kept[i]), k), Coefficient.sign(kept[i]), counts);
+      last = size;
+      put(zeros << 4, requantizer.level(Coefficient.magnitude(kept[i]), k), Coefficient.sign(kept[i]));
       before = k;
     }
-    if (before < 63) {
-      chunk[last] |= LAST;
-      counts[0]++;
+    if (before == 63) {
+      row[size++] = FULL;
     } else {
-      chunk[size++] = FULL;
+      counts[0]++;
+      if (before == 0) {
+        row[size++] = EMPTY;
+      } else {
+        row[last] |= LAST;
+      }
     }
   }
 
-  private void put(int run, int magnitude, int sign, int[] counts) {
-    last = size;
+  private void put(int run, int magnitude, int sign) {
     if (magnitude < 128) {
       int symbol = SMALL[magnitude | sign & 128] + run;
-      chunk[size++] = (char) symbol;
+      row[size++] = (char) symbol;
       counts[symbol & 0xFF]++;
     } else {
       int bits = 32 - Integer.numberOfLeadingZeros(magnitude);
-      chunk[size++] = (char) (run | bits);
-      chunk[size++] = (char) ((magnitude ^ sign) & (1 << bits) - 1);
+      row[size++] = (char) (run | bits);
+      row[size++] = (char) ((magnitude ^ sign) & (1 << bits) - 1);
       counts[run | bits]++;
     }
   }
 
-  /** Ends the chunk, and after the last block, all. */
-  void endChunk() {
-    if (size < chunk.length) { chunk[size] = END_OF_CHUNK; }
+  /** Ends a row of blocks. */
+  void endRow() {
+    ac[rows++] = Arrays.copyOf(row, size);
+    size = 0;
   }
 }
 
 /** The best Huffman code for counted symbols, of at most 16 bits (T.81 annex K.2). */
 final class OptimalCode {
+  private static final int MAX_VALUE = 11; // bits
+
   /** By symbol: the code, moved up by the size of its value, << 5 | the bits of both. */
   final int[] codes = new int[256];
   final long bits; // that all the symbols take, values included
@@ -2904,7 +2867,8 @@ final class OptimalCode {
   private final byte[] symbols = new byte[256]; // by length of code
   private int total;
 
-  OptimalCode(int[] counts) {
+  /** Throws a JpegException where a symbol's code and value might not fit in 27 bits. */
+  OptimalCode(int[] counts) throws JpegException {
     int[] weights = counts.clone();
     int[] size = codeSizes(weights);
     while (size[256] > 16) { // the longest; in place of figure K.3: what is rare counts for more
@@ -2923,6 +2887,9 @@ final class OptimalCode {
       for (; total < place[length]; total++) {
         int s = symbols[total] & 0xFF;
         int all = length + (s & 15);
+        if ((s & 15) > MAX_VALUE) {
+          throw new JpegException("not supported: coefficients of more than " + MAX_VALUE + " bits");
+        }
         codes[s] = code++ << (s & 15) + 5 | all;
         sum += (long) counts[s] * all;
       }
@@ -2952,6 +2919,11 @@ final class OptimalCode {
     return size;
   }
 
+  /** The length of its table, in bytes. */
+  int tableBytes() {
+    return 17 + total;
+  }
+
   /** Writes the table for a DHT segment (B.2.4.2), with its class and identifier. */
   void writeTo(ByteArrayOutputStream out, int id) {
     out.write(id);
@@ -2960,32 +2932,295 @@ final class OptimalCode {
   }
 }
 
-/** A long row of 16-bit numbers. Memory grows evenly and is never copied. */
-final class Levels {
-  private static final int SHIFT = 13;
-  private final List<char[]> chunks = new ArrayList<>();
-  int size;
+/**
+ * A scan of a copy (T.81 B.2.3): all coefficients, as in baseline JPEG (F.1.2); or of a progressive copy (annex G) those
+ * of DC, or of one component a band of the AC coefficients, and of them all but the lowest bits, or one bit more. It is
+ * gone through twice: at first its symbols are counted, which gives the best codes, and then they are written.
+ */
+final class CopyScan {
+  private static final int MAX_END_RUN = 0x7FFF; // G.1.2.2
+  private static final int MAX_CORRECTIONS = 1_000; // that wait for a code, more or less; libjpeg has as much room
+  private static final int AC = 2; // tables: 0 and 1 for DC coefficients, and from here on two for the others
 
-  void add(int number) {
-    if (size >> SHIFT == chunks.size()) { chunks.add(new char[1 << SHIFT]); }
-    chunks.get(size >> SHIFT)[size++ & (1 << SHIFT) - 1] = (char) number;
+  /** What is done with a block of the copy. */
+  private interface BlockVisitor {
+    /** Takes the block at this place, or with y of -1 one that fills up an MCU; and its DC value and the one before. */
+    void block(Plane plane, int x, int y, int before, int dc);
   }
 
-  int get(int index) { return chunks.get(index >> SHIFT)[index & (1 << SHIFT) - 1]; }
+  final Plane[] planes;
+  final int from; // Ss: index of the first coefficient
+  final int to; // Se: and of the last
+  final int high; // Ah: the lowest bit known before; 0: none
+  final int low; // Al: the lowest bit known behind
+  long bits; // that it takes, its tables included
+  private final int[][] counts = new int[4][]; // of symbols, by table
+  private final OptimalCode[] codes = new OptimalCode[4]; // or null
+  private CopyWriter out; // null: symbols are counted
+  private int endRun; // EOBRUN: blocks that have ended and are not coded yet
+  private final int[] found = new int[64]; // the AC coefficients of a block that are refined
+  private final byte[] corrections = new byte[MAX_CORRECTIONS + 64]; // bits: of the blocks that have ended, and of one
+  private int waiting; // how many of them
+
+  CopyScan(int from, int to, int high, int low, Plane... planes) {
+    this.planes = planes;
+    this.from = from;
+    this.to = to;
+    this.high = high;
+    this.low = low;
+  }
+
+  /** Makes the best codes; and says how many bits it takes, going by one in so many rows of blocks. */
+  long count(int everyRow) throws JpegException {
+    out = null;
+    bits = 0;
+    Arrays.setAll(counts, t -> new int[256]);
+    go(everyRow);
+    bits *= everyRow;
+    for (int t = 0; t < 4; t++) {
+      boolean used = Arrays.stream(counts[t]).anyMatch(n -> n > 0);
+      codes[t] = used ? new OptimalCode(counts[t]) : null;
+      bits += used ? codes[t].bits * everyRow + codes[t].tableBytes() * 8L : 0;
+    }
+    return bits;
+  }
+
+  /** Writes it. */
+  void write(CopyWriter out) {
+    this.out = out;
+    ByteArrayOutputStream tables = new ByteArrayOutputStream();
+    for (int t : new int[] {0, AC, 1, AC + 1}) {
+      if (codes[t] != null) {
+        codes[t].writeTo(tables, t < AC ? t : 0x10 + t - AC);
+      }
+    }
+    ByteBuffer header = ByteBuffer.allocate(2 * planes.length + 4).put((byte) planes.length);
+    for (Plane plane : planes) {
+      int acTable = to > 0 && from == 0 ? plane.table : 0;
+      header.put((byte) (plane.index + 1)).put((byte) ((from == 0 ? plane.table << 4 : 0) | acTable));
+    }
+    header.put((byte) from).put((byte) to).put((byte) (high << 4 | low));
+    out.beginScan(tables.toByteArray(), header.array(), bits);
+    go(1);
+    out.endScan();
+  }
+
+  private void go(int everyRow) {
+    if (from > 0) {
+      acScan(everyRow);
+    } else if (high > 0) {
+      eachBlock((plane, x, y, before, dc) -> plain(dc >> low & 1, 1));
+    } else if (to == 0) {
+      eachBlock(this::dc);
+    } else if (out != null) {
+      eachBlock(this::sequential);
+    } else {
+      eachBlock(this::dc);
+      for (Plane plane : planes) {
+        int[] ac = counts[AC + plane.table];
+        for (int s = 0; s < 256; s++) {
+          ac[s] += plane.symbols.counts[s];
+        }
+        ac[0] += planes.length == 1 ? 0 : plane.copy.padding();
+      }
+    }
+  }
+
+  /** Goes over the blocks in the order of the MCUs (A.2.3). */
+  private void eachBlock(BlockVisitor visitor) {
+    boolean alone = planes.length == 1; // then an MCU is one block (A.2.2)
+    int[] last = new int[planes.length];
+    int wide = alone ? planes[0].copy.wide() : planes[0].copy.mcusWide();
+    int high = alone ? planes[0].copy.high() : planes[0].copy.mcusHigh();
+    for (int i = 0; i < wide * high; i++) {
+      for (int c = 0; c < planes.length; c++) {
+        Plane plane = planes[c];
+        BlockGrid grid = plane.copy;
+        int h = alone ? 1 : grid.h();
+        int v = alone ? 1 : grid.v();
+        for (int j = 0; j < h * v; j++) {
+          int x = i % wide * h + j % h;
+          int y = i / wide * v + j / h;
+          boolean inside = x < grid.wide() && y < grid.high();
+          int dc = inside ? plane.symbols.dc[y * grid.wide() + x] : last[c]; // which costs least
+          visitor.block(plane, x, inside ? y : -1, last[c], dc);
+          last[c] = dc;
+        }
+      }
+    }
+  }
+
+  private void dc(Plane plane, int x, int y, int before, int dc) {
+    int difference = (dc >> low) - (before >> low); // F.1.2.1, G.1.2.1
+    int size = size(Math.abs(difference));
+    put(plane.table, size, difference + (difference >> 31) & (1 << size) - 1);
+  }
+
+  private void sequential(Plane plane, int x, int y, int before, int dc) {
+    dc(plane, x, y, before, dc);
+    int[] ac = codes[AC + plane.table].codes;
+    if (y < 0) {
+      out.put(ac[0] >>> 5, ac[0] & 31);
+    } else {
+      int[] places = plane.symbols.places;
+      places[y & 3] = out.block(plane.symbols.ac[y], x == 0 ? 0 : places[y & 3], ac);
+    }
+  }
+
+  private void acScan(int everyRow) {
+    char[][] rows = planes[0].symbols.ac;
+    int wide = planes[0].copy.wide();
+    for (int y = 0; y < rows.length; y += everyRow) {
+      for (int x = 0, at = 0; x < wide; x++) {
+        at = high == 0 ? first(rows[y], at) : refinement(rows[y], at);
+      }
+    }
+    endBlocks(waiting);
+  }
+
+  /** G.1.2.2; returns the place behind the block's symbols. */
+  private int first(char[] row, int start) {
+    int at = start;
+    int k = 0; // of the coefficient in the block
+    int before = from - 1; // index of the last one coded
+    while (true) {
+      int symbol = row[at++];
+      int size = symbol & 15;
+      k += (symbol >> 4 & 15) + 1;
+      if (size > 0) {
+        int value = size < 8 ? symbol >> 8 & 0x7F : row[at++];
+        boolean negative = value >> size - 1 == 0;
+        int magnitude = (negative ? (1 << size) - 1 - value : value) >> low;
+        if (magnitude > 0 && k >= from && k <= to) {
+          endBlocks(waiting);
+          int run = k - before - 1;
+          for (; run > 15; run -= 16) {
+            put(AC, 0xF0, 0);
+          }
+          int bits = size(magnitude);
+          put(AC, run << 4 | bits, negative ? (1 << bits) - 1 - magnitude : magnitude);
+          before = k;
+        }
+      }
+      if (symbol >= Symbols.LAST) {
+        break;
+      }
+    }
+    if (before < to && ++endRun == MAX_END_RUN) {
+      endBlocks(waiting);
+    }
+    return at;
+  }
+
+  /** G.1.2.3; returns the place behind the block's symbols. */
+  private int refinement(char[] row, int start) {
+    int at = start;
+    int k = 0;
+    int n = 0;
+    int lastNew = 0; // how many of those found there are up to the last that becomes known with this bit
+    for (int symbol = 0; symbol < Symbols.LAST; ) {
+      symbol = row[at++];
+      int size = symbol & 15;
+      k += (symbol >> 4 & 15) + 1;
+      if (size > 0) {
+        int value = size < 8 ? symbol >> 8 & 0x7F : row[at++];
+        boolean negative = value >> size - 1 == 0;
+        int magnitude = (negative ? (1 << size) - 1 - value : value) >> low;
+        if (magnitude > 0 && k >= from && k <= to) {
+          found[n++] = Coefficient.of(negative, magnitude, k);
+          lastNew = magnitude == 1 ? n : lastNew;
+        }
+      }
+    }
+    int first = waiting; // of the corrections of this block that are not written
+    int before = from - 1;
+    int run = 0; // of zeros that were not known and are not coded yet
+    for (int i = 0; i < n; i++) {
+      int magnitude = Coefficient.magnitude(found[i]);
+      run += Coefficient.index(found[i]) - before - 1;
+      before = Coefficient.index(found[i]);
+      for (; run > 15 && i < lastNew; run -= 16) {
+        first = endBlocks(first);
+        put(AC, 0xF0, 0);
+        correct(first);
+      }
+      if (magnitude > 1) {
+        corrections[waiting++] = (byte) (magnitude & 1);
+      } else {
+        first = endBlocks(first);
+        put(AC, run << 4 | 1, Coefficient.sign(found[i]) + 1);
+        correct(first);
+        run = 0;
+      }
+    }
+    if (before < to || waiting > first) {
+      endRun++;
+      if (endRun == MAX_END_RUN || waiting > MAX_CORRECTIONS - 64) {
+        endBlocks(waiting);
+      }
+    }
+    return at;
+  }
+
+  /** Codes that blocks have ended, with their corrections, those before first; returns the new place of first, 0. */
+  private int endBlocks(int first) {
+    if (endRun == 0) {
+      return first;
+    }
+    int size = size(endRun) - 1;
+    put(AC, size << 4, 0);
+    plain(endRun - (1 << size), size);
+    endRun = 0;
+    for (int i = 0; i < first; i++) {
+      plain(corrections[i], 1);
+    }
+    waiting -= first;
+    System.arraycopy(corrections, first, corrections, 0, waiting);
+    return 0;
+  }
+
+  /** Writes the corrections that wait from this one on. */
+  private void correct(int first) {
+    for (int i = first; i < waiting; i++) {
+      plain(corrections[i], 1);
+    }
+    waiting = first;
+  }
+
+  private static int size(int magnitude) {
+    return 32 - Integer.numberOfLeadingZeros(magnitude);
+  }
+
+  private void put(int table, int symbol, int value) {
+    if (out == null) {
+      counts[table][symbol]++;
+    } else {
+      int code = codes[table].codes[symbol];
+      out.put((code >>> 5) + value, code & 31);
+    }
+  }
+
+  /** Bits that have no code. */
+  private void plain(int value, int length) {
+    if (out == null) {
+      bits += length;
+    } else {
+      out.put(value, length);
+    }
+  }
 }
 
 /**
- * Some of a component's AC coefficients, which have a scan of their own: what of them is worth its bits, and its code
- * (T.81 G.1.2.2). A level is its index, sign and magnitude in a number; a magnitude over 511 is in another.
+ * Some of a component's AC coefficients, in {@code --smallest}: what of them is worth its bits, going by what codes of
+ * a progressive scan (T.81 G.1.2.2) have cost so far.
  */
 final class Band {
-  private static final int END = 0; // of a block's levels
+  private static final int END = 0; // of a block's coefficients
   private static final float SURE = 1.5f; // steps: what is larger does not become zero
   final int first; // index: Ss
   final int last; // Se
-  private final Levels[] rows; // a row of blocks in every so many
   private final float[] bits = new float[256]; // what a symbol and its value cost; 0: what it costs that a block ends
-  private int[] counts = new int[256]; // of symbols: their code is made at the end, those chosen so far tell the costs
+  private final int[] counts = new int[256]; // of the symbols chosen so far, which tell the costs
   private int blocks;
   private final int[] index = new int[65]; // of the coefficients of a block, from 1; 0 stands for its begin
   private final int[] high = new int[65]; // the nearest level,
@@ -2994,15 +3229,11 @@ final class Band {
   private final float[] least = new float[65]; // the least cost of what follows if the coefficient remains,
   private final int[] next = new int[65]; // the one that then remains next, or END,
   private final int[] level = new int[65]; // and its level
-  private int[] codes;
-  private CopyWriter out; // null: to count
   private int endRun; // EOBRUN: blocks that have ended and are not coded yet
 
-  Band(int first, int last, int rows) {
+  Band(int first, int last) {
     this.first = first;
     this.last = last;
-    this.rows = new Levels[rows];
-    Arrays.setAll(this.rows, i -> new Levels());
     for (int s = 0; s < 256; s++) { // at first: short runs and small values are frequent
       int size = s & 15;
       counts[s] = size == 0 || size > 10 ? 1 : 2048 >> Math.min(11, (s >> 5) + 2 * size);
@@ -3022,10 +3253,12 @@ final class Band {
   }
 
   /**
-   * Adds a block, in the order of the row: of the coefficients kept[from] to kept[to - 1], those levels for which the
-   * weighted squares of errors, in steps, and lambda times the bits are least in sum.
+   * Chooses of a block's coefficients kept[from] to kept[to - 1] those, and those levels of them, for which the weighted
+   * squares of errors, in steps, and lambda times the bits are least in sum. Puts them into chosen from n on.
+   *
+   * @return the place behind the last
    */
-  void add(int row, Requantizer requantizer, float[] weights, float lambda, int[] kept, int from, int to) {
+  int choose(Requantizer requantizer, float[] weights, float lambda, int[] kept, int from, int to, int[] chosen, int n) {
     int sure = to - from; // the one next to which others need not be looked at
     boolean mayEnd = true;
     for (int i = to - from; i >= 0; i--) {
@@ -3063,175 +3296,163 @@ final class Band {
         mayEnd &= steps <= SURE;
       }
     }
-    keep(rows[row], kept, from);
+    int end = n;
+    for (int i = 0; next[i] != END; i = next[i]) {
+      int coefficient = kept[from + next[i] - 1];
+      chosen[end++] = Coefficient.of(Coefficient.sign(coefficient) < 0, level[i], Coefficient.index(coefficient));
+    }
+    count(chosen, n, end);
+    return end;
   }
 
-  private static int size(int magnitude) { return 32 - Integer.numberOfLeadingZeros(magnitude); }
+  private static int size(int magnitude) {
+    return 32 - Integer.numberOfLeadingZeros(magnitude);
+  }
 
-  private void keep(Levels levels, int[] kept, int from) {
-    int start = levels.size;
-    for (int i = 0; next[i] != END; ) {
-      int magnitude = level[i];
-      i = next[i];
-      levels.add(index[i] << 10 | Coefficient.sign(kept[from + i - 1]) & 512 | (magnitude < 512 ? magnitude : 0));
-      if (magnitude >= 512) { levels.add(magnitude); }
+  private void count(int[] chosen, int from, int to) {
+    int k = first - 1;
+    for (int i = from; i < to; i++) {
+      endBlocks();
+      int run = Coefficient.index(chosen[i]) - k - 1;
+      k = Coefficient.index(chosen[i]);
+      counts[0xF0] += run >> 4;
+      counts[(run & 15) << 4 | size(Coefficient.magnitude(chosen[i]))]++;
     }
-    levels.add(END);
-    block(levels, start);
+    if (k < last && ++endRun == 0x7FFF) {
+      endBlocks();
+    }
     if ((++blocks & 8191) == 0 || blocks >= 128 && Integer.bitCount(blocks) == 1) { // more often while they are few
       look();
     }
   }
 
-  /** The best code for the levels of so many blocks. */
-  OptimalCode code(int wide, int high) {
-    counts = new int[256];
-    endRun = 0;
-    write(null, null, wide, high);
-    return new OptimalCode(counts);
-  }
-
-  /** Writes the levels of so many blocks; without a writer, counts their symbols. */
-  void write(CopyWriter out, int[] codes, int wide, int high) {
-    this.out = out;
-    this.codes = codes;
-    int[] at = new int[rows.length];
-    for (int y = 0; y < high; y++) {
-      int row = y % rows.length;
-      for (int x = 0; x < wide; x++) { at[row] = block(rows[row], at[row]); }
-    }
-    endBlocks();
-  }
-
-  private int block(Levels levels, int from) {
-    int at = from;
-    int k = first - 1;
-    for (int next; (next = levels.get(at++)) != END; ) {
-      endBlocks();
-      int run = (next >> 10) - k - 1;
-      k = next >> 10;
-      for (; run > 15; run -= 16) { put(0xF0, 0); }
-      int sign = -(next >> 9 & 1);
-      int magnitude = (next & 511) == 0 ? levels.get(at++) : next & 511;
-      int size = size(magnitude);
-      put(run << 4 | size, (magnitude ^ sign) & (1 << size) - 1);
-    }
-    if (k < last && ++endRun == 0x7FFF) { endBlocks(); }
-    return at;
-  }
-
   private void endBlocks() {
     if (endRun > 0) {
-      int size = size(endRun) - 1;
-      put(size << 4, 0);
-      if (out != null) { out.put(endRun - (1 << size), size); }
+      counts[size(endRun) - 1 << 4]++;
       endRun = 0;
-    }
-  }
-
-  private void put(int symbol, int value) {
-    if (out == null) {
-      counts[symbol]++;
-    } else {
-      out.put((codes[symbol] >>> 5) + value, codes[symbol] & 31);
     }
   }
 }
 
 /**
- * The sink of {@code --smallest}. DC coefficients are rounded as always; of the others what is worth its bits is chosen
- * at once: rate-distortion optimal quantization, as mozjpeg's. What is busy hides errors, so bits count more there.
+ * Chooses the AC coefficients of a component for {@code --smallest}: rate-distortion optimal quantization, as mozjpeg's.
+ * What is busy hides errors, so bits count more there.
  */
-final class Smallest implements BlockSink {
-  /** The quality at which pixels are written first where the coefficients cannot be had. */
-  static final int BY_PIXELS = 97;
+final class Smallest {
   private static final float[] LAMBDA = {0.09f, 0.13f}; // the error that a bit is worth: luminance, chrominance
   private static final float BUSY = 63 * 4000; // sum of the squares of AC coefficients at which it is worth twice that
 
-  private final Symbols dc;
-  final Band[][] bands; // by component
-  private final int quality;
-  private final float[][] weights; // by component and index
-  private final int[] blocks; // delivered, by component
-  private final int side; // of an MCU's luminance, in blocks
+  final int[] chosen = new int[64]; // the coefficients of a block
+  private final Plane plane;
+  private final Band[] bands = {new Band(1, 2), new Band(3, 63)};
+  private final float[] weights = new float[64]; // by index
 
-  /** Of so many components; DC coefficients become symbols here. */
-  Smallest(int components, int quality, Symbols dc) {
-    this.quality = quality;
-    weights = new float[components][64];
-    this.dc = dc;
-    side = components == 1 ? 1 : 2;
-    blocks = new int[components];
-    bands = new Band[components][];
-    for (int c = 0; c < components; c++) {
-      int rows = c == 0 ? side : 1;
-      bands[c] = new Band[] {new Band(1, 2, rows), new Band(3, 63, rows)};
-    }
-  }
-
-  @Override public int[] limits(Plane plane) {
-    int[] wanted = PerceptualTables.steps(plane.table > 0, quality);
+  Smallest(Plane plane, int quality) {
+    this.plane = plane;
+    int[] wanted = PerceptualTables.steps(plane.isCoarse, quality);
     for (int k = 0; k < 64; k++) { // errors count in the steps of the quality, though the source's are larger
-      weights[plane.index][k] = (float) Math.pow((double) plane.requantizer.target[k] / wanted[k], 2);
+      weights[k] = (float) Math.pow((double) plane.requantizer.target[k] / wanted[k], 2);
     }
-    return plane.requantizer.limit;
   }
 
-  @Override public void block(Plane plane, int value, int[] kept, int from, int to) {
-    dc.block(plane, value, kept, from, from);
+  /** Chooses of kept[from] to kept[to - 1]; returns how many there are in chosen. */
+  int choose(int[] kept, int from, int to) {
+    Requantizer requantizer = plane.requantizer;
     float energy = 0;
     for (int i = from; i < to; i++) {
       int k = Coefficient.index(kept[i]);
-      float exact = plane.requantizer.steps(Coefficient.magnitude(kept[i]), k) * plane.requantizer.target[k];
+      float exact = requantizer.steps(Coefficient.magnitude(kept[i]), k) * requantizer.target[k];
       energy += exact * exact;
     }
     float lambda = LAMBDA[plane.table] * (1 + energy / BUSY);
-    int row = plane.index == 0 ? blocks[0] / side % side : 0;
-    blocks[plane.index]++;
+    int n = 0;
     int start = from;
-    for (Band band : bands[plane.index]) {
+    for (Band band : bands) {
       int end = start;
-      while (end < to && Coefficient.index(kept[end]) <= band.last) { end++; }
-      band.add(row, plane.requantizer, weights[plane.index], lambda, kept, start, end);
+      while (end < to && Coefficient.index(kept[end]) <= band.last) {
+        end++;
+      }
+      n = band.choose(requantizer, weights, lambda, kept, start, end, chosen, n);
       start = end;
     }
-  }
-
-  @Override public void padding(Plane plane) {
-    dc.padding(plane);
-    blocks[plane.index]++;
+    return n;
   }
 }
 
-/** Writes a copy (T.81 figure B.2): its segments, and the entropy-coded data of its scans (F.1.2.3, G.1.2). */
+/** Writes a copy (T.81 figure B.2): its segments, and its scans bit by bit. */
 final class CopyWriter {
-  private final Plane[] planes;
-  private final ByteArrayOutputStream codes = new ByteArrayOutputStream(); // Huffman tables of the next scan
-  private byte[] out;
+  private static final int MAX_BLOCKS = 10; // in an MCU of several components (B.2.3)
+
+  private byte[] out = new byte[1024];
   private int position;
   private long bits; // not written yet, right-aligned
   private int count;
 
-  /** Begins a copy of a process: Marker.SOF0 baseline, SOF2 progressive. */
-  CopyWriter(JpegHeader header, Plane[] planes, int process) {
-    this.planes = planes;
-    int n = planes.length;
-    ByteBuffer quantizers = ByteBuffer.allocate(65 * Math.min(n, 2));
-    ByteBuffer frame = ByteBuffer.allocate(6 + 3 * n).put((byte) 8);
-    frame.putShort((short) header.height).putShort((short) header.width).put((byte) n);
-    for (Plane plane : planes) {
-      int sampling = n > 1 && plane.index == 0 ? 0x22 : 0x11; // 4:2:0
-      frame.put((byte) (plane.index + 1)).put((byte) sampling).put((byte) plane.table);
-      if (plane.index == plane.table) { // the first of luminance, or of chrominance
-        quantizers.put((byte) plane.table);
-        for (int step : plane.requantizer.target) { quantizers.put((byte) step); }
-      }
+  /** The copy without metadata: baseline, or on request progressive where that is smaller. */
+  static byte[] write(JpegHeader header, Plane[] planes, boolean mayBeProgressive) throws JpegException {
+    boolean together = Arrays.stream(planes).mapToInt(plane -> plane.copy.h() * plane.copy.v()).sum() <= MAX_BLOCKS;
+    Plane[][] groups = together
+        ? new Plane[][] {planes} : Arrays.stream(planes).map(plane -> new Plane[] {plane}).toArray(Plane[][]::new);
+    List<CopyScan> scans = new ArrayList<>();
+    long bits = 0;
+    for (Plane[] group : groups) {
+      scans.add(new CopyScan(0, 63, 0, 0, group));
+      bits += scans.getLast().count(1);
     }
-    byte[] jfif = JpegHeader.jfif();
-    out = ByteBuffer.allocate(jfif.length + 2).putShort((short) 0xFFD8).put(jfif).array(); // SOI, APP0
-    position = out.length;
-    segment(Marker.DQT, quantizers.array());
-    segment(process, frame.array());
+    boolean progressive = false;
+    if (mayBeProgressive) {
+      List<CopyScan> script = new ArrayList<>();
+      for (Plane[] group : groups) {
+        script.add(new CopyScan(0, 0, 0, 0, group));
+      }
+      for (Plane plane : planes) {
+        script.addAll(List.of(new CopyScan(1, 2, 0, 0, plane), new CopyScan(3, 63, 0, 0, plane)));
+      }
+      long least = bits;
+      bits = 0;
+      for (CopyScan scan : script) {
+        bits += scan.count(1);
+      }
+      progressive = bits < least;
+      scans = progressive ? script : scans;
+    }
+    CopyWriter writer = new CopyWriter();
+    writer.begin(header, planes, progressive);
+    for (CopyScan scan : scans) {
+      scan.write(writer);
+    }
+    return ByteBuffer.allocate(writer.position + 2).put(writer.out, 0, writer.position).putShort((short) 0xFFD9)
+        .array(); // EOI
+  }
+
+  /** Writes what stands before the scans: the start, the quantization tables (B.2.4.1), the frame (B.2.2). */
+  private void begin(JpegHeader header, Plane[] planes, boolean progressive) {
+    ByteArrayOutputStream tables = new ByteArrayOutputStream();
+    List<int[]> written = new ArrayList<>();
+    ByteBuffer frame = ByteBuffer.allocate(6 + 3 * planes.length).put((byte) 8);
+    frame.putShort((short) header.height).putShort((short) header.width).put((byte) planes.length);
+    boolean anyWide = false;
+    for (Plane plane : planes) {
+      int[] steps = plane.requantizer.target;
+      int id = 0; // components of the same steps share a table
+      while (id < written.size() && !Arrays.equals(written.get(id), steps)) {
+        id++;
+      }
+      if (id == written.size()) {
+        boolean wide = Arrays.stream(steps).anyMatch(step -> step > 255);
+        anyWide |= wide;
+        written.add(steps);
+        tables.write(wide ? id | 0x10 : id);
+        for (int step : steps) {
+          tables.writeBytes(wide ? new byte[] {(byte) (step >> 8), (byte) step} : new byte[] {(byte) step});
+        }
+      }
+      frame.put((byte) (plane.index + 1)).put((byte) (plane.copy.h() << 4 | plane.copy.v())).put((byte) id);
+    }
+    out[position++] = -1;
+    out[position++] = (byte) Marker.SOI;
+    segment(Marker.DQT, tables.toByteArray());
+    segment(progressive ? Marker.SOF2 : anyWide ? Marker.SOF0 + 1 : Marker.SOF0, frame.array());
   }
 
   private void segment(int marker, byte[] parameters) {
@@ -3241,82 +3462,29 @@ final class CopyWriter {
     position = segment.position();
   }
 
-  /** Writes all in one scan, or with bands, by component, a scan of the DC coefficients and one of each band. */
-  byte[] write(Symbols symbols, Band[][] bands) {
-    interleaved(symbols, bands == null ? 63 : 0);
-    for (Plane plane : bands == null ? new Plane[0] : planes) {
-      int wide = planes[0].blocksWide + plane.table >> plane.table; // chrominance has half of them
-      int high = planes[0].blocksHigh + plane.table >> plane.table;
-      for (Band band : bands[plane.index]) {
-        OptimalCode code = band.code(wide, high);
-        code.writeTo(codes, 0x10);
-        beginScan(code.bits, new byte[] {1, (byte) (plane.index + 1), 0, (byte) band.first, (byte) band.last, 0});
-        band.write(this, code.codes, wide, high);
-        endScan();
-      }
+  /** Begins a scan: its Huffman tables, its header, and room for so many bits. */
+  void beginScan(byte[] tables, byte[] header, long expected) {
+    if (tables.length > 0) {
+      segment(Marker.DHT, tables);
     }
-    return ByteBuffer.allocate(position + 2).put(out, 0, position).putShort((short) 0xFFD9).array(); // EOI
-  }
-
-  /** Writes a scan of all components, of the coefficients up to an index: 0 or 63. */
-  private void interleaved(Symbols symbols, int last) {
-    symbols.endChunk();
-    int n = planes.length;
-    int[][] dc = new int[n == 1 ? 1 : 6][]; // codes, by block of an MCU
-    int[][] ac = new int[dc.length][1]; // without AC coefficients, codes of no bits
-    long expected = 0;
-    ByteBuffer scan = ByteBuffer.allocate(2 * n + 4).put((byte) n);
-    for (Plane plane : planes) {
-      int t = plane.table;
-      scan.put((byte) (plane.index + 1)).put((byte) (last > 0 ? t * 0x11 : t * 0x10));
-      if (plane.index == t) {
-        expected += code(symbols.dcCounts[t], t, dc) + (last > 0 ? code(symbols.acCounts[t], 0x10 | t, ac) : 0);
-      }
-    }
-    beginScan(expected, scan.put((byte) 0).put((byte) last).array());
-    for (int i = 0; !symbols.chunks.isEmpty(); ) {
-      i = chunk(symbols.chunks.poll(), dc, ac, i); // its memory is taken over by the output
-    }
-    endScan();
-  }
-
-  /** Writes the blocks of a chunk, which begins with this one of an MCU; returns which one is next. */
-  private int chunk(char[] chunk, int[][] dc, int[][] ac, int first) {
-    int i = first;
-    for (int at = 0; at < chunk.length && chunk[at] != Symbols.END_OF_CHUNK; i = i + 1 == dc.length ? 0 : i + 1) {
-      at = block(chunk, at, dc[i], ac[i]);
-    }
-    return i;
-  }
-
-  /** Adds the best code for these counts, for luminance's or chrominance's blocks; returns the bits that it takes. */
-  private long code(int[] counts, int id, int[][] ofBlocks) {
-    OptimalCode code = new OptimalCode(counts);
-    code.writeTo(codes, id);
-    Arrays.fill(ofBlocks, (id & 1) * 4, ofBlocks.length, code.codes);
-    return code.bits;
-  }
-
-  private void beginScan(long expected, byte[] header) {
-    segment(Marker.DHT, codes.toByteArray());
-    codes.reset();
     segment(Marker.SOS, header);
     makeRoom(expected / 8 + expected / 1024 + 64); // some for zeros behind 0xFF
   }
 
-  private int block(char[] chunk, int from, int[] dc, int[] ac) {
+  /** Writes the AC coefficients of a block by a code, from this place of its row on; returns the place behind. */
+  int block(char[] row, int from, int[] codes) {
     int at = from;
-    int[] codes = dc;
     while (true) {
-      int symbol = chunk[at++];
+      int symbol = row[at++];
       int code = codes[symbol & 0xFF];
-      int value = (symbol & 15) < 8 ? symbol >> 8 & 0x7F : chunk[at++];
+      int value = (symbol & 15) < 8 ? symbol >> 8 & 0x7F : row[at++];
       put((code >>> 5) + value, code & 31);
       if (symbol >= Symbols.LAST) {
-        if (symbol != Symbols.FULL) { put(ac[0] >>> 5, ac[0] & 31); }
+        if ((symbol & 15) > 0) { // else it is itself the end of the block
+          put(codes[0] >>> 5, codes[0] & 31);
+        }
         return at;
       }
-      codes = ac;
     }
   }
 
@@ -3342,7 +3510,8 @@ final class CopyWriter {
     if (octet == 0xFF) { out[position++] = 0; } // B.1.1.5
   }
 
-  private void endScan() {
+  /** Ends the data of a scan. */
+  void endScan() {
     put(0x7F, 7); // the last byte is filled up with ones
     makeRoom(8);
     for (; count >= 8; count -= 8) { put((int) (bits >>> count - 8 & 0xFF)); }
@@ -3358,46 +3527,79 @@ final class CopyWriter {
 }
 
 // Engine --------------------------------------------------------------------------------------------------------------
-// From a source to its copy: its components, tables and scans, all of which are decoded side by side; halved chroma.
+// From a source to its copy: its components, tables and scans, all of which are decoded side by side; other colours.
+
+/**
+ * The blocks of a component.
+ *
+ * @param h how many an MCU is wide: the sampling factor
+ * @param v and high
+ * @param wide how many hold what is visible of the picture, from left to right
+ * @param high and from above
+ */
+record BlockGrid(int h, int v, int wide, int high) {
+  /** Of a component with these sampling factors, where the largest are hMax and vMax (T.81 A.1.1). */
+  static BlockGrid of(JpegHeader header, int h, int v, int hMax, int vMax) {
+    return new BlockGrid(h, v, Math.ceilDiv(Math.ceilDiv(header.width * h, hMax), 8),
+        Math.ceilDiv(Math.ceilDiv(header.height * v, vMax), 8));
+  }
+
+  int mcusWide() {
+    return Math.ceilDiv(wide, h);
+  }
+
+  int mcusHigh() {
+    return Math.ceilDiv(high, v);
+  }
+
+  /** How many blocks only fill up the last MCUs, where they are of several components. */
+  int padding() {
+    return mcusWide() * h * mcusHigh() * v - wide * high;
+  }
+}
 
 /** One component on its way through the engine: what it is in the source, and what it becomes in the copy. */
 final class Plane {
   static final int UNSEEN = 99;
   final JpegHeader.Component component;
   final int index; // in the frame
-  final int table; // of the copy's: 0 luminance, 1 chrominance
-  final int h; // sampling factors; 1 where the component is alone in the frame (A.2.2)
-  final int v;
-  final int width; // samples that are visible
-  final int height;
-  final int blocksWide; // that hold visible samples
-  final int blocksHigh;
+  final int table; // of the copy's Huffman codes: 0, or of chrominance 1
+  final boolean isCoarse; // it gets the steps of chrominance, which are made for 4:2:0
+  final BlockGrid source;
+  final BlockGrid copy;
   int[] steps; // of the source's quantization table
   int largestDc; // magnitude that can be, in these steps
   final int[] low = new int[64]; // lowest bit known of each coefficient (successive approximation)
-  Requantizer requantizer; // null where no copy is made
-  int[] limits; // what need not be delivered: see BlockSink
+  Requantizer requantizer;
+  Symbols symbols; // of the copy
+  Smallest smallest; // null: coefficients are rounded
+  ChromaDownsampler downsampler; // null: none
 
-  /** A component within MCUs of hMax by vMax blocks of the one that is sampled most. */
-  Plane(JpegHeader header, int index, int hMax, int vMax) {
-    component = header.components.get(index);
+  Plane(JpegHeader.Component component, int index, int table, boolean isCoarse, BlockGrid source, BlockGrid copy) {
+    this.component = component;
     this.index = index;
-    table = Math.min(index, 1);
-    h = Math.min(component.h(), hMax);
-    v = Math.min(component.v(), vMax);
-    width = (header.width * h + hMax - 1) / hMax;
-    height = (header.height * v + vMax - 1) / vMax;
-    blocksWide = width + 7 >> 3;
-    blocksHigh = height + 7 >> 3;
+    this.table = table;
+    this.isCoarse = isCoarse;
+    this.source = source;
+    this.copy = copy;
     Arrays.fill(low, UNSEEN);
   }
 
-  int mcusWide() { return (blocksWide + h - 1) / h; }
-  int mcusHigh() { return (blocksHigh + v - 1) / v; }
+  /** Adds the next block of the copy: the value of its DC coefficient, kept[from] to kept[to - 1] of the others. */
+  void add(int dc, int[] kept, int from, int to) {
+    if (smallest == null) {
+      symbols.add(requantizer.dc(dc), requantizer, kept, from, to);
+    } else {
+      int n = smallest.choose(kept, from, to);
+      symbols.add(requantizer.dc(dc), Requantizer.EXACT, smallest.chosen, 0, n);
+    }
+  }
 }
 
 /** The blocks of a component in the MCU rows in work: of each, its DC coefficient and a list of the others kept. */
 final class BlockRows {
+  static final int BLOCK = 410; // bytes that a block takes, in progressive JPEG
+
   final int[] limits; // by index: up to this magnitude coefficients are not kept
   final int stride; // blocks in a row, those included that fill up the last MCU
   final int[] dc; // by block
@@ -3473,7 +3675,6 @@ final class Tables {
   final HuffmanCode[] dc = new HuffmanCode[4];
   final HuffmanCode[] ac = new HuffmanCode[4];
   int restartInterval;
-  boolean wide; // there was a quantization table of 16 bits
 
   /** B.2.4.1. */
   void readQuantization(Segments s) throws JpegException {
@@ -3482,11 +3683,9 @@ final class Tables {
       int bytes = 1 + (jpeg[at] >> 4 & 15);
       int id = jpeg[at++] & 15;
       JpegException.check(bytes <= 2 && id <= 3 && s.end - at >= 64 * bytes, "a quantization table");
-      wide |= bytes == 2;
       int[] steps = new int[64];
       for (int k = 0; k < 64; k++, at += bytes) {
         steps[k] = bytes == 1 ? jpeg[at] & 0xFF : s.u16(at);
-        JpegException.check(steps[k] > 0, "a quantization table");
       }
       quantization[id] = steps;
     }
@@ -3523,8 +3722,8 @@ final class ScanComponent {
     this.plane = plane;
     this.dc = dc;
     this.ac = ac;
-    h = alone ? 1 : plane.h;
-    v = alone ? 1 : plane.v;
+    h = alone ? 1 : plane.source.h();
+    v = alone ? 1 : plane.source.v();
   }
 }
 
@@ -3596,14 +3795,14 @@ final class Scan {
     in.rows = of;
     Plane first = components[0].plane;
     boolean alone = components.length == 1; // then an MCU is one block (A.2.2)
-    int subrows = alone ? Math.min(first.v, first.blocksHigh - y * first.v) : 1;
-    int wide = alone ? first.blocksWide : first.mcusWide();
+    int subrows = alone ? Math.min(first.source.v(), first.source.high() - y * first.source.v()) : 1;
+    int wide = alone ? first.source.wide() : first.source.mcusWide();
     for (int sub = 0; sub < subrows; sub++) {
       int units = 0; // data units, that is blocks, of an MCU
       for (ScanComponent c : components) {
         for (int i = 0; i < c.h * c.v; i++, units++) {
           mcu[units] = c;
-          places[units] = (row * c.plane.v + sub + i / c.h) * c.rows.stride + i % c.h;
+          places[units] = (row * c.plane.source.v() + sub + i / c.h) * c.rows.stride + i % c.h;
         }
       }
       for (int x = 0; x < wide; x++) {
@@ -3715,37 +3914,38 @@ final class ChromaDownsampler {
       join(false, false);
       for (int i = 1; i < 64; i++) {
         float value = Math.abs(block[StandardTables.ZIGZAG[i]]) * FRACTION;
-        share[k] = Math.max(share[k], value / (plane.limits[i] + 0.99f));
+        share[k] = Math.max(share[k], value / (plane.requantizer.limit[i] + 0.99f));
       }
       limits[k] = (int) Math.min(Short.MAX_VALUE, 1 / 32f / share[k]);
     }
   }
 
-  /** Makes the block at this row and column of the copy out of those in work. */
-  void deliver(int row, int column, BlockRows rows, BlockSink sink) {
+  /** Makes the block at this row and column of the copy out of those in work, of which these are the first rows. */
+  void deliver(int row, int column, BlockRows rows, int first) {
     int n = 0;
-    for (int k = gather(row, column, rows) ? 1 : 64; k < 64; k++) {
+    for (int k = gather(row, column, rows, first) ? 1 : 64; k < 64; k++) {
       float value = block[StandardTables.ZIGZAG[k]];
       int magnitude = (int) (Math.abs(value) * FRACTION);
-      if (magnitude > plane.limits[k]) {
+      if (magnitude > plane.requantizer.limit[k]) {
         kept[n++] = Coefficient.of(value < 0, Math.min(magnitude, Short.MAX_VALUE), k);
       }
     }
-    sink.block(plane, (int) Math.ceil(block[0] - 0.5f), kept, 0, n); // ties go down: Requantizer's of samples go up
+    plane.add((int) Math.ceil(block[0] - 0.5f), kept, 0, n); // ties go down: Requantizer's of samples go up
   }
 
   /** False if nothing but the DC coefficient can count, as in smooth areas: then the others are not made. */
-  private boolean gather(int row, int column, BlockRows rows) {
-    int wide = Math.min(across, plane.blocksWide - column * across); // beyond the edge the picture is mirrored
-    int high = Math.min(down, plane.blocksHigh - row * down);
+  private boolean gather(int row, int column, BlockRows rows, int firstRow) {
+    int wide = Math.min(across, plane.source.wide() - column * across); // beyond the edge the picture is mirrored
+    int high = Math.min(down, plane.source.high() - row * down);
     for (int i = 0; i < 64; i++) { block[i] = ZEROS[i]; } // Arrays.fill, and so "= 0", slows down all by a tenth
-    int first = rows.dc[column * across];
+    int corner = firstRow * rows.stride + column * across;
+    int first = rows.dc[corner];
     int dc = 0;
     float shares = 0;
     for (int i = 0; i < wide * high; i++) {
       int dy = i >> wide - 1; // wide is 1 or 2
       int dx = i & wide - 1;
-      int from = dy * rows.stride + column * across + dx;
+      int from = corner + dy * rows.stride + dx;
       int at = dy * 32 + dx * 4;
       block[at] += rows.dc[from] * scale[0];
       dc += rows.dc[from];
@@ -3791,91 +3991,163 @@ final class ChromaDownsampler {
   }
 }
 
+/** RGB to YCbCr as JFIF has it: it is linear, and so the same for coefficients as for samples. */
+final class ColourConverter {
+  private static final float[][] WEIGHTS = { // of red, green, blue, in Y, Cb, Cr (JFIF 1.02, ITU-R BT.601)
+    {0.299f, 0.587f, 0.114f}, {-0.168736f, -0.331264f, 0.5f}, {0.5f, -0.418688f, -0.081312f}
+  };
+
+  /** Converts the blocks in work; the steps of what it makes are all 1, and what is within these limits is left out. */
+  static void convert(int[][] steps, BlockRows[] rows, int[][] limits) {
+    int[][] values = new int[3][64];
+    for (int block = 0; block < rows[0].dc.length; block++) {
+      for (int c = 0; c < 3; c++) {
+        Arrays.fill(values[c], 0);
+        values[c][0] = rows[c].dc[block] * steps[c][0];
+        for (int i = block * 64; i < rows[c].ends[block]; i++) {
+          int k = Coefficient.index(rows[c].kept[i]);
+          values[c][k] = Coefficient.value(rows[c].kept[i]) * steps[c][k];
+        }
+      }
+      for (int c = 0; c < 3; c++) {
+        int n = block * 64;
+        for (int k = 0; k < 64; k++) {
+          float[] weights = WEIGHTS[c];
+          int value = Math.round(
+              weights[0] * values[0][k] + weights[1] * values[1][k] + weights[2] * values[2][k]);
+          if (k == 0) {
+            rows[c].dc[block] = value;
+          } else if (Math.abs(value) > limits[c][k]) {
+            rows[c].kept[n++] = Coefficient.of(value < 0, Math.min(Math.abs(value), Short.MAX_VALUE), k);
+          }
+        }
+        rows[c].ends[block] = n;
+      }
+    }
+  }
+}
+
+/**
+ * What becomes of the components of a frame: which colours they are of, and their sampling. Chroma gets half the width
+ * and height of luminance (4:2:0) where it has the same, or half in one direction; any other sampling stays.
+ *
+ * @param kind of the copy
+ * @param across by how much chroma becomes narrower, 1 or 2
+ * @param down and lower
+ */
+record Sampling(JpegHeader header, JpegHeader.Kind kind, int across, int down) {
+  static Sampling of(JpegHeader header, Recompressor.Settings settings) {
+    boolean converts = header.kind == JpegHeader.Kind.RGB && !settings.isLossless() && header.isEvenlySampled();
+    JpegHeader.Kind kind = converts ? JpegHeader.Kind.YCBCR : header.kind;
+    boolean mayHalve = kind == JpegHeader.Kind.YCBCR && !settings.isLossless();
+    int across = mayHalve ? toHalf(header.components.stream().map(JpegHeader.Component::h).toList()) : 0;
+    int down = mayHalve ? toHalf(header.components.stream().map(JpegHeader.Component::v).toList()) : 0;
+    return across * down == 0 ? new Sampling(header, kind, 1, 1) : new Sampling(header, kind, across, down);
+  }
+
+  /** What to divide chroma's samples by, so that they are half as many as luminance's; 0: it cannot be done so. */
+  private static int toHalf(List<Integer> factors) {
+    int luminance = factors.get(0);
+    int chrominance = factors.get(1);
+    return !factors.get(2).equals(chrominance) ? 0 : luminance == chrominance ? 2 : luminance == 2 * chrominance ? 1 : 0;
+  }
+
+  Plane[] planes() {
+    int n = header.components.size();
+    int[] h = new int[n]; // sampling factors of the copy
+    int[] v = new int[n];
+    for (int i = 0; i < n; i++) {
+      h[i] = header.components.get(i).h() * (i == 0 ? across : 1);
+      v[i] = header.components.get(i).v() * (i == 0 ? down : 1);
+    }
+    reduce(h);
+    reduce(v);
+    Plane[] planes = new Plane[n];
+    for (int i = 0; i < n; i++) {
+      JpegHeader.Component c = header.components.get(i);
+      BlockGrid source = n == 1 ? BlockGrid.of(header, 1, 1, 1, 1) // an MCU is one block (A.2.2)
+          : BlockGrid.of(header, c.h(), c.v(), header.maxH(), header.maxV());
+      BlockGrid copy = BlockGrid.of(header, h[i], v[i], Arrays.stream(h).max().orElse(1), Arrays.stream(v).max().orElse(1));
+      boolean chrominance = (kind == JpegHeader.Kind.YCBCR || kind == JpegHeader.Kind.YCCK) && (i == 1 || i == 2);
+      boolean coarse = chrominance && h[0] == 2 * h[i] && v[0] == 2 * v[i] && n == 3;
+      planes[i] = new Plane(c, i, chrominance ? 1 : 0, coarse, source, copy);
+    }
+    return planes;
+  }
+
+  /** Divides sampling factors by what all of them can be divided by. */
+  private static void reduce(int[] factors) {
+    for (int divisor = 4; divisor > 1; divisor--) {
+      int d = divisor;
+      if (Arrays.stream(factors).allMatch(factor -> factor % d == 0)) {
+        Arrays.setAll(factors, i -> factors[i] / d);
+      }
+    }
+  }
+
+  boolean converts() {
+    return kind != header.kind;
+  }
+
+  boolean halves() {
+    return across * down > 1;
+  }
+
+  /** How many MCU rows of the source are in work at once, so that no pair of chroma's rows is parted. */
+  int rowsAtOnce() {
+    return down == 2 && header.components.get(1).v() % 2 == 1 ? 2 : 1;
+  }
+}
+
 /**
  * Recompresses a JPEG without ever making pixels: its Huffman codes are decoded, each coefficient is divided by the new
- * quantization step instead of the old one, and encoded again. Chroma becomes 4:2:0. Damaged data is an error.
+ * quantization step instead of the old one, and encoded again. Damaged data is an error.
  */
 final class CoefficientEngine {
-  private static final int SMALL = 1 << 14; // bytes: no larger progressive copy would be smaller in baseline
+  private static final int[] ONES = Requantizer.steps(1);
   private static final int MAX_SCANS = 100; // ten are usual; each is a pass over the picture
 
   private final byte[] jpeg;
   private final JpegHeader header;
   private final boolean progressive;
-  private final Recompressor.Settings settings; // null: no copy is made, the sink takes the blocks as they are
+  private final Recompressor.Settings settings;
+  private final Sampling sampling;
   private final Plane[] planes;
-  private final int across; // by how much chroma becomes narrower
-  private final int down; // and lower: MCU rows of the source in one of the copy
-  private final BlockSink sink;
   private final Tables tables = new Tables();
   private final List<Scan> scans = new ArrayList<>(); // to be decoded side by side
 
-  private CoefficientEngine(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, BlockSink sink) {
+  private CoefficientEngine(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) {
     this.jpeg = jpeg;
     this.header = header;
     this.settings = settings;
-    this.sink = sink;
     progressive = header.process == Marker.SOF2;
-    int n = header.components.size();
-    int h = n == 1 ? 1 : header.maxH();
-    int v = n == 1 ? 1 : header.maxV();
-    planes = new Plane[n];
-    for (int i = 0; i < n; i++) { planes[i] = new Plane(header, i, h, v); }
-    across = n == 1 || settings == null ? 1 : 2 / h;
-    down = n == 1 || settings == null ? 1 : 2 / v;
-  }
-
-  /** Whether this engine takes a JPEG that {@link JpegHeader#check} takes: grey, or YCbCr with chroma of 1x1 blocks. */
-  static boolean takes(JpegHeader header) {
-    if (header.garbage) {
-      return false;
-    } else if (header.kind != JpegHeader.Kind.YCBCR) {
-      return header.kind == JpegHeader.Kind.GREY;
-    }
-    JpegHeader.Component y = header.components.get(0);
-    JpegHeader.Component cb = header.components.get(1);
-    JpegHeader.Component cr = header.components.get(2);
-    boolean distinct = y.id() != cb.id() && y.id() != cr.id() && cb.id() != cr.id();
-    return distinct && y.h() <= 2 && y.v() <= 2 && cb.h() * cb.v() * cr.h() * cr.v() == 1;
+    sampling = Sampling.of(header, settings);
+    planes = sampling.planes();
   }
 
   /** The bytes of heap that recompressing such a file takes at most, the file itself included. */
-  static long memory(JpegHeader header, long fileBytes, boolean smallest) {
-    long blocks = (smallest ? 6L : 3L) * header.width * header.height / 64;
-    boolean manyTables = header.process == Marker.SOF2 && fileBytes >= HuffmanCode.LARGE_FILE;
-    return fileBytes * 5 + blocks * 2 + header.width * 310L + (manyTables ? MAX_SCANS * 60_000L : 1 << 20);
+  static long memory(JpegHeader header, Recompressor.Settings settings) {
+    Sampling sampling = Sampling.of(header, settings);
+    long bytes = header.fileSize * (settings.isLossless() ? 8 : 5); // the file, its symbols, the copy
+    for (Plane plane : sampling.planes()) {
+      BlockGrid source = plane.source;
+      bytes += (long) source.mcusWide() * source.h() * source.v() * sampling.rowsAtOnce() * BlockRows.BLOCK;
+      bytes += 2L * plane.copy.wide() * plane.copy.high() + (long) plane.copy.wide() * Symbols.BLOCK;
+    }
+    boolean manyTables = header.process == Marker.SOF2 && header.fileSize >= HuffmanCode.LARGE_FILE;
+    return bytes + (manyTables ? MAX_SCANS * 60_000L : 1 << 20);
   }
 
   /**
-   * Recompresses a JPEG that this engine takes; one that has all of the picture, but no end marker, is whole.
+   * Recompresses a JPEG; one that has all of the picture, but no end marker, is whole.
    *
-   * @return a JPEG of the same size in pixels, 4:2:0 or grey; baseline, or with {@code smallest} what is smaller
+   * @return a JPEG of the same size in pixels without metadata; baseline, or with {@code smallest} what is smaller
    * @throws JpegException if a part of the picture is missing or damaged
    */
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
-    Symbols symbols = new Symbols();
-    Smallest smallest = new Smallest(header.components.size(), settings.quality(), symbols);
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, settings.smallest() ? smallest : symbols);
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings);
     engine.decode();
-    byte[] copy = new CopyWriter(header, engine.planes, settings.smallest() ? Marker.SOF2 : Marker.SOF0)
-        .write(symbols, settings.smallest() ? smallest.bands : null);
-    if (!settings.smallest() || copy.length > SMALL) { return copy; }
-    // Their steps stay as they are.
-    Recompressor.Settings same = new Recompressor.Settings(100, settings.engine(), false, false);
-    byte[] baseline = recompress(copy, JpegHeader.read(copy), same);
-    return baseline.length <= copy.length ? baseline : copy;
-  }
-
-  /**
-   * Decodes a JPEG of Huffman codes and 8 bits, of any components, and makes nothing of it.
-   *
-   * @return whether it has quantization tables of 16 bits
-   * @throws JpegException if a part of the picture is missing or damaged
-   */
-  static boolean check(byte[] jpeg, JpegHeader header) throws JpegException {
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, null, BlockSink.NOTHING);
-    engine.decode();
-    return engine.tables.wide;
+    return CopyWriter.write(header, engine.planes, settings.smallest());
   }
 
   /** Goes through the segments, and decodes the scans: one that is all of the picture as soon as it comes. */
@@ -3886,8 +4158,6 @@ final class CoefficientEngine {
     while (!ended && (scans.isEmpty() || segments.end + 2 <= jpeg.length)) {
       segments.next();
       boolean early = segments.start <= header.firstScan + 4; // and so seen by JpegHeader
-      segments.garbage &= !early;
-      JpegException.check(!segments.garbage, "stray data between its parts");
       switch (segments.marker) {
         case Marker.DQT -> tables.readQuantization(segments);
         case Marker.DHT -> tables.readHuffman(segments, progressive);
@@ -3924,76 +4194,84 @@ final class CoefficientEngine {
   // would cost bytes and only make the values less exact. (Halved chroma has values between the source's steps; and
   // steps over 255 cannot be written in baseline JPEG.)
   private Requantizer requantizer(Plane plane) {
-    boolean luminance = plane == planes[0];
-    boolean halved = across * down > 1 && !luminance;
-    int quality = settings.quality();
-    int[] target = settings.smallest() ? PerceptualTables.steps(!luminance, quality)
-        : StandardTables.steps(!luminance, quality);
+    if (settings.isLossless()) {
+      return new Requantizer(plane.steps, 1, plane.steps);
+    }
+    boolean halved = sampling.halves() && plane.table == 1;
+    int[] target = settings.smallest() ? PerceptualTables.steps(plane.isCoarse, settings.quality())
+        : StandardTables.steps(plane.isCoarse, settings.quality());
     for (int k = 0; k < 64 && !halved; k++) {
-      int source = luminance ? plane.steps[k] : Math.min(planes[1].steps[k], planes[2].steps[k]);
+      int source = plane.steps[k];
       double least = settings.smallest() ? 1.5 * source : source; // a little coarser only doubles the errors
-      target[k] = source <= 255 && target[k] < least ? source : target[k];
+      target[k] = source > 0 && source <= 255 && target[k] < least ? source : target[k];
     }
-    int[] source = halved ? StandardTables.steps(true, 100) : plane.steps; // all of 1
-    return new Requantizer(source, halved ? ChromaDownsampler.FRACTION : 1, target);
+    return new Requantizer(halved ? ONES : plane.steps, halved ? ChromaDownsampler.FRACTION : 1, target);
   }
 
-  /** Decodes all scans side by side, and delivers the blocks of one MCU row of the copy after the other. */
+  /** Decodes all scans side by side, and makes the blocks of the copy of a few rows of MCUs after the other. */
   private void decodeScans() throws JpegException {
-    int wide = planes[0].mcusWide();
-    int high = planes[0].mcusHigh();
+    int high = planes[0].source.mcusHigh();
+    int rowsAtOnce = sampling.rowsAtOnce();
     BlockRows[] rows = new BlockRows[planes.length];
-    ChromaDownsampler[] downsamplers = new ChromaDownsampler[planes.length];
+    int[][] steps = new int[planes.length][]; // of the source
+    int[][] limits = new int[planes.length][];
     for (Plane plane : planes) {
-      plane.requantizer = settings == null ? null : requantizer(plane);
-      plane.limits = sink.limits(plane);
-      boolean halved = across * down > 1 && plane != planes[0];
       int c = plane.index;
-      downsamplers[c] = halved ? new ChromaDownsampler(plane, across, down) : null;
-      int[] limits = halved ? downsamplers[c].limits : plane.limits;
-      rows[c] = new BlockRows(wide * plane.h, plane.v * down, limits, progressive);
+      steps[c] = plane.steps;
+      plane.steps = sampling.converts() ? ONES : plane.steps;
+      plane.requantizer = requantizer(plane);
+      plane.symbols = new Symbols(plane.copy);
+      plane.smallest = settings.smallest() && !plane.requantizer.isExact ? new Smallest(plane, settings.quality()) : null;
+      boolean halved = sampling.halves() && plane.table == 1;
+      plane.downsampler = halved ? new ChromaDownsampler(plane, sampling.across(), sampling.down()) : null;
+      limits[c] = halved ? plane.downsampler.limits : plane.requantizer.limit;
+      int wide = plane.source.mcusWide() * plane.source.h();
+      int[] kept = sampling.converts() ? Requantizer.ALL : limits[c];
+      rows[c] = new BlockRows(wide, plane.source.v() * rowsAtOnce, kept, progressive);
     }
-    for (Scan scan : scans) { scan.start(rows); }
+    for (Scan scan : scans) {
+      scan.start(rows);
+    }
     for (int y = 0; y < high; ) {
-      for (BlockRows blocks : rows) { blocks.clear(); }
-      int row = y / down;
-      for (int stop = Math.min(y + down, high); y < stop; y++) {
-        for (Scan scan : scans) { scan.decodeRow(y, high, y % down); }
+      for (BlockRows blocks : rows) {
+        blocks.clear();
       }
-      for (BlockRows blocks : rows) { blocks.list(); }
-      deliver(row, rows, downsamplers);
-    }
-    for (Scan scan : scans) { scan.in.checkEnd(); }
-  }
-
-  /** Delivers an MCU row, MCU by MCU of the copy. */
-  private void deliver(int row, BlockRows[] rows, ChromaDownsampler[] downsamplers) {
-    int wide = (planes[0].blocksWide + planes[0].h * across - 1) / (planes[0].h * across);
-    for (int x = 0; x < wide; x++) {
+      int first = y;
+      for (int stop = Math.min(y + rowsAtOnce, high); y < stop; y++) {
+        for (Scan scan : scans) {
+          scan.decodeRow(y, high, y - first);
+        }
+      }
+      for (BlockRows blocks : rows) {
+        blocks.list();
+      }
+      if (sampling.converts()) {
+        ColourConverter.convert(steps, rows, limits);
+      }
       for (Plane plane : planes) {
-        ChromaDownsampler downsampler = downsamplers[plane.index];
-        if (downsampler != null) {
-          downsampler.deliver(row, x, rows[plane.index], sink);
-        } else {
-          deliver(plane, rows[plane.index], row, x);
-        }
+        deliver(plane, rows[plane.index], first);
       }
+    }
+    for (Scan scan : scans) {
+      scan.in.checkEnd();
     }
   }
 
-  /** Of the luminance, delivers as many blocks as together have the size of one of halved chroma. */
-  private void deliver(Plane plane, BlockRows blocks, int row, int x) {
-    int h = plane.h * across;
-    int v = plane.v * down;
-    for (int j = 0; j < v; j++) {
-      for (int column = x * h; column < x * h + h; column++) {
-        int block = j * blocks.stride + column;
-        if (column < plane.blocksWide && row * v + j < plane.blocksHigh) {
-          sink.block(plane, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
+  /** Makes the blocks of the copy from those in work, of which these MCU rows are the first. */
+  private void deliver(Plane plane, BlockRows blocks, int firstMcuRow) {
+    int down = plane.downsampler == null ? 1 : sampling.down();
+    int rows = plane.source.v() * sampling.rowsAtOnce() / down;
+    int first = firstMcuRow * plane.source.v() / down; // row of the copy
+    for (int y = first; y < Math.min(first + rows, plane.copy.high()); y++) {
+      for (int x = 0; x < plane.copy.wide(); x++) {
+        if (plane.downsampler != null) {
+          plane.downsampler.deliver(y, x, blocks, (y - first) * down);
         } else {
-          sink.padding(plane);
+          int block = (y - first) * blocks.stride + x;
+          plane.add(blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
         }
       }
+      plane.symbols.endRow();
     }
   }
 }

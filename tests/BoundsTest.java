@@ -150,7 +150,7 @@ class BoundsTest {
     Path copies = Files.createDirectories(folder.resolve("COMPRESSED_IMAGES"));
     Compress options = Program.options(folder.resolve("IMAGES"), copies, "--engine=" + engine);
     ImageFile.State original = new ImageFile.State(jpeg, Files.getLastModifiedTime(folder.resolve("image")), null);
-    Copy copy = Recompressor.recompress(jpeg, options.settings());
+    Copy copy = Recompressor.recompress(jpeg, JpegHeader.read(jpeg), options.settings());
     for (ImageFile file : ImageFiles.find(options).images) {
       file.writeCopy(copy, original, options); // all up to date: what is left to do is to run threads
     }

@@ -28,7 +28,7 @@ class HdrTest {
 
   private Copy recompress(byte[] jpeg, boolean keep) {
     Recompressor.Settings settings = new Recompressor.Settings(75, engine, false, keep);
-    return assertDoesNotThrow(() -> Recompressor.recompress(jpeg, settings));
+    return assertDoesNotThrow(() -> Recompressor.recompress(jpeg, JpegHeader.read(jpeg), settings));
   }
 
   private static byte[] xmp(String packet) {

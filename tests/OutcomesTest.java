@@ -47,8 +47,8 @@ class OutcomesTest {
   static String outcome(byte[] jpeg, Recompressor.Settings settings) {
     try {
       JpegHeader header = JpegHeader.read(jpeg);
-      if (Recompressor.memory(header, jpeg.length, settings) > MEMORY) { return "large"; }
-      byte[] copy = Recompressor.recompress(jpeg, settings).bytes();
+      if (header.memory(settings) > MEMORY) { return "large"; }
+      byte[] copy = Recompressor.recompress(jpeg, JpegHeader.read(jpeg), settings).bytes();
       BufferedImage picture = Pictures.decode(copy);
       if (picture.getWidth() != header.width || picture.getHeight() != header.height) { return "of another size"; }
       byte[] map = HdrTest.second(copy);
@@ -210,7 +210,7 @@ class OutcomesTest {
     recompress(recompress(Pictures.jpeg(flat, 0.9f)));
     byte[] large = Pictures.jpeg(new BufferedImage(3_000, 3_000, BufferedImage.TYPE_BYTE_GRAY), 0.9f);
     Recompressor.Settings smallest = new Recompressor.Settings(QUALITY, engine, true, false);
-    recompress(Recompressor.recompress(large, smallest).bytes()); // one bit, in progressive JPEG
+    recompress(Recompressor.recompress(large, JpegHeader.read(large), smallest).bytes()); // one bit, in progressive JPEG
   }
 
   @Test

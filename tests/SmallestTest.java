@@ -16,7 +16,7 @@ class SmallestTest {
   private static final List<BufferedImage> PHOTOGRAPHS = EngineTest.photographs(768, 512, 1);
 
   private static byte[] smallest(byte[] jpeg, int quality, Compress.Engine engine) throws IOException {
-    return Recompressor.recompress(jpeg, new Recompressor.Settings(quality, engine, true, false)).bytes();
+    return Recompressor.recompress(jpeg, JpegHeader.read(jpeg), new Recompressor.Settings(quality, engine, true, false)).bytes();
   }
 
   private static byte[] smallest(byte[] jpeg, int quality) throws IOException { return smallest(jpeg, quality, AUTO); }
