@@ -250,6 +250,10 @@ public class Compress implements Callable<Integer> {
       description = "far fewer bytes for as good a picture: other tables, a search, progressive; takes twice as long")
   boolean smallest;
 
+  @Option(names = {"-l", "--lossless"},
+      description = "the same picture to the bit in fewer bytes: only its codes change")
+  boolean lossless;
+
   @Option(names = {"-m", "--mode"}, defaultValue = "virtual", paramLabel = "MODE",
       description = "virtual: one virtual thread per image (default); platform: one platform thread per image; "
           + "sequential: no threads, one image after another")
@@ -347,7 +351,10 @@ public class Compress implements Callable<Integer> {
   }
 
   /** What shapes a copy. */
-  Recompressor.Settings settings() { return new Recompressor.Settings(quality, engine, smallest, keepMetadata); }
+  Recompressor.Settings settings() {
+    return new Recompressor.Settings(
+        lossless ? Recompressor.Settings.LOSSLESS : quality, engine, smallest, keepMetadata);
+  }
 
   /** Wrong usage, unless the condition holds. */
   void require(boolean condition, String message) {
@@ -2773,15 +2780,14 @@ final class Coefficient {
 // From blocks to the best Huffman codes for them: baseline or progressive, and a search for --smallest.
 
 /**
- * A component of the copy: its quantized coefficients, block by block, from left to right and from above. They are kept
- * until their frequencies have given the best code. Each AC coefficient is a symbol of a sequential scan (T.81 F.1.2):
- * a char with RRRRSSSS in the low byte, the value bits of a small one above, the highest bit set on a block's last. 8
- * or more value bits follow in a char of their own.
+ * A component of the copy: its quantized coefficients, by row of blocks. They are kept until their frequencies have
+ * given the best code. Each is a symbol of a sequential scan (T.81 F.1.2): a char with RRRRSSSS in the low byte, the
+ * value bits of a small one above, the highest bit set on a block's last. 8 or more value bits follow in a char of
+ * their own. A DC coefficient is its difference to that of the block before, in the order of the MCUs.
  */
 final class Symbols {
   static final int LAST = 0x8000;
-  private static final int FULL = LAST | 0x10; // ends a block without end of block code: 63 is not zero
-  private static final int EMPTY = LAST; // a block without AC coefficients
+  static final int FULL = LAST | 0x10; // ends a block without end of block code: 63 is not zero
   static final int BLOCK = 260; // bytes of a row that a block takes at most
   private static final char[] SMALL = new char[256]; // for -127 to 127, as sign and magnitude
 
@@ -2793,50 +2799,64 @@ final class Symbols {
     }
   }
 
-  final short[] dc; // by block
-  final char[][] ac; // by row of blocks
-  final int[] counts = new int[256]; // of the AC symbols
-  final int[] places = new int[4]; // by row of an MCU, while it is written: of the next symbol
-  private final char[] row; // the one that is being filled
-  private int size; // of what is in it
-  private int blocks;
-  private int rows;
+  final char[][] rows; // those included that only fill up MCUs
+  final short[] dc; // DC coefficients of the blocks that are visible
+  final int[] dcCounts = new int[256]; // of symbols
+  final int[] acCounts = new int[256];
+  private final BlockGrid grid;
+  private final char[][] mcuRow; // the rows in work
+  private final int[] sizes; // of what is in them
+  private int first; // of these
+  private char[] row; // that of the block in work
+  private int size;
+  private int lastDc;
 
   Symbols(BlockGrid grid) {
+    this.grid = grid;
+    rows = new char[grid.mcusHigh() * grid.v()][];
     dc = new short[grid.wide() * grid.high()];
-    ac = new char[grid.high()][];
-    row = new char[grid.wide() * BLOCK / 2];
+    mcuRow = new char[grid.v()][grid.mcusWide() * grid.h() * BLOCK / 2];
+    sizes = new int[grid.v()];
   }
 
-  /** Adds a block: the value of its DC coefficient, and kept[from] to kept[to - 1], still to be requantized. */
-  void add(int dc, Requantizer requantizer, int[] kept, int from, int to) {
-    this.dc[blocks++] = (short) dc;
-    int before = 0;
+  /** Adds a block in row y of the MCU row: the value of its DC coefficient; kept[from] to kept[to - 1] to requantize. */
+  void add(int x, int y, int value, Requantizer requantizer, int[] kept, int from, int to) {
+    dc[(first + y) * grid.wide() + x] = (short) value;
+    row = mcuRow[y];
+    size = sizes[y];
     int last = size;
+    int sign = value - lastDc >> 31;
+    put(0, (value - lastDc ^ sign) - sign, sign, dcCounts);
+    lastDc = value;
+    int before = 0;
     for (int i = from; i < to; i++) {
       int k = Coefficient.index(kept[i]);
       int zeros = k - before - 1;
       for (; zeros > 15; zeros -= 16) {
         row[size++] = 0xF0;
-        counts[0xF0]++;
+        acCounts[0xF0]++;
       }
       last = size;
-      put(zeros << 4, requantizer.level(Coefficient.magnitude(kept[i]), k), Coefficient.sign(kept[i]));
+      put(zeros << 4, requantizer.level(Coefficient.magnitude(kept[i]), k), Coefficient.sign(kept[i]), acCounts);
       before = k;
     }
-    if (before == 63) {
-      row[size++] = FULL;
+    if (before < 63) {
+      row[last] |= LAST;
+      acCounts[0]++;
     } else {
-      counts[0]++;
-      if (before == 0) {
-        row[size++] = EMPTY;
-      } else {
-        row[last] |= LAST;
-      }
+      row[size++] = FULL;
     }
+    sizes[y] = size;
   }
 
-  private void put(int run, int magnitude, int sign) {
+  /** Adds a block that only fills up an MCU, the cheapest there is: without a difference, and empty. */
+  void addPadding(int y) {
+    mcuRow[y][sizes[y]++] = LAST;
+    dcCounts[0]++;
+    acCounts[0]++;
+  }
+
+  private void put(int run, int magnitude, int sign, int[] counts) {
     if (magnitude < 128) {
       int symbol = SMALL[magnitude | sign & 128] + run;
       row[size++] = (char) symbol;
@@ -2849,10 +2869,12 @@ final class Symbols {
     }
   }
 
-  /** Ends a row of blocks. */
-  void endRow() {
-    ac[rows++] = Arrays.copyOf(row, size);
-    size = 0;
+  /** Ends a row of MCUs. */
+  void endMcuRow() {
+    for (int y = 0; y < sizes.length; y++) {
+      rows[first++] = Arrays.copyOf(mcuRow[y], sizes[y]);
+      sizes[y] = 0;
+    }
   }
 }
 
@@ -2942,10 +2964,9 @@ final class CopyScan {
   private static final int MAX_CORRECTIONS = 1_000; // that wait for a code, more or less; libjpeg has as much room
   private static final int AC = 2; // tables: 0 and 1 for DC coefficients, and from here on two for the others
 
-  /** What is done with a block of the copy. */
-  private interface BlockVisitor {
-    /** Takes the block at this place, or with y of -1 one that fills up an MCU; and its DC value and the one before. */
-    void block(Plane plane, int x, int y, int before, int dc);
+  /** What is done with a DC coefficient: it has a table's code, and there is one before it. */
+  private interface DcVisitor {
+    void visit(int table, int before, int dc);
   }
 
   final Plane[] planes;
@@ -3009,68 +3030,86 @@ final class CopyScan {
     if (from > 0) {
       acScan(everyRow);
     } else if (high > 0) {
-      eachBlock((plane, x, y, before, dc) -> plain(dc >> low & 1, 1));
+      eachDc((table, before, dc) -> plain(dc >> low & 1, 1));
     } else if (to == 0) {
-      eachBlock(this::dc);
+      eachDc(this::dc);
     } else if (out != null) {
-      eachBlock(this::sequential);
+      sequential();
     } else {
-      eachBlock(this::dc);
       for (Plane plane : planes) {
-        int[] ac = counts[AC + plane.table];
-        for (int s = 0; s < 256; s++) {
-          ac[s] += plane.symbols.counts[s];
-        }
-        ac[0] += planes.length == 1 ? 0 : plane.copy.padding();
+        add(plane.symbols.dcCounts, counts[plane.table]);
+        add(plane.symbols.acCounts, counts[AC + plane.table]);
       }
     }
   }
 
-  /** Goes over the blocks in the order of the MCUs (A.2.3). */
-  private void eachBlock(BlockVisitor visitor) {
-    boolean alone = planes.length == 1; // then an MCU is one block (A.2.2)
+  private static void add(int[] counts, int[] sums) {
+    for (int s = 0; s < 256; s++) {
+      sums[s] += counts[s];
+    }
+  }
+
+  /** Writes all coefficients, MCU by MCU (A.2.3): the rows have their blocks in that order. */
+  private void sequential() {
+    int blocks = Arrays.stream(planes).mapToInt(plane -> plane.copy.h() * plane.copy.v()).sum(); // of an MCU
+    int[][] dc = new int[blocks][]; // by block: its codes,
+    int[][] ac = new int[blocks][];
+    int[] line = new int[blocks]; // and which of the MCU's rows it is in
+    char[][] rows = new char[blocks][]; // by that
+    int[] places = new int[blocks];
+    int wide = planes[0].copy.mcusWide();
+    for (int y = 0; y < planes[0].copy.mcusHigh(); y++) {
+      int n = 0;
+      int lines = 0;
+      for (Plane plane : planes) {
+        for (int j = 0; j < plane.copy.v(); j++, lines++) {
+          rows[lines] = plane.symbols.rows[y * plane.copy.v() + j];
+          places[lines] = 0;
+          for (int i = 0; i < plane.copy.h(); i++, n++) {
+            dc[n] = codes[plane.table].codes;
+            ac[n] = codes[AC + plane.table].codes;
+            line[n] = lines;
+          }
+        }
+      }
+      for (int x = 0; x < wide; x++) {
+        for (int i = 0; i < n; i++) {
+          places[line[i]] = out.block(rows[line[i]], places[line[i]], dc[i], ac[i]);
+        }
+      }
+    }
+  }
+
+  /** Goes over the DC coefficients in the order of the MCUs (A.2.3). */
+  private void eachDc(DcVisitor visitor) {
+    int wide = planes[0].copy.mcusWide();
+    int high = planes[0].copy.mcusHigh();
     int[] last = new int[planes.length];
-    int wide = alone ? planes[0].copy.wide() : planes[0].copy.mcusWide();
-    int high = alone ? planes[0].copy.high() : planes[0].copy.mcusHigh();
-    for (int i = 0; i < wide * high; i++) {
+    for (int mcu = 0; mcu < wide * high; mcu++) {
       for (int c = 0; c < planes.length; c++) {
-        Plane plane = planes[c];
-        BlockGrid grid = plane.copy;
-        int h = alone ? 1 : grid.h();
-        int v = alone ? 1 : grid.v();
-        for (int j = 0; j < h * v; j++) {
-          int x = i % wide * h + j % h;
-          int y = i / wide * v + j / h;
-          boolean inside = x < grid.wide() && y < grid.high();
-          int dc = inside ? plane.symbols.dc[y * grid.wide() + x] : last[c]; // which costs least
-          visitor.block(plane, x, inside ? y : -1, last[c], dc);
+        BlockGrid grid = planes[c].copy;
+        for (int i = 0; i < grid.h() * grid.v(); i++) {
+          int x = mcu % wide * grid.h() + i % grid.h();
+          int y = mcu / wide * grid.v() + i / grid.h();
+          boolean visible = x < grid.wide() && y < grid.high();
+          int dc = visible ? planes[c].symbols.dc[y * grid.wide() + x] : last[c]; // what costs least
+          visitor.visit(planes[c].table, last[c], dc);
           last[c] = dc;
         }
       }
     }
   }
 
-  private void dc(Plane plane, int x, int y, int before, int dc) {
+  private void dc(int table, int before, int dc) {
     int difference = (dc >> low) - (before >> low); // F.1.2.1, G.1.2.1
     int size = size(Math.abs(difference));
-    put(plane.table, size, difference + (difference >> 31) & (1 << size) - 1);
-  }
-
-  private void sequential(Plane plane, int x, int y, int before, int dc) {
-    dc(plane, x, y, before, dc);
-    int[] ac = codes[AC + plane.table].codes;
-    if (y < 0) {
-      out.put(ac[0] >>> 5, ac[0] & 31);
-    } else {
-      int[] places = plane.symbols.places;
-      places[y & 3] = out.block(plane.symbols.ac[y], x == 0 ? 0 : places[y & 3], ac);
-    }
+    put(table, size, difference + (difference >> 31) & (1 << size) - 1);
   }
 
   private void acScan(int everyRow) {
-    char[][] rows = planes[0].symbols.ac;
+    char[][] rows = planes[0].symbols.rows;
     int wide = planes[0].copy.wide();
-    for (int y = 0; y < rows.length; y += everyRow) {
+    for (int y = 0; y < planes[0].copy.high(); y += everyRow) {
       for (int x = 0, at = 0; x < wide; x++) {
         at = high == 0 ? first(rows[y], at) : refinement(rows[y], at);
       }
@@ -3080,11 +3119,12 @@ final class CopyScan {
 
   /** G.1.2.2; returns the place behind the block's symbols. */
   private int first(char[] row, int start) {
-    int at = start;
+    int symbol = row[start]; // of the DC coefficient
+    int at = start + ((symbol & 15) < 8 ? 1 : 2);
     int k = 0; // of the coefficient in the block
     int before = from - 1; // index of the last one coded
-    while (true) {
-      int symbol = row[at++];
+    while (symbol < Symbols.LAST) {
+      symbol = row[at++];
       int size = symbol & 15;
       k += (symbol >> 4 & 15) + 1;
       if (size > 0) {
@@ -3102,9 +3142,6 @@ final class CopyScan {
           before = k;
         }
       }
-      if (symbol >= Symbols.LAST) {
-        break;
-      }
     }
     if (before < to && ++endRun == MAX_END_RUN) {
       endBlocks(waiting);
@@ -3114,11 +3151,12 @@ final class CopyScan {
 
   /** G.1.2.3; returns the place behind the block's symbols. */
   private int refinement(char[] row, int start) {
-    int at = start;
+    int symbol = row[start]; // of the DC coefficient
+    int at = start + ((symbol & 15) < 8 ? 1 : 2);
     int k = 0;
     int n = 0;
     int lastNew = 0; // how many of those found there are up to the last that becomes known with this bit
-    for (int symbol = 0; symbol < Symbols.LAST; ) {
+    while (symbol < Symbols.LAST) {
       symbol = row[at++];
       int size = symbol & 15;
       k += (symbol >> 4 & 15) + 1;
@@ -3381,7 +3419,9 @@ final class Smallest {
 
 /** Writes a copy (T.81 figure B.2): its segments, and its scans bit by bit. */
 final class CopyWriter {
-  private static final int MAX_BLOCKS = 10; // in an MCU of several components (B.2.3)
+  private static final int SAMPLE = 32; // rows of blocks, at least
+  private static final int MAX_LOW = 3; // bits that come later
+  private static final int[] BAND_ENDS = {63, 2, 5, 8, 12, 18}; // as mozjpeg's jpegtran tries them
 
   private byte[] out = new byte[1024];
   private int position;
@@ -3390,30 +3430,22 @@ final class CopyWriter {
 
   /** The copy without metadata: baseline, or on request progressive where that is smaller. */
   static byte[] write(JpegHeader header, Plane[] planes, boolean mayBeProgressive) throws JpegException {
-    boolean together = Arrays.stream(planes).mapToInt(plane -> plane.copy.h() * plane.copy.v()).sum() <= MAX_BLOCKS;
+    boolean together = Arrays.stream(planes).allMatch(Plane::isInterleaved);
     Plane[][] groups = together
         ? new Plane[][] {planes} : Arrays.stream(planes).map(plane -> new Plane[] {plane}).toArray(Plane[][]::new);
     List<CopyScan> scans = new ArrayList<>();
-    long bits = 0;
+    List<CopyScan> script = new ArrayList<>();
     for (Plane[] group : groups) {
       scans.add(new CopyScan(0, 63, 0, 0, group));
-      bits += scans.getLast().count(1);
+      script.add(new CopyScan(0, 0, 0, 0, group));
     }
+    long least = count(scans, 1);
     boolean progressive = false;
     if (mayBeProgressive) {
-      List<CopyScan> script = new ArrayList<>();
-      for (Plane[] group : groups) {
-        script.add(new CopyScan(0, 0, 0, 0, group));
-      }
       for (Plane plane : planes) {
-        script.addAll(List.of(new CopyScan(1, 2, 0, 0, plane), new CopyScan(3, 63, 0, 0, plane)));
+        script.addAll(script(plane));
       }
-      long least = bits;
-      bits = 0;
-      for (CopyScan scan : script) {
-        bits += scan.count(1);
-      }
-      progressive = bits < least;
+      progressive = count(script, 1) < least;
       scans = progressive ? script : scans;
     }
     CopyWriter writer = new CopyWriter();
@@ -3423,6 +3455,49 @@ final class CopyWriter {
     }
     return ByteBuffer.allocate(writer.position + 2).put(writer.out, 0, writer.position).putShort((short) 0xFFD9)
         .array(); // EOI
+  }
+
+  private static long count(List<CopyScan> scans, int everyRow) throws JpegException {
+    long bits = 0;
+    for (CopyScan scan : scans) {
+      bits += scan.count(everyRow);
+    }
+    return bits;
+  }
+
+  /**
+   * The scans of a component's AC coefficients that take the fewest bits, as a sample of its rows tells: how many bits
+   * come later in scans of their own, and where the band of low frequencies ends.
+   */
+  private static List<CopyScan> script(Plane plane) throws JpegException {
+    int everyRow = Math.max(1, plane.copy.high() / SAMPLE);
+    List<CopyScan> refinements = new ArrayList<>();
+    List<CopyScan> best = List.of();
+    long least = Long.MAX_VALUE;
+    long refined = 0;
+    for (int low = 0; low <= MAX_LOW; low++) {
+      if (low > 0) {
+        refinements.addFirst(new CopyScan(1, 63, low, low - 1, plane));
+        refined += refinements.getFirst().count(everyRow);
+      }
+      long before = least;
+      for (int end : BAND_ENDS) {
+        List<CopyScan> scans = new ArrayList<>(List.of(new CopyScan(1, end, 0, low, plane)));
+        if (end < 63) {
+          scans.add(new CopyScan(end + 1, 63, 0, low, plane));
+        }
+        long bits = count(scans, everyRow) + refined;
+        if (bits < least) {
+          least = bits;
+          scans.addAll(refinements);
+          best = scans;
+        }
+      }
+      if (least == before) {
+        break;
+      }
+    }
+    return best;
   }
 
   /** Writes what stands before the scans: the start, the quantization tables (B.2.4.1), the frame (B.2.2). */
@@ -3447,7 +3522,7 @@ final class CopyWriter {
           tables.writeBytes(wide ? new byte[] {(byte) (step >> 8), (byte) step} : new byte[] {(byte) step});
         }
       }
-      frame.put((byte) (plane.index + 1)).put((byte) (plane.copy.h() << 4 | plane.copy.v())).put((byte) id);
+      frame.put((byte) (plane.index + 1)).put((byte) plane.sampling).put((byte) id);
     }
     out[position++] = -1;
     out[position++] = (byte) Marker.SOI;
@@ -3471,20 +3546,22 @@ final class CopyWriter {
     makeRoom(expected / 8 + expected / 1024 + 64); // some for zeros behind 0xFF
   }
 
-  /** Writes the AC coefficients of a block by a code, from this place of its row on; returns the place behind. */
-  int block(char[] row, int from, int[] codes) {
+  /** Writes the block at this place of a row by these codes; returns the place behind. */
+  int block(char[] row, int from, int[] dc, int[] ac) {
     int at = from;
+    int[] codes = dc;
     while (true) {
       int symbol = row[at++];
       int code = codes[symbol & 0xFF];
       int value = (symbol & 15) < 8 ? symbol >> 8 & 0x7F : row[at++];
       put((code >>> 5) + value, code & 31);
       if (symbol >= Symbols.LAST) {
-        if ((symbol & 15) > 0) { // else it is itself the end of the block
-          put(codes[0] >>> 5, codes[0] & 31);
+        if (symbol != Symbols.FULL) {
+          put(ac[0] >>> 5, ac[0] & 31);
         }
         return at;
       }
+      codes = ac;
     }
   }
 
@@ -3532,7 +3609,7 @@ final class CopyWriter {
 /**
  * The blocks of a component.
  *
- * @param h how many an MCU is wide: the sampling factor
+ * @param h how many an MCU of its scans is wide: the sampling factor, or 1 where it is alone in them (T.81 A.2.2)
  * @param v and high
  * @param wide how many hold what is visible of the picture, from left to right
  * @param high and from above
@@ -3551,11 +3628,6 @@ record BlockGrid(int h, int v, int wide, int high) {
   int mcusHigh() {
     return Math.ceilDiv(high, v);
   }
-
-  /** How many blocks only fill up the last MCUs, where they are of several components. */
-  int padding() {
-    return mcusWide() * h * mcusHigh() * v - wide * high;
-  }
 }
 
 /** One component on its way through the engine: what it is in the source, and what it becomes in the copy. */
@@ -3563,6 +3635,7 @@ final class Plane {
   static final int UNSEEN = 99;
   final JpegHeader.Component component;
   final int index; // in the frame
+  final int sampling; // of the copy: its factors, as in the frame
   final int table; // of the copy's Huffman codes: 0, or of chrominance 1
   final boolean isCoarse; // it gets the steps of chrominance, which are made for 4:2:0
   final BlockGrid source;
@@ -3575,9 +3648,11 @@ final class Plane {
   Smallest smallest; // null: coefficients are rounded
   ChromaDownsampler downsampler; // null: none
 
-  Plane(JpegHeader.Component component, int index, int table, boolean isCoarse, BlockGrid source, BlockGrid copy) {
+  Plane(JpegHeader.Component component, int index, int sampling, int table, boolean isCoarse, BlockGrid source,
+      BlockGrid copy) {
     this.component = component;
     this.index = index;
+    this.sampling = sampling;
     this.table = table;
     this.isCoarse = isCoarse;
     this.source = source;
@@ -3585,13 +3660,18 @@ final class Plane {
     Arrays.fill(low, UNSEEN);
   }
 
-  /** Adds the next block of the copy: the value of its DC coefficient, kept[from] to kept[to - 1] of the others. */
-  void add(int dc, int[] kept, int from, int to) {
+  /** Whether it may share a scan with other components. */
+  boolean isInterleaved() {
+    return sampling == (copy.h() << 4 | copy.v());
+  }
+
+  /** Adds a block of the copy in row y of the MCU row: its DC value; of the others kept[from] to kept[to - 1]. */
+  void add(int x, int y, int dc, int[] kept, int from, int to) {
     if (smallest == null) {
-      symbols.add(requantizer.dc(dc), requantizer, kept, from, to);
+      symbols.add(x, y, requantizer.dc(dc), requantizer, kept, from, to);
     } else {
       int n = smallest.choose(kept, from, to);
-      symbols.add(requantizer.dc(dc), Requantizer.EXACT, smallest.chosen, 0, n);
+      symbols.add(x, y, requantizer.dc(dc), Requantizer.EXACT, smallest.chosen, 0, n);
     }
   }
 }
@@ -3920,8 +4000,8 @@ final class ChromaDownsampler {
     }
   }
 
-  /** Makes the block at this row and column of the copy out of those in work, of which these are the first rows. */
-  void deliver(int row, int column, BlockRows rows, int first) {
+  /** Makes the block at this row and column of the copy, which is in row y of its MCU, of those in work from first on. */
+  void deliver(int row, int column, int y, BlockRows rows, int first) {
     int n = 0;
     for (int k = gather(row, column, rows, first) ? 1 : 64; k < 64; k++) {
       float value = block[StandardTables.ZIGZAG[k]];
@@ -3930,7 +4010,7 @@ final class ChromaDownsampler {
         kept[n++] = Coefficient.of(value < 0, Math.min(magnitude, Short.MAX_VALUE), k);
       }
     }
-    plane.add((int) Math.ceil(block[0] - 0.5f), kept, 0, n); // ties go down: Requantizer's of samples go up
+    plane.add(column, y, (int) Math.ceil(block[0] - 0.5f), kept, 0, n); // ties go down: Requantizer's of samples go up
   }
 
   /** False if nothing but the DC coefficient can count, as in smooth areas: then the others are not made. */
@@ -4036,6 +4116,8 @@ final class ColourConverter {
  * @param down and lower
  */
 record Sampling(JpegHeader header, JpegHeader.Kind kind, int across, int down) {
+  private static final int MAX_BLOCKS = 10; // in an MCU of several components (B.2.3)
+
   static Sampling of(JpegHeader header, Recompressor.Settings settings) {
     boolean converts = header.kind == JpegHeader.Kind.RGB && !settings.isLossless() && header.isEvenlySampled();
     JpegHeader.Kind kind = converts ? JpegHeader.Kind.YCBCR : header.kind;
@@ -4062,15 +4144,19 @@ record Sampling(JpegHeader header, JpegHeader.Kind kind, int across, int down) {
     }
     reduce(h);
     reduce(v);
+    int hMax = Arrays.stream(h).max().orElse(1);
+    int vMax = Arrays.stream(v).max().orElse(1);
+    int blocks = IntStream.range(0, n).map(i -> h[i] * v[i]).sum(); // in an MCU of all components
     Plane[] planes = new Plane[n];
     for (int i = 0; i < n; i++) {
       JpegHeader.Component c = header.components.get(i);
       BlockGrid source = n == 1 ? BlockGrid.of(header, 1, 1, 1, 1) // an MCU is one block (A.2.2)
           : BlockGrid.of(header, c.h(), c.v(), header.maxH(), header.maxV());
-      BlockGrid copy = BlockGrid.of(header, h[i], v[i], Arrays.stream(h).max().orElse(1), Arrays.stream(v).max().orElse(1));
+      BlockGrid copy = BlockGrid.of(header, h[i], v[i], hMax, vMax);
+      copy = blocks <= MAX_BLOCKS ? copy : new BlockGrid(1, 1, copy.wide(), copy.high());
       boolean chrominance = (kind == JpegHeader.Kind.YCBCR || kind == JpegHeader.Kind.YCCK) && (i == 1 || i == 2);
       boolean coarse = chrominance && h[0] == 2 * h[i] && v[0] == 2 * v[i] && n == 3;
-      planes[i] = new Plane(c, i, chrominance ? 1 : 0, coarse, source, copy);
+      planes[i] = new Plane(c, i, h[i] << 4 | v[i], chrominance ? 1 : 0, coarse, source, copy);
     }
     return planes;
   }
@@ -4147,7 +4233,7 @@ final class CoefficientEngine {
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
     CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings);
     engine.decode();
-    return CopyWriter.write(header, engine.planes, settings.smallest());
+    return CopyWriter.write(header, engine.planes, settings.smallest() || settings.isLossless());
   }
 
   /** Goes through the segments, and decodes the scans: one that is all of the picture as soon as it comes. */
@@ -4257,21 +4343,29 @@ final class CoefficientEngine {
     }
   }
 
-  /** Makes the blocks of the copy from those in work, of which these MCU rows are the first. */
+  /** Makes the blocks of the copy, in the order of its MCUs, from those in work, which begin with this MCU row. */
   private void deliver(Plane plane, BlockRows blocks, int firstMcuRow) {
+    BlockGrid copy = plane.copy;
     int down = plane.downsampler == null ? 1 : sampling.down();
-    int rows = plane.source.v() * sampling.rowsAtOnce() / down;
     int first = firstMcuRow * plane.source.v() / down; // row of the copy
-    for (int y = first; y < Math.min(first + rows, plane.copy.high()); y++) {
-      for (int x = 0; x < plane.copy.wide(); x++) {
-        if (plane.downsampler != null) {
-          plane.downsampler.deliver(y, x, blocks, (y - first) * down);
-        } else {
-          int block = (y - first) * blocks.stride + x;
-          plane.add(blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
+    int end = first + plane.source.v() * sampling.rowsAtOnce() / down;
+    for (int top = first; top < Math.min(end, copy.high()); top += copy.v()) {
+      for (int left = 0; left < copy.wide(); left += copy.h()) {
+        for (int y = top; y < top + copy.v(); y++) {
+          for (int x = left; x < left + copy.h(); x++) {
+            int row = (y - first) * down; // of those in work
+            if (x >= copy.wide() || y >= copy.high()) {
+              plane.symbols.addPadding(y - top);
+            } else if (plane.downsampler != null) {
+              plane.downsampler.deliver(y, x, y - top, blocks, row);
+            } else {
+              int block = row * blocks.stride + x;
+              plane.add(x, y - top, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
+            }
+          }
         }
       }
-      plane.symbols.endRow();
+      plane.symbols.endMcuRow();
     }
   }
 }
