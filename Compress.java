@@ -1115,10 +1115,15 @@ final class ImageFiles {
     int depth = recursive ? Integer.MAX_VALUE : 1;
     Files.walkFileTree(source, Set.of(FileVisitOption.FOLLOW_LINKS), depth, new SimpleFileVisitor<>() {
       @Override
-      public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) throws IOException {
-        boolean copies = Files.exists(destination) && folder.toRealPath().startsWith(destination.toRealPath());
-        return !folder.equals(source) && (copies || isHidden(folder))
-            ? FileVisitResult.SKIP_SUBTREE : FileVisitResult.CONTINUE;
+      public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) {
+        try {
+          boolean copies = folder.toRealPath().startsWith(real(destination));
+          return !folder.equals(source) && (copies || isHidden(folder))
+              ? FileVisitResult.SKIP_SUBTREE : FileVisitResult.CONTINUE;
+        } catch (IOException e) { // it has vanished since it was opened
+          visitFileFailed(folder, e);
+          return FileVisitResult.SKIP_SUBTREE;
+        }
       }
 
       @Override
@@ -1221,14 +1226,21 @@ final class ImageFiles {
     return Files.exists(a) && Files.exists(b) && Files.isSameFile(a, b);
   }
 
+  /** The folder without links in its path; as it is if it is not there. */
+  private static Path real(Path folder) {
+    try {
+      return folder.toRealPath();
+    } catch (IOException e) {
+      return folder;
+    }
+  }
+
   private static boolean isHidden(Path path) { return String.valueOf(path.getFileName()).startsWith("."); }
 
   /** Deletes what killed runs left in the folders of the copies; but nothing where images are. */
-  private void clearLeftovers() throws IOException {
-    Set<Path> ofImages = new HashSet<>();
-    for (Path folder : images.stream().map(f -> f.image().toAbsolutePath().resolveSibling("")).distinct().toList()) {
-      ofImages.add(Files.exists(folder) ? folder.toRealPath() : folder);
-    }
+  private void clearLeftovers() {
+    Set<Path> ofImages = images.stream().map(file -> file.image().toAbsolutePath().resolveSibling("")).distinct()
+        .map(ImageFiles::real).collect(Collectors.toSet());
     for (Path folder : images.stream().map(ImageFile::folder).distinct().filter(Files::exists).toList()) {
       try {
         if (!ofImages.contains(folder.toRealPath())) {
