@@ -1344,6 +1344,7 @@ record Provenance(String options, long size, long identity, int state) {
 
 /** Writes files whole or not at all: beside their final name first, and then renamed in one step. */
 final class WholeFile {
+  private static final Log LOG = new Log(ProcessImages.class);
   private static final Pattern PART = Pattern.compile("\\.compress-[0-9a-f]{16}\\.part");
   private static final Set<PosixFilePermission> CLOSED = PosixFilePermissions.fromString("rw-------");
   private static final long LAST_BYTE = Long.MAX_VALUE - 1; // the one that is locked: on Windows nobody can read that
@@ -1445,6 +1446,8 @@ final class WholeFile {
           }
         } catch (NoSuchFileException e) {
           continue; // the other run has finished it meanwhile
+        } catch (IOException e) {
+          LOG.warn("%s, left by a run that was killed, stays: %s", part, Text.reason(e));
         }
       }
     }
