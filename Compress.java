@@ -250,6 +250,10 @@ public class Compress implements Callable<Integer> {
       description = "far fewer bytes for as good a picture: other tables, a search, progressive; takes twice as long")
   boolean smallest;
 
+  @Option(names = {"-l", "--lossless"},
+      description = "the same picture to the bit in fewer bytes: only its codes change")
+  boolean lossless;
+
   @Option(names = {"-m", "--mode"}, defaultValue = "virtual", paramLabel = "MODE",
       description = "virtual: one virtual thread per image (default); platform: one platform thread per image; "
           + "sequential: no threads, one image after another")
@@ -347,7 +351,10 @@ public class Compress implements Callable<Integer> {
   }
 
   /** What shapes a copy. */
-  Recompressor.Settings settings() { return new Recompressor.Settings(quality, engine, smallest, keepMetadata); }
+  Recompressor.Settings settings() {
+    return new Recompressor.Settings(
+        lossless ? Recompressor.Settings.LOSSLESS : quality, engine, smallest, keepMetadata);
+  }
 
   /** Wrong usage, unless the condition holds. */
   void require(boolean condition, String message) {
@@ -1561,14 +1568,18 @@ final class JpegException extends IOException {
   JpegException(String message) { super(message); }
 
   /** Of a header that ends before it is complete. */
-  static JpegException cutShort() { return new JpegException(CUT_SHORT); }
+  static JpegException cutShort() {
+    return new JpegException(CUT_SHORT);
+  }
 
   /** Whether more of the file might help. */
   boolean isCutShort() { return getMessage().equals(CUT_SHORT); }
 
   /** Throws unless this part of the JPEG is sound. */
   static void check(boolean sound, String part) throws JpegException {
-    if (!sound) { throw new JpegException("corrupt: " + part); }
+    if (!sound) {
+      throw new JpegException("corrupt: " + part);
+    }
   }
 }
 
@@ -1584,13 +1595,19 @@ final class Marker {
   static final int JPG = 0xC8, TEM = 0x01; // reserved; for temporary use in arithmetic coding
 
   /** Whether this is a marker without a length and parameters (T.81 B.1.1.3). */
-  static boolean isStandalone(int marker) { return marker == TEM || (marker >= RST0 && marker <= EOI); }
+  static boolean isStandalone(int marker) {
+    return marker == TEM || (marker >= RST0 && marker <= EOI);
+  }
 
   /** Whether this is application data or a comment: nothing that decoding needs (T.81 B.2.4.5-6). */
-  static boolean isAppOrComment(int marker) { return (marker >= APP0 && marker <= 0xEF) || marker == COM; }
+  static boolean isAppOrComment(int marker) {
+    return (marker >= APP0 && marker <= 0xEF) || marker == COM;
+  }
 
   /** Whether this is a table that decoding needs, or the restart interval (T.81 B.2.4). */
-  static boolean isTable(int marker) { return marker == DQT || marker == DHT || marker == DRI; }
+  static boolean isTable(int marker) {
+    return marker == DQT || marker == DHT || marker == DRI;
+  }
 
   /** Whether this starts a frame, of any process (T.81 table B.1). */
   static boolean isFrame(int marker) {
@@ -1627,11 +1644,15 @@ final class Segments {
     start = p + 2;
     end = start;
     if (!Marker.isStandalone(marker)) {
-      if (start + 2 > jpeg.length) { throw JpegException.cutShort(); }
+      if (start + 2 > jpeg.length) {
+        throw JpegException.cutShort();
+      }
       end = start + u16(start);
       start += 2;
       JpegException.check(end >= start, "a header segment of impossible length");
-      if (end > jpeg.length) { throw JpegException.cutShort(); }
+      if (end > jpeg.length) {
+        throw JpegException.cutShort();
+      }
     }
   }
 
@@ -1655,7 +1676,9 @@ final class Segments {
   static int endOfScan(byte[] jpeg, int from) {
     for (int p = indexOf0xFF(jpeg, from, jpeg.length); p + 1 < jpeg.length; p = indexOf0xFF(jpeg, p + 1, jpeg.length)) {
       int next = jpeg[p + 1] & 0xFF;
-      if (next != 0 && next != 0xFF && (next & 0xF8) != Marker.RST0) { return p; }
+      if (next != 0 && next != 0xFF && (next & 0xF8) != Marker.RST0) {
+        return p;
+      }
     }
     return jpeg.length;
   }
@@ -1665,10 +1688,14 @@ final class Segments {
     int p = from;
     while (p <= to - 8) {
       long eight = (long) LONGS.get(bytes, p);
-      if ((eight & ~eight - 0x0101010101010101L & 0x8080808080808080L) != 0) { break; }
+      if ((eight & ~eight - 0x0101010101010101L & 0x8080808080808080L) != 0) {
+        break;
+      }
       p += 8;
     }
-    while (p < to && bytes[p] != -1) { p++; }
+    while (p < to && bytes[p] != -1) {
+      p++;
+    }
     return p;
   }
 }
@@ -1763,7 +1790,9 @@ final class JpegHeader {
 
   /** Reads them from the first bytes of a file of this size, in bytes; a JpegException that is cut short wants more. */
   static JpegHeader read(byte[] jpeg, long fileSize) throws JpegException {
-    if (jpeg.length == 0) { throw new JpegException("empty file"); }
+    if (jpeg.length == 0) {
+      throw new JpegException("empty file");
+    }
     if (jpeg.length < 4 || (jpeg[0] & jpeg[2] & 0xFF) != 0xFF || (jpeg[1] & 0xFF) != Marker.SOI) {
       throw new JpegException("not a JPEG");
     }
@@ -1818,7 +1847,9 @@ final class JpegHeader {
 
   /** Refuses what cannot be recompressed, or what cannot be whole in a file of its size. */
   void check() throws JpegException {
-    if (unsupported() != null) { throw new JpegException("not supported: " + unsupported()); }
+    if (unsupported() != null) {
+      throw new JpegException("not supported: " + unsupported());
+    }
     long blocks = 0; // A.2.4, of the components as they are, without what fills their last MCUs up
     for (Component c : components) {
       blocks += Math.ceilDiv((long) width * c.h, 8 * maxH()) * Math.ceilDiv((long) height * c.v, 8 * maxV());
@@ -1968,7 +1999,9 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
       parts.add(new Part(from, list.number(at + 4, 4), (int) list.number(at, 4)));
     }
     readContainer(header.hdr, jpeg, parts, warnings);
-    if (parts.isEmpty() && isGainMap(header.hdr)) { parts.add(new Part(0, 0, 0)); }
+    if (parts.isEmpty() && isGainMap(header.hdr)) {
+      parts.add(new Part(0, 0, 0));
+    }
     GainMap map = null;
     for (Part part : parts) {
       String name = NAMES.getOrDefault(part.flags & 0xFFFFFF, "a second picture"); // CIPA DC-007 table 4
@@ -2016,7 +2049,9 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
     int end = jpeg.length - 4; // Samsung's cameras end a file with a list of what they put behind the picture
     film |= "SEFT".equals(new String(jpeg, end, 4, StandardCharsets.ISO_8859_1))
         && new String(jpeg, StandardCharsets.ISO_8859_1).contains("MotionPhoto_Data");
-    if (film) { warnings.add("has a film (Motion Photo) behind the picture: left out of the copy"); }
+    if (film) {
+      warnings.add("has a film (Motion Photo) behind the picture: left out of the copy");
+    }
   }
 
   // A gain map that is whole, to be kept, with better codes for the same coefficients, which costs nothing: coarser
@@ -2093,10 +2128,14 @@ record Tiff(byte[] bytes, int start, int end, boolean little) {
 
   /** Where a tag's entry in a directory is: tag, type, count, value or its offset; -1: nowhere. */
   private long entry(long directory, int tag) {
-    if (directory < 8 || directory > end - start - 2) { return -1; }
+    if (directory < 8 || directory > end - start - 2) {
+      return -1;
+    }
     long entries = number(directory, 2);
     for (long at = directory + 2; entries > 0 && at + 12 <= end - start; entries--, at += 12) {
-      if (number(at, 2) == tag) { return at; }
+      if (number(at, 2) == tag) {
+        return at;
+      }
     }
     return -1;
   }
@@ -2157,7 +2196,9 @@ record Exif(int orientation, boolean adobeRgb, String taken, byte[] headroom) {
   /** Writes a segment, big endian, of orientation, mark of Adobe RGB, headroom, and no more; none of none of them. */
   void writeTo(ByteArrayOutputStream out, boolean withHeadroom) {
     int turned = orientation > 8 ? 1 : Math.max(orientation, 1);
-    if (turned == 1 && !adobeRgb && !withHeadroom) { return; }
+    if (turned == 1 && !adobeRgb && !withHeadroom) {
+      return;
+    }
     int entries = (adobeRgb ? 2 : 0) + (withHeadroom ? 1 : 0); // in the directory of the photograph's data
     int interoperability = entries == 0 ? 26 : 44 + 12 * entries; // offsets count from behind "Exif" and two zeros
     int notes = interoperability + (adobeRgb ? 18 : 0);
@@ -2169,7 +2210,9 @@ record Exif(int orientation, boolean adobeRgb, String taken, byte[] headroom) {
       entry(exif, 0x8769, 4, 1, 38);
       exif.putInt(0).putShort((short) entries);
     }
-    if (withHeadroom) { entry(exif, 0x927C, 7, APPLE.length + 46, notes); }
+    if (withHeadroom) {
+      entry(exif, 0x927C, 7, APPLE.length + 46, notes);
+    }
     if (adobeRgb) {
       entry(exif, 0xA001, 3, 1, 0xFFFF << 16); // colour space: none that EXIF names
       entry(exif, 0xA005, 4, 1, interoperability);
@@ -2208,7 +2251,9 @@ record Icc(byte[] profile, boolean broken) {
     ByteArrayOutputStream whole = new ByteArrayOutputStream();
     int number = 0;
     for (byte[] part : parts) {
-      if (part.length < 2 || (part[0] & 0xFF) != ++number || (part[1] & 0xFF) != parts.size()) { return broken; }
+      if (part.length < 2 || (part[0] & 0xFF) != ++number || (part[1] & 0xFF) != parts.size()) {
+        return broken;
+      }
       whole.write(part, 2, part.length - 2);
     }
     ByteBuffer profile = ByteBuffer.wrap(whole.toByteArray()); // big endian, as it is
@@ -2259,7 +2304,9 @@ final class StandardTables {
     int percent = quality < 50 ? 5000 / quality : 200 - 2 * quality;
     int[] base = chrominance ? CHROMINANCE : LUMINANCE;
     int[] steps = new int[64];
-    for (int k = 0; k < 64; k++) { steps[k] = Math.clamp((base[ZIGZAG[k]] * percent + 50) / 100, 1, 255); }
+    for (int k = 0; k < 64; k++) {
+      steps[k] = Math.clamp((base[ZIGZAG[k]] * percent + 50) / 100, 1, 255);
+    }
     return steps;
   }
 }
@@ -2329,7 +2376,9 @@ final class HuffmanCode {
     bits = dc || d.length < LARGE_FILE ? 10 : 13;
     codes = new char[1 << bits];
     symbols = Arrays.copyOfRange(d, at + 16, at + 16 + total);
-    for (byte symbol : symbols) { JpegException.check(!dc || (symbol & 0xFF) < 16, "a Huffman table"); }
+    for (byte symbol : symbols) {
+      JpegException.check(!dc || (symbol & 0xFF) < 16, "a Huffman table");
+    }
     int code = 0;
     int index = 0;
     for (int length = 1; length <= 16; length++, code <<= 1) {
@@ -2354,7 +2403,9 @@ final class HuffmanCode {
 
   private int longer(int sixteen) {
     for (int length = bits + 1; length <= 16; length++) {
-      if (sixteen < limit[length]) { return length << 8 | symbols[base[length] + (sixteen >> 16 - length)] & 0xFF; }
+      if (sixteen < limit[length]) {
+        return length << 8 | symbols[base[length] + (sixteen >> 16 - length)] & 0xFF;
+      }
     }
     return 0;
   }
@@ -2459,7 +2510,9 @@ final class ScanReader {
 
   /** Before each block: sees to it that its bytes are there. */
   void prepare() throws JpegException {
-    if (next > safe) { fill(); }
+    if (next > safe) {
+      fill();
+    }
   }
 
   private void fill() throws JpegException {
@@ -2505,7 +2558,9 @@ final class ScanReader {
   int difference(HuffmanCode dc) throws JpegException {
     long bits = bits(next);
     int code = dc.code(bits);
-    if (code == 0) { throw damaged("a code that means nothing"); }
+    if (code == 0) {
+      throw damaged("a code that means nothing");
+    }
     int length = code >> 8;
     int size = code & 15;
     next += length + size;
@@ -2562,7 +2617,9 @@ final class ScanReader {
     int entry = code.entry(bits(from));
     int advance = entry >> 8 & 0xFF;
     next = from + (entry & 0xFF); // for what is taken or wrong here
-    if (index + advance > to && advance < HuffmanCode.END) { throw damaged("a code that means nothing"); }
+    if (index + advance > to && advance < HuffmanCode.END) {
+      throw damaged("a code that means nothing");
+    }
     int category = Math.max(advance - HuffmanCode.END, 0);
     endRun = (1 << category) - 1 + take(category);
     return entry + category;
@@ -2603,7 +2660,9 @@ final class ScanReader {
       int n = Long.bitCount(known & band & below);
       corrections = corrections << n | (n > 32 ? (long) take(n - 32) << 32 | take(32) & 0xFFFFFFFFL : take(n));
       band &= ~(below << 1 | 1);
-      if (value != 0) { rows.set(block, k, value << range.low(), range.low()); }
+      if (value != 0) {
+        rows.set(block, k, value << range.low(), range.low());
+      }
     }
     endRun = Math.max(endRun - 1, 0);
     corrections <<= -Long.bitCount(known);
@@ -2616,9 +2675,13 @@ final class ScanReader {
 
   /** Before each MCU: moves behind the restart marker that is due (E.2.4), and nothing else; true if one was. */
   boolean passRestart() throws JpegException {
-    if (restartInterval == 0 || untilRestart-- > 0) { return false; }
+    if (restartInterval == 0 || untilRestart-- > 0) {
+      return false;
+    }
     untilRestart = restartInterval - 1;
-    if (!complete) { fill(); }
+    if (!complete) {
+      fill();
+    }
     boolean there = complete && left() >= 0 && left() < 8;
     skipFill();
     int marker = Marker.RST0 + (restarts++ & 7);
@@ -2635,7 +2698,9 @@ final class ScanReader {
 
   /** After each MCU row: checks that the data has not ended before. */
   void checkRow() throws JpegException {
-    if (left() < 0) { throw damaged(""); }
+    if (left() < 0) {
+      throw damaged("");
+    }
   }
 
   /**
@@ -2643,21 +2708,29 @@ final class ScanReader {
    * filled up byte or a few zeros before it; no reader minds.
    */
   void checkEnd() throws JpegException {
-    if (!complete) { fill(); }
+    if (!complete) {
+      fill();
+    }
     checkRow();
     boolean clean = complete && left() < 72 && endRun == 0;
-    for (int i = filled - (left() >> 3); clean && i < filled; i++) { clean = piece[i] == 0 || piece[i] == -1; }
+    for (int i = filled - (left() >> 3); clean && i < filled; i++) {
+      clean = piece[i] == 0 || piece[i] == -1;
+    }
     int next = Marker.EOI;
     for (skipFill(); position + 1 < data.length; position += 2, skipFill()) {
       next = data[position + 1] & 0xFF;
-      if (data[position] != -1 || (next & 0xF8) != Marker.RST0) { break; }
+      if (data[position] != -1 || (next & 0xF8) != Marker.RST0) {
+        break;
+      }
     }
     boolean marker = position >= data.length || data[position] == -1 && next != 0;
     JpegException.check(clean && marker, "stray data behind the picture");
   }
 
   private void skipFill() { // B.1.1.2
-    while (position + 1 < data.length && (data[position] & data[position + 1]) == -1) { position++; }
+    while (position + 1 < data.length && (data[position] & data[position + 1]) == -1) {
+      position++;
+    }
   }
 
   /** What is wrong, and where; past the end of the data nothing else is wrong. */
@@ -2755,13 +2828,21 @@ final class Requantizer {
 
 /** A coefficient in one int: its index in zigzag order in bits 0 to 6, sign in bit 7, magnitude in those above. */
 final class Coefficient {
-  static int of(boolean negative, int magnitude, int index) { return magnitude << 8 | (negative ? 128 : 0) | index; }
+  static int of(boolean negative, int magnitude, int index) {
+    return magnitude << 8 | (negative ? 128 : 0) | index;
+  }
 
-  static int index(int coefficient) { return coefficient & 63; }
-  static int magnitude(int coefficient) { return coefficient >> 8; }
+  static int index(int coefficient) {
+    return coefficient & 63;
+  }
+  static int magnitude(int coefficient) {
+    return coefficient >> 8;
+  }
 
   /** 0, or -1 where it is negative. */
-  static int sign(int coefficient) { return coefficient << 24 >> 31; }
+  static int sign(int coefficient) {
+    return coefficient << 24 >> 31;
+  }
 
   static int value(int coefficient) {
     int sign = sign(coefficient);
@@ -2773,15 +2854,14 @@ final class Coefficient {
 // From blocks to the best Huffman codes for them: baseline or progressive, and a search for --smallest.
 
 /**
- * A component of the copy: its quantized coefficients, block by block, from left to right and from above. They are kept
- * until their frequencies have given the best code. Each AC coefficient is a symbol of a sequential scan (T.81 F.1.2):
- * a char with RRRRSSSS in the low byte, the value bits of a small one above, the highest bit set on a block's last. 8
- * or more value bits follow in a char of their own.
+ * A component of the copy: its quantized coefficients, by row of blocks. They are kept until their frequencies have
+ * given the best code. Each is a symbol of a sequential scan (T.81 F.1.2): a char with RRRRSSSS in the low byte, the
+ * value bits of a small one above, the highest bit set on a block's last. 8 or more value bits follow in a char of
+ * their own. A DC coefficient is its difference to that of the block before, in the order of the MCUs.
  */
 final class Symbols {
   static final int LAST = 0x8000;
-  private static final int FULL = LAST | 0x10; // ends a block without end of block code: 63 is not zero
-  private static final int EMPTY = LAST; // a block without AC coefficients
+  static final int FULL = LAST | 0x10; // ends a block without end of block code: 63 is not zero
   static final int BLOCK = 260; // bytes of a row that a block takes at most
   private static final char[] SMALL = new char[256]; // for -127 to 127, as sign and magnitude
 
@@ -2793,66 +2873,81 @@ final class Symbols {
     }
   }
 
-  final short[] dc; // by block
-  final char[][] ac; // by row of blocks
-  final int[] counts = new int[256]; // of the AC symbols
-  final int[] places = new int[4]; // by row of an MCU, while it is written: of the next symbol
-  private final char[] row; // the one that is being filled
-  private int size; // of what is in it
+  final char[][] rows; // those included that only fill up MCUs
+  final short[] dc; // by block, in the order of the MCUs: the value itself
+  final int[] dcCounts = new int[256]; // of symbols
+  final int[] acCounts = new int[256];
+  private final char[][] mcuRow; // the rows in work
+  private final int[] sizes; // of what is in them
+  private int first; // of these
   private int blocks;
-  private int rows;
 
   Symbols(BlockGrid grid) {
-    dc = new short[grid.wide() * grid.high()];
-    ac = new char[grid.high()][];
-    row = new char[grid.wide() * BLOCK / 2];
+    rows = new char[grid.mcusHigh() * grid.v()][];
+    dc = new short[grid.mcusWide() * grid.h() * rows.length];
+    mcuRow = new char[grid.v()][grid.mcusWide() * grid.h() * BLOCK / 2];
+    sizes = new int[grid.v()];
   }
 
-  /** Adds a block: the value of its DC coefficient, and kept[from] to kept[to - 1], still to be requantized. */
-  void add(int dc, Requantizer requantizer, int[] kept, int from, int to) {
-    this.dc[blocks++] = (short) dc;
+  /** Adds a block in row y of the MCU row: the value of its DC coefficient; kept[from] to kept[to - 1] to requantize. */
+  void add(int y, int value, Requantizer requantizer, int[] kept, int from, int to) {
+    char[] row = mcuRow[y];
+    int last = sizes[y];
+    int difference = value - (blocks == 0 ? 0 : dc[blocks - 1]);
+    dc[blocks++] = (short) value;
+    int sign = difference >> 31;
+    int size = put(row, last, 0, (difference ^ sign) - sign, sign, dcCounts);
     int before = 0;
-    int last = size;
     for (int i = from; i < to; i++) {
       int k = Coefficient.index(kept[i]);
       int zeros = k - before - 1;
       for (; zeros > 15; zeros -= 16) {
         row[size++] = 0xF0;
-        counts[0xF0]++;
+        acCounts[0xF0]++;
       }
       last = size;
-      put(zeros << 4, requantizer.level(Coefficient.magnitude(kept[i]), k), Coefficient.sign(kept[i]));
+      int level = requantizer.level(Coefficient.magnitude(kept[i]), k);
+      size = put(row, size, zeros << 4, level, Coefficient.sign(kept[i]), acCounts);
       before = k;
     }
-    if (before == 63) {
-      row[size++] = FULL;
+    if (before < 63) {
+      row[last] |= LAST;
+      acCounts[0]++;
     } else {
-      counts[0]++;
-      if (before == 0) {
-        row[size++] = EMPTY;
-      } else {
-        row[last] |= LAST;
-      }
+      row[size++] = FULL;
     }
+    sizes[y] = size;
   }
 
-  private void put(int run, int magnitude, int sign) {
+  /** Adds a block that only fills up an MCU, the cheapest there is: without a difference, and empty. */
+  void addPadding(int y) {
+    dc[blocks] = dc[blocks++ - 1];
+    mcuRow[y][sizes[y]++] = LAST;
+    dcCounts[0]++;
+    acCounts[0]++;
+  }
+
+  /** Puts a symbol, and its value, at this place of a row, and counts it; returns the place behind. */
+  private static int put(char[] row, int at, int run, int magnitude, int sign, int[] counts) {
     if (magnitude < 128) {
       int symbol = SMALL[magnitude | sign & 128] + run;
-      row[size++] = (char) symbol;
+      row[at] = (char) symbol;
       counts[symbol & 0xFF]++;
-    } else {
-      int bits = 32 - Integer.numberOfLeadingZeros(magnitude);
-      row[size++] = (char) (run | bits);
-      row[size++] = (char) ((magnitude ^ sign) & (1 << bits) - 1);
-      counts[run | bits]++;
+      return at + 1;
     }
+    int bits = 32 - Integer.numberOfLeadingZeros(magnitude);
+    row[at] = (char) (run | bits);
+    row[at + 1] = (char) ((magnitude ^ sign) & (1 << bits) - 1);
+    counts[run | bits]++;
+    return at + 2;
   }
 
-  /** Ends a row of blocks. */
-  void endRow() {
-    ac[rows++] = Arrays.copyOf(row, size);
-    size = 0;
+  /** Ends a row of MCUs. */
+  void endMcuRow() {
+    for (int y = 0; y < sizes.length; y++) {
+      rows[first++] = Arrays.copyOf(mcuRow[y], sizes[y]);
+      sizes[y] = 0;
+    }
   }
 }
 
@@ -2875,11 +2970,17 @@ final class OptimalCode {
       Arrays.setAll(weights, s -> (weights[s] + 1) / 2);
       size = codeSizes(weights);
     }
-    for (int s = 0; s < 256; s++) { lengths[size[s]]++; }
-    int[] place = new int[17]; // by length: where its next symbol goes
-    for (int length = 2; length <= 16; length++) { place[length] = place[length - 1] + lengths[length - 1]; }
     for (int s = 0; s < 256; s++) {
-      if (size[s] > 0) { symbols[place[size[s]]++] = (byte) s; }
+      lengths[size[s]]++;
+    }
+    int[] place = new int[17]; // by length: where its next symbol goes
+    for (int length = 2; length <= 16; length++) {
+      place[length] = place[length - 1] + lengths[length - 1];
+    }
+    for (int s = 0; s < 256; s++) {
+      if (size[s] > 0) {
+        symbols[place[size[s]]++] = (byte) s;
+      }
     }
     long sum = 0;
     int code = 0;
@@ -2902,7 +3003,9 @@ final class OptimalCode {
     PriorityQueue<Long> rarest = new PriorityQueue<>(); // frequency << 10 | symbol, or beyond them what is joined
     rarest.add(256L);
     for (int s = 0; s < 256; s++) {
-      if (counts[s] > 0) { rarest.add((long) counts[s] << 10 | s); }
+      if (counts[s] > 0) {
+        rarest.add((long) counts[s] << 10 | s);
+      }
     }
     int[] joined = new int[514]; // into what
     for (int next = 257; rarest.size() > 1; next++) {
@@ -2914,52 +3017,50 @@ final class OptimalCode {
     }
     int[] size = new int[257];
     for (int s = 0; s <= 256; s++) {
-      for (int up = joined[s]; up > 0; up = joined[up]) { size[s]++; }
+      for (int up = joined[s]; up > 0; up = joined[up]) {
+        size[s]++;
+      }
     }
     return size;
   }
 
-  /** The length of its table, in bytes. */
-  int tableBytes() {
-    return 17 + total;
+  /** The bits of its table. */
+  int tableBits() {
+    return (17 + total) * 8;
   }
 
   /** Writes the table for a DHT segment (B.2.4.2), with its class and identifier. */
   void writeTo(ByteArrayOutputStream out, int id) {
     out.write(id);
-    for (int length = 1; length <= 16; length++) { out.write(lengths[length]); }
+    for (int length = 1; length <= 16; length++) {
+      out.write(lengths[length]);
+    }
     out.write(symbols, 0, total);
   }
 }
 
 /**
- * A scan of a copy (T.81 B.2.3): all coefficients, as in baseline JPEG (F.1.2); or of a progressive copy (annex G) those
- * of DC, or of one component a band of the AC coefficients, and of them all but the lowest bits, or one bit more. It is
- * gone through twice: at first its symbols are counted, which gives the best codes, and then they are written.
+ * A scan of a copy (T.81 B.2.3): all coefficients, as in baseline JPEG (F.1.2); or in progressive JPEG (annex G) those of
+ * DC, or of one component a band of the others; and of these all bits but the lowest, or one bit more. Its symbols are
+ * counted first, which gives the best codes, and then written.
  */
 final class CopyScan {
   private static final int MAX_END_RUN = 0x7FFF; // G.1.2.2
-  private static final int MAX_CORRECTIONS = 1_000; // that wait for a code, more or less; libjpeg has as much room
-  private static final int AC = 2; // tables: 0 and 1 for DC coefficients, and from here on two for the others
+  private static final int MAX_CORRECTIONS = 1_000; // bits that wait for a code; libjpeg has as much room
+  private static final int AC = 2; // codes: 0 and 1 of DC coefficients, and from here on two of the others
 
-  /** What is done with a block of the copy. */
-  private interface BlockVisitor {
-    /** Takes the block at this place, or with y of -1 one that fills up an MCU; and its DC value and the one before. */
-    void block(Plane plane, int x, int y, int before, int dc);
-  }
-
-  final Plane[] planes;
-  final int from; // Ss: index of the first coefficient
-  final int to; // Se: and of the last
-  final int high; // Ah: the lowest bit known before; 0: none
-  final int low; // Al: the lowest bit known behind
-  long bits; // that it takes, its tables included
-  private final int[][] counts = new int[4][]; // of symbols, by table
+  private final Plane[] planes; // one, or all
+  private final int from; // Ss: index of the first coefficient
+  private final int to; // Se: and of the last
+  private final int high; // Ah: the lowest bit known before; 0: none
+  private final int low; // Al: the lowest bit known behind
+  private final int[][] counts = new int[4][]; // of symbols, by code
   private final OptimalCode[] codes = new OptimalCode[4]; // or null
+  private long bits; // that it takes; while symbols are counted, of what has no code
   private CopyWriter out; // null: symbols are counted
+  private final int[] found = new int[64]; // the coefficients of a block
   private int endRun; // EOBRUN: blocks that have ended and are not coded yet
-  private final int[] found = new int[64]; // the AC coefficients of a block that are refined
-  private final byte[] corrections = new byte[MAX_CORRECTIONS + 64]; // bits: of the blocks that have ended, and of one
+  private final byte[] corrections = new byte[MAX_CORRECTIONS + 64]; // of these blocks, and of the one in work
   private int waiting; // how many of them
 
   CopyScan(int from, int to, int high, int low, Plane... planes) {
@@ -2970,34 +3071,33 @@ final class CopyScan {
     this.low = low;
   }
 
-  /** Makes the best codes; and says how many bits it takes, going by one in so many rows of blocks. */
+  /** Makes the best codes; returns how many bits it takes, going by one in so many rows of blocks. */
   long count(int everyRow) throws JpegException {
     out = null;
     bits = 0;
-    Arrays.setAll(counts, t -> new int[256]);
+    Arrays.setAll(counts, i -> new int[256]);
     go(everyRow);
     bits *= everyRow;
-    for (int t = 0; t < 4; t++) {
-      boolean used = Arrays.stream(counts[t]).anyMatch(n -> n > 0);
-      codes[t] = used ? new OptimalCode(counts[t]) : null;
-      bits += used ? codes[t].bits * everyRow + codes[t].tableBytes() * 8L : 0;
+    for (int i = 0; i < 4; i++) {
+      codes[i] = Arrays.stream(counts[i]).anyMatch(n -> n > 0) ? new OptimalCode(counts[i]) : null;
+      bits += codes[i] == null ? 0 : codes[i].bits * everyRow + codes[i].tableBits();
     }
     return bits;
   }
 
-  /** Writes it. */
+  /** Writes it, with its tables and its header. */
   void write(CopyWriter out) {
     this.out = out;
     ByteArrayOutputStream tables = new ByteArrayOutputStream();
-    for (int t : new int[] {0, AC, 1, AC + 1}) {
-      if (codes[t] != null) {
-        codes[t].writeTo(tables, t < AC ? t : 0x10 + t - AC);
+    for (int i : new int[] {0, AC, 1, AC + 1}) {
+      if (codes[i] != null) {
+        codes[i].writeTo(tables, i < AC ? i : 0x10 + i - AC);
       }
     }
     ByteBuffer header = ByteBuffer.allocate(2 * planes.length + 4).put((byte) planes.length);
     for (Plane plane : planes) {
-      int acTable = to > 0 && from == 0 ? plane.table : 0;
-      header.put((byte) (plane.index + 1)).put((byte) ((from == 0 ? plane.table << 4 : 0) | acTable));
+      int table = from > 0 ? 0 : plane.table;
+      header.put((byte) (plane.index + 1)).put((byte) (table << 4 | (to == 0 ? 0 : table)));
     }
     header.put((byte) from).put((byte) to).put((byte) (high << 4 | low));
     out.beginScan(tables.toByteArray(), header.array(), bits);
@@ -3007,139 +3107,136 @@ final class CopyScan {
 
   private void go(int everyRow) {
     if (from > 0) {
-      acScan(everyRow);
-    } else if (high > 0) {
-      eachBlock((plane, x, y, before, dc) -> plain(dc >> low & 1, 1));
+      band(everyRow);
     } else if (to == 0) {
-      eachBlock(this::dc);
+      dc();
     } else if (out != null) {
-      eachBlock(this::sequential);
+      sequential();
     } else {
-      eachBlock(this::dc);
       for (Plane plane : planes) {
-        int[] ac = counts[AC + plane.table];
-        for (int s = 0; s < 256; s++) {
-          ac[s] += plane.symbols.counts[s];
-        }
-        ac[0] += planes.length == 1 ? 0 : plane.copy.padding();
+        Arrays.setAll(counts[plane.table], s -> counts[plane.table][s] + plane.symbols.dcCounts[s]);
+        Arrays.setAll(counts[AC + plane.table], s -> counts[AC + plane.table][s] + plane.symbols.acCounts[s]);
       }
     }
   }
 
-  /** Goes over the blocks in the order of the MCUs (A.2.3). */
-  private void eachBlock(BlockVisitor visitor) {
-    boolean alone = planes.length == 1; // then an MCU is one block (A.2.2)
-    int[] last = new int[planes.length];
-    int wide = alone ? planes[0].copy.wide() : planes[0].copy.mcusWide();
-    int high = alone ? planes[0].copy.high() : planes[0].copy.mcusHigh();
-    for (int i = 0; i < wide * high; i++) {
-      for (int c = 0; c < planes.length; c++) {
-        Plane plane = planes[c];
-        BlockGrid grid = plane.copy;
-        int h = alone ? 1 : grid.h();
-        int v = alone ? 1 : grid.v();
-        for (int j = 0; j < h * v; j++) {
-          int x = i % wide * h + j % h;
-          int y = i / wide * v + j / h;
-          boolean inside = x < grid.wide() && y < grid.high();
-          int dc = inside ? plane.symbols.dc[y * grid.wide() + x] : last[c]; // which costs least
-          visitor.block(plane, x, inside ? y : -1, last[c], dc);
-          last[c] = dc;
+  /** Writes all coefficients, MCU by MCU (A.2.3): the rows have their blocks in that order. */
+  private void sequential() {
+    int blocks = Arrays.stream(planes).mapToInt(plane -> plane.copy.h() * plane.copy.v()).sum(); // of an MCU
+    int[][] dc = new int[blocks][]; // by block: its codes,
+    int[][] ac = new int[blocks][];
+    int[] line = new int[blocks]; // and which of the MCU's rows it is in
+    char[][] rows = new char[blocks][]; // by that
+    int[] places = new int[blocks];
+    int wide = planes[0].copy.mcusWide();
+    for (int y = 0; y < planes[0].copy.mcusHigh(); y++) {
+      int n = 0;
+      int lines = 0;
+      for (Plane plane : planes) {
+        for (int j = 0; j < plane.copy.v(); j++, lines++) {
+          rows[lines] = plane.symbols.rows[y * plane.copy.v() + j];
+          places[lines] = 0;
+          for (int i = 0; i < plane.copy.h(); i++, n++) {
+            dc[n] = codes[plane.table].codes;
+            ac[n] = codes[AC + plane.table].codes;
+            line[n] = lines;
+          }
+        }
+      }
+      for (int x = 0; x < wide; x++) {
+        for (int i = 0; i < n; i++) {
+          places[line[i]] = out.block(rows[line[i]], places[line[i]], dc[i], ac[i]);
         }
       }
     }
   }
 
-  private void dc(Plane plane, int x, int y, int before, int dc) {
-    int difference = (dc >> low) - (before >> low); // F.1.2.1, G.1.2.1
-    int size = size(Math.abs(difference));
-    put(plane.table, size, difference + (difference >> 31) & (1 << size) - 1);
-  }
-
-  private void sequential(Plane plane, int x, int y, int before, int dc) {
-    dc(plane, x, y, before, dc);
-    int[] ac = codes[AC + plane.table].codes;
-    if (y < 0) {
-      out.put(ac[0] >>> 5, ac[0] & 31);
-    } else {
-      int[] places = plane.symbols.places;
-      places[y & 3] = out.block(plane.symbols.ac[y], x == 0 ? 0 : places[y & 3], ac);
+  /** DC coefficients, MCU by MCU: of each the difference to the one before (F.1.2.1, G.1.2.1), or one more bit. */
+  private void dc() {
+    int mcus = planes[0].copy.mcusWide() * planes[0].copy.mcusHigh();
+    for (int mcu = 0; mcu < mcus; mcu++) {
+      for (Plane plane : planes) {
+        int blocks = plane.copy.h() * plane.copy.v();
+        for (int i = mcu * blocks; i < mcu * blocks + blocks; i++) {
+          int value = plane.symbols.dc[i] >> low;
+          if (high > 0) {
+            plain(value & 1, 1);
+          } else {
+            int difference = value - (i == 0 ? 0 : plane.symbols.dc[i - 1] >> low);
+            int size = size(Math.abs(difference));
+            put(plane.table, size, difference + (difference >> 31) & (1 << size) - 1);
+          }
+        }
+      }
     }
   }
 
-  private void acScan(int everyRow) {
-    char[][] rows = planes[0].symbols.ac;
-    int wide = planes[0].copy.wide();
-    for (int y = 0; y < rows.length; y += everyRow) {
-      for (int x = 0, at = 0; x < wide; x++) {
-        at = high == 0 ? first(rows[y], at) : refinement(rows[y], at);
+  private void band(int everyRow) {
+    BlockGrid grid = planes[0].copy;
+    for (int y = 0; y < grid.high(); y += everyRow) {
+      char[] row = planes[0].symbols.rows[y];
+      int at = 0;
+      for (int x = 0; x < grid.wide(); x++) {
+        int symbol = row[at];
+        at += (symbol & 15) < 8 ? 1 : 2; // the DC coefficient
+        int k = 0;
+        int n = 0;
+        while (symbol < Symbols.LAST) {
+          symbol = row[at++];
+          int size = symbol & 15;
+          k += (symbol >> 4 & 15) + 1;
+          if (size > 0) {
+            int value = size < 8 ? symbol >> 8 & 0x7F : row[at++];
+            boolean negative = value >> size - 1 == 0;
+            int magnitude = (negative ? (1 << size) - 1 - value : value) >> low;
+            if (magnitude > 0 && k >= from && k <= to) {
+              found[n++] = Coefficient.of(negative, magnitude, k);
+            }
+          }
+        }
+        if (high == 0) {
+          begin(n);
+        } else {
+          refine(n);
+        }
       }
     }
     endBlocks(waiting);
   }
 
-  /** G.1.2.2; returns the place behind the block's symbols. */
-  private int first(char[] row, int start) {
-    int at = start;
-    int k = 0; // of the coefficient in the block
+  /** Codes the coefficients found in a block (G.1.2.2). */
+  private void begin(int n) {
     int before = from - 1; // index of the last one coded
-    while (true) {
-      int symbol = row[at++];
-      int size = symbol & 15;
-      k += (symbol >> 4 & 15) + 1;
-      if (size > 0) {
-        int value = size < 8 ? symbol >> 8 & 0x7F : row[at++];
-        boolean negative = value >> size - 1 == 0;
-        int magnitude = (negative ? (1 << size) - 1 - value : value) >> low;
-        if (magnitude > 0 && k >= from && k <= to) {
-          endBlocks(waiting);
-          int run = k - before - 1;
-          for (; run > 15; run -= 16) {
-            put(AC, 0xF0, 0);
-          }
-          int bits = size(magnitude);
-          put(AC, run << 4 | bits, negative ? (1 << bits) - 1 - magnitude : magnitude);
-          before = k;
-        }
+    for (int i = 0; i < n; i++) {
+      endBlocks(0);
+      int run = Coefficient.index(found[i]) - before - 1;
+      for (; run > 15; run -= 16) {
+        put(AC, 0xF0, 0);
       }
-      if (symbol >= Symbols.LAST) {
-        break;
-      }
+      int magnitude = Coefficient.magnitude(found[i]);
+      int size = size(magnitude);
+      put(AC, run << 4 | size, (magnitude ^ Coefficient.sign(found[i])) & (1 << size) - 1);
+      before = Coefficient.index(found[i]);
     }
     if (before < to && ++endRun == MAX_END_RUN) {
-      endBlocks(waiting);
+      endBlocks(0);
     }
-    return at;
   }
 
-  /** G.1.2.3; returns the place behind the block's symbols. */
-  private int refinement(char[] row, int start) {
-    int at = start;
-    int k = 0;
-    int n = 0;
-    int lastNew = 0; // how many of those found there are up to the last that becomes known with this bit
-    for (int symbol = 0; symbol < Symbols.LAST; ) {
-      symbol = row[at++];
-      int size = symbol & 15;
-      k += (symbol >> 4 & 15) + 1;
-      if (size > 0) {
-        int value = size < 8 ? symbol >> 8 & 0x7F : row[at++];
-        boolean negative = value >> size - 1 == 0;
-        int magnitude = (negative ? (1 << size) - 1 - value : value) >> low;
-        if (magnitude > 0 && k >= from && k <= to) {
-          found[n++] = Coefficient.of(negative, magnitude, k);
-          lastNew = magnitude == 1 ? n : lastNew;
-        }
-      }
+  /** Codes the coefficients found in a block that become known with this bit, and corrects the others (G.1.2.3). */
+  private void refine(int n) {
+    int last = n; // behind the last that becomes known
+    while (last > 0 && Coefficient.magnitude(found[last - 1]) > 1) {
+      last--;
     }
-    int first = waiting; // of the corrections of this block that are not written
+    int first = waiting; // of this block's corrections
     int before = from - 1;
-    int run = 0; // of zeros that were not known and are not coded yet
+    int run = 0; // of zeros that are not coded yet
     for (int i = 0; i < n; i++) {
       int magnitude = Coefficient.magnitude(found[i]);
       run += Coefficient.index(found[i]) - before - 1;
       before = Coefficient.index(found[i]);
-      for (; run > 15 && i < lastNew; run -= 16) {
+      for (; run > 15 && i < last; run -= 16) {
         first = endBlocks(first);
         put(AC, 0xF0, 0);
         correct(first);
@@ -3153,16 +3250,12 @@ final class CopyScan {
         run = 0;
       }
     }
-    if (before < to || waiting > first) {
-      endRun++;
-      if (endRun == MAX_END_RUN || waiting > MAX_CORRECTIONS - 64) {
-        endBlocks(waiting);
-      }
+    if ((before < to || waiting > first) && ++endRun == MAX_END_RUN || waiting > MAX_CORRECTIONS - 64) {
+      endBlocks(waiting);
     }
-    return at;
   }
 
-  /** Codes that blocks have ended, with their corrections, those before first; returns the new place of first, 0. */
+  /** Codes that blocks have ended, with the corrections before first, which are theirs; returns where first is now. */
   private int endBlocks(int first) {
     if (endRun == 0) {
       return first;
@@ -3171,11 +3264,11 @@ final class CopyScan {
     put(AC, size << 4, 0);
     plain(endRun - (1 << size), size);
     endRun = 0;
-    for (int i = 0; i < first; i++) {
-      plain(corrections[i], 1);
-    }
-    waiting -= first;
-    System.arraycopy(corrections, first, corrections, 0, waiting);
+    int behind = waiting - first;
+    waiting = first;
+    correct(0);
+    System.arraycopy(corrections, first, corrections, 0, behind);
+    waiting = behind;
     return 0;
   }
 
@@ -3191,16 +3284,15 @@ final class CopyScan {
     return 32 - Integer.numberOfLeadingZeros(magnitude);
   }
 
-  private void put(int table, int symbol, int value) {
+  private void put(int code, int symbol, int value) {
     if (out == null) {
-      counts[table][symbol]++;
+      counts[code][symbol]++;
     } else {
-      int code = codes[table].codes[symbol];
-      out.put((code >>> 5) + value, code & 31);
+      out.put((codes[code].codes[symbol] >>> 5) + value, codes[code].codes[symbol] & 31);
     }
   }
 
-  /** Bits that have no code. */
+  /** Puts bits that have no code. */
   private void plain(int value, int length) {
     if (out == null) {
       bits += length;
@@ -3381,7 +3473,9 @@ final class Smallest {
 
 /** Writes a copy (T.81 figure B.2): its segments, and its scans bit by bit. */
 final class CopyWriter {
-  private static final int MAX_BLOCKS = 10; // in an MCU of several components (B.2.3)
+  private static final int SAMPLE = 32; // rows of blocks, at least
+  private static final int MAX_LOW = 3; // bits that come later
+  private static final int[] BAND_ENDS = {63, 2, 5, 8, 12, 18}; // as mozjpeg's jpegtran tries them
 
   private byte[] out = new byte[1024];
   private int position;
@@ -3390,30 +3484,22 @@ final class CopyWriter {
 
   /** The copy without metadata: baseline, or on request progressive where that is smaller. */
   static byte[] write(JpegHeader header, Plane[] planes, boolean mayBeProgressive) throws JpegException {
-    boolean together = Arrays.stream(planes).mapToInt(plane -> plane.copy.h() * plane.copy.v()).sum() <= MAX_BLOCKS;
+    boolean together = Arrays.stream(planes).allMatch(Plane::isInterleaved);
     Plane[][] groups = together
         ? new Plane[][] {planes} : Arrays.stream(planes).map(plane -> new Plane[] {plane}).toArray(Plane[][]::new);
     List<CopyScan> scans = new ArrayList<>();
-    long bits = 0;
+    List<CopyScan> script = new ArrayList<>();
     for (Plane[] group : groups) {
       scans.add(new CopyScan(0, 63, 0, 0, group));
-      bits += scans.getLast().count(1);
+      script.add(new CopyScan(0, 0, 0, 0, group));
     }
+    long least = count(scans, 1);
     boolean progressive = false;
     if (mayBeProgressive) {
-      List<CopyScan> script = new ArrayList<>();
-      for (Plane[] group : groups) {
-        script.add(new CopyScan(0, 0, 0, 0, group));
-      }
       for (Plane plane : planes) {
-        script.addAll(List.of(new CopyScan(1, 2, 0, 0, plane), new CopyScan(3, 63, 0, 0, plane)));
+        script.addAll(script(plane));
       }
-      long least = bits;
-      bits = 0;
-      for (CopyScan scan : script) {
-        bits += scan.count(1);
-      }
-      progressive = bits < least;
+      progressive = count(script, 1) < least;
       scans = progressive ? script : scans;
     }
     CopyWriter writer = new CopyWriter();
@@ -3423,6 +3509,49 @@ final class CopyWriter {
     }
     return ByteBuffer.allocate(writer.position + 2).put(writer.out, 0, writer.position).putShort((short) 0xFFD9)
         .array(); // EOI
+  }
+
+  private static long count(List<CopyScan> scans, int everyRow) throws JpegException {
+    long bits = 0;
+    for (CopyScan scan : scans) {
+      bits += scan.count(everyRow);
+    }
+    return bits;
+  }
+
+  /**
+   * The scans of a component's AC coefficients that take the fewest bits, as a sample of its rows tells: how many bits
+   * come later in scans of their own, and where the band of low frequencies ends.
+   */
+  private static List<CopyScan> script(Plane plane) throws JpegException {
+    int everyRow = Math.max(1, plane.copy.high() / SAMPLE);
+    List<CopyScan> refinements = new ArrayList<>();
+    List<CopyScan> best = List.of();
+    long least = Long.MAX_VALUE;
+    long refined = 0;
+    for (int low = 0; low <= MAX_LOW; low++) {
+      if (low > 0) {
+        refinements.addFirst(new CopyScan(1, 63, low, low - 1, plane));
+        refined += refinements.getFirst().count(everyRow);
+      }
+      long before = least;
+      for (int end : BAND_ENDS) {
+        List<CopyScan> scans = new ArrayList<>(List.of(new CopyScan(1, end, 0, low, plane)));
+        if (end < 63) {
+          scans.add(new CopyScan(end + 1, 63, 0, low, plane));
+        }
+        long bits = count(scans, everyRow) + refined;
+        if (bits < least) {
+          least = bits;
+          scans.addAll(refinements);
+          best = scans;
+        }
+      }
+      if (least == before) {
+        break;
+      }
+    }
+    return best;
   }
 
   /** Writes what stands before the scans: the start, the quantization tables (B.2.4.1), the frame (B.2.2). */
@@ -3447,7 +3576,7 @@ final class CopyWriter {
           tables.writeBytes(wide ? new byte[] {(byte) (step >> 8), (byte) step} : new byte[] {(byte) step});
         }
       }
-      frame.put((byte) (plane.index + 1)).put((byte) (plane.copy.h() << 4 | plane.copy.v())).put((byte) id);
+      frame.put((byte) (plane.index + 1)).put((byte) plane.sampling).put((byte) id);
     }
     out[position++] = -1;
     out[position++] = (byte) Marker.SOI;
@@ -3471,20 +3600,22 @@ final class CopyWriter {
     makeRoom(expected / 8 + expected / 1024 + 64); // some for zeros behind 0xFF
   }
 
-  /** Writes the AC coefficients of a block by a code, from this place of its row on; returns the place behind. */
-  int block(char[] row, int from, int[] codes) {
+  /** Writes the block at this place of a row by these codes; returns the place behind. */
+  int block(char[] row, int from, int[] dc, int[] ac) {
     int at = from;
+    int[] codes = dc;
     while (true) {
       int symbol = row[at++];
       int code = codes[symbol & 0xFF];
       int value = (symbol & 15) < 8 ? symbol >> 8 & 0x7F : row[at++];
       put((code >>> 5) + value, code & 31);
       if (symbol >= Symbols.LAST) {
-        if ((symbol & 15) > 0) { // else it is itself the end of the block
-          put(codes[0] >>> 5, codes[0] & 31);
+        if (symbol != Symbols.FULL) {
+          put(ac[0] >>> 5, ac[0] & 31);
         }
         return at;
       }
+      codes = ac;
     }
   }
 
@@ -3500,7 +3631,9 @@ final class CopyWriter {
         Segments.INTS.set(out, position, four);
         position += 4;
       } else {
-        for (int shift = 24; shift >= 0; shift -= 8) { put(four >> shift & 0xFF); }
+        for (int shift = 24; shift >= 0; shift -= 8) {
+          put(four >> shift & 0xFF);
+        }
       }
     }
   }
@@ -3514,7 +3647,9 @@ final class CopyWriter {
   void endScan() {
     put(0x7F, 7); // the last byte is filled up with ones
     makeRoom(8);
-    for (; count >= 8; count -= 8) { put((int) (bits >>> count - 8 & 0xFF)); }
+    for (; count >= 8; count -= 8) {
+      put((int) (bits >>> count - 8 & 0xFF));
+    }
     count = 0;
   }
 
@@ -3532,7 +3667,7 @@ final class CopyWriter {
 /**
  * The blocks of a component.
  *
- * @param h how many an MCU is wide: the sampling factor
+ * @param h how many an MCU of its scans is wide: the sampling factor, or 1 where it is alone in them (T.81 A.2.2)
  * @param v and high
  * @param wide how many hold what is visible of the picture, from left to right
  * @param high and from above
@@ -3551,11 +3686,6 @@ record BlockGrid(int h, int v, int wide, int high) {
   int mcusHigh() {
     return Math.ceilDiv(high, v);
   }
-
-  /** How many blocks only fill up the last MCUs, where they are of several components. */
-  int padding() {
-    return mcusWide() * h * mcusHigh() * v - wide * high;
-  }
 }
 
 /** One component on its way through the engine: what it is in the source, and what it becomes in the copy. */
@@ -3563,6 +3693,7 @@ final class Plane {
   static final int UNSEEN = 99;
   final JpegHeader.Component component;
   final int index; // in the frame
+  final int sampling; // of the copy: its factors, as in the frame
   final int table; // of the copy's Huffman codes: 0, or of chrominance 1
   final boolean isCoarse; // it gets the steps of chrominance, which are made for 4:2:0
   final BlockGrid source;
@@ -3575,9 +3706,11 @@ final class Plane {
   Smallest smallest; // null: coefficients are rounded
   ChromaDownsampler downsampler; // null: none
 
-  Plane(JpegHeader.Component component, int index, int table, boolean isCoarse, BlockGrid source, BlockGrid copy) {
+  Plane(JpegHeader.Component component, int index, int sampling, int table, boolean isCoarse, BlockGrid source,
+      BlockGrid copy) {
     this.component = component;
     this.index = index;
+    this.sampling = sampling;
     this.table = table;
     this.isCoarse = isCoarse;
     this.source = source;
@@ -3585,13 +3718,18 @@ final class Plane {
     Arrays.fill(low, UNSEEN);
   }
 
-  /** Adds the next block of the copy: the value of its DC coefficient, kept[from] to kept[to - 1] of the others. */
-  void add(int dc, int[] kept, int from, int to) {
+  /** Whether it may share a scan with other components. */
+  boolean isInterleaved() {
+    return sampling == (copy.h() << 4 | copy.v());
+  }
+
+  /** Adds a block of the copy in row y of the MCU row: its DC value; of the others kept[from] to kept[to - 1]. */
+  void add(int y, int dc, int[] kept, int from, int to) {
     if (smallest == null) {
-      symbols.add(requantizer.dc(dc), requantizer, kept, from, to);
+      symbols.add(y, requantizer.dc(dc), requantizer, kept, from, to);
     } else {
       int n = smallest.choose(kept, from, to);
-      symbols.add(requantizer.dc(dc), Requantizer.EXACT, smallest.chosen, 0, n);
+      symbols.add(y, requantizer.dc(dc), Requantizer.EXACT, smallest.chosen, 0, n);
     }
   }
 }
@@ -3699,7 +3837,9 @@ final class Tables {
       int id = jpeg[at++] & 15;
       JpegException.check(kind <= 1 && id <= 3 && s.end - at >= 16, "a Huffman table");
       int total = 0;
-      for (int i = 0; i < 16; i++) { total += jpeg[at + i] & 0xFF; }
+      for (int i = 0; i < 16; i++) {
+        total += jpeg[at + i] & 0xFF;
+      }
       JpegException.check(total <= 256 && s.end - at >= 16 + total, "a Huffman table");
       (kind == 0 ? dc : ac)[id] = new HuffmanCode(jpeg, at, total, kind == 0, progressive);
       at += 16 + total;
@@ -3755,7 +3895,9 @@ final class Scan {
       int dcTable = jpeg[s.start + 2 + 2 * i] >> 4 & 15;
       int acTable = jpeg[s.start + 2 + 2 * i] & 15;
       int index = 0; // where identifiers are not unique, libjpeg takes the first component that the scan has not yet
-      while (index < frame.length && (frame[index].component.id() != id || (taken >> index & 1) > 0)) { index++; }
+      while (index < frame.length && (frame[index].component.id() != id || (taken >> index & 1) > 0)) {
+        index++;
+      }
       boolean inOrder = index < frame.length && taken >> index == 0; // that of the frame
       JpegException.check(inOrder && dcTable < 4 && acTable < 4, "the header of a scan");
       taken |= 1 << index;
@@ -3807,7 +3949,9 @@ final class Scan {
       }
       for (int x = 0; x < wide; x++) {
         if (in.passRestart()) {
-          for (ScanComponent c : components) { c.prediction = 0; }
+          for (ScanComponent c : components) {
+            c.prediction = 0;
+          }
         }
         for (int i = 0; i < units; i++) {
           block(mcu[i], places[i]);
@@ -3840,7 +3984,9 @@ final class Scan {
     c.prediction += in.difference(c.dc);
     long value = (long) c.prediction << range.low();
     int largest = c.plane.largestDc;
-    if (value > largest || value + (1 << range.low()) <= -largest) { throw in.damaged("a brightness that cannot be"); }
+    if (value > largest || value + (1 << range.low()) <= -largest) {
+      throw in.damaged("a brightness that cannot be");
+    }
     return (int) value;
   }
 
@@ -3920,8 +4066,8 @@ final class ChromaDownsampler {
     }
   }
 
-  /** Makes the block at this row and column of the copy out of those in work, of which these are the first rows. */
-  void deliver(int row, int column, BlockRows rows, int first) {
+  /** Makes the block at this row and column of the copy, which is in row y of its MCU, of those in work from first on. */
+  void deliver(int row, int column, int y, BlockRows rows, int first) {
     int n = 0;
     for (int k = gather(row, column, rows, first) ? 1 : 64; k < 64; k++) {
       float value = block[StandardTables.ZIGZAG[k]];
@@ -3930,7 +4076,7 @@ final class ChromaDownsampler {
         kept[n++] = Coefficient.of(value < 0, Math.min(magnitude, Short.MAX_VALUE), k);
       }
     }
-    plane.add((int) Math.ceil(block[0] - 0.5f), kept, 0, n); // ties go down: Requantizer's of samples go up
+    plane.add(y, (int) Math.ceil(block[0] - 0.5f), kept, 0, n); // ties go down: Requantizer's of samples go up
   }
 
   /** False if nothing but the DC coefficient can count, as in smooth areas: then the others are not made. */
@@ -3965,8 +4111,12 @@ final class ChromaDownsampler {
   }
 
   private void join(boolean narrow, boolean low) {
-    for (int i = 0; across == 2 && i < 64; i += 8) { join(i, 1, narrow); }
-    for (int i = 0; down == 2 && i < 8; i++) { join(i, 8, low); }
+    for (int i = 0; across == 2 && i < 64; i += 8) {
+      join(i, 1, narrow);
+    }
+    for (int i = 0; down == 2 && i < 8; i++) {
+      join(i, 8, low);
+    }
   }
 
   /** Of the four frequencies of each of two halves, or of one and its mirror image, the eight of the whole. */
@@ -4036,6 +4186,8 @@ final class ColourConverter {
  * @param down and lower
  */
 record Sampling(JpegHeader header, JpegHeader.Kind kind, int across, int down) {
+  private static final int MAX_BLOCKS = 10; // in an MCU of several components (B.2.3)
+
   static Sampling of(JpegHeader header, Recompressor.Settings settings) {
     boolean converts = header.kind == JpegHeader.Kind.RGB && !settings.isLossless() && header.isEvenlySampled();
     JpegHeader.Kind kind = converts ? JpegHeader.Kind.YCBCR : header.kind;
@@ -4062,15 +4214,19 @@ record Sampling(JpegHeader header, JpegHeader.Kind kind, int across, int down) {
     }
     reduce(h);
     reduce(v);
+    int hMax = Arrays.stream(h).max().orElse(1);
+    int vMax = Arrays.stream(v).max().orElse(1);
+    int blocks = IntStream.range(0, n).map(i -> h[i] * v[i]).sum(); // in an MCU of all components
     Plane[] planes = new Plane[n];
     for (int i = 0; i < n; i++) {
       JpegHeader.Component c = header.components.get(i);
       BlockGrid source = n == 1 ? BlockGrid.of(header, 1, 1, 1, 1) // an MCU is one block (A.2.2)
           : BlockGrid.of(header, c.h(), c.v(), header.maxH(), header.maxV());
-      BlockGrid copy = BlockGrid.of(header, h[i], v[i], Arrays.stream(h).max().orElse(1), Arrays.stream(v).max().orElse(1));
+      BlockGrid copy = BlockGrid.of(header, h[i], v[i], hMax, vMax);
+      copy = blocks <= MAX_BLOCKS ? copy : new BlockGrid(1, 1, copy.wide(), copy.high());
       boolean chrominance = (kind == JpegHeader.Kind.YCBCR || kind == JpegHeader.Kind.YCCK) && (i == 1 || i == 2);
       boolean coarse = chrominance && h[0] == 2 * h[i] && v[0] == 2 * v[i] && n == 3;
-      planes[i] = new Plane(c, i, chrominance ? 1 : 0, coarse, source, copy);
+      planes[i] = new Plane(c, i, h[i] << 4 | v[i], chrominance ? 1 : 0, coarse, source, copy);
     }
     return planes;
   }
@@ -4147,7 +4303,7 @@ final class CoefficientEngine {
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
     CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings);
     engine.decode();
-    return CopyWriter.write(header, engine.planes, settings.smallest());
+    return CopyWriter.write(header, engine.planes, settings.smallest() || settings.isLossless());
   }
 
   /** Goes through the segments, and decodes the scans: one that is all of the picture as soon as it comes. */
@@ -4177,7 +4333,9 @@ final class CoefficientEngine {
         throw new JpegException("truncated: the last scans are missing");
       }
     }
-    if (!done) { decodeScans(); }
+    if (!done) {
+      decodeScans();
+    }
   }
 
   /** Reads a scan's header, and where it ends. True if the scan was all of the picture, and is decoded. */
@@ -4185,7 +4343,9 @@ final class CoefficientEngine {
     JpegException.check(scans.size() < MAX_SCANS, "too many scans");
     Scan scan = new Scan(s, tables, planes, progressive);
     scans.add(scan);
-    if (scan.isAll) { decodeScans(); }
+    if (scan.isAll) {
+      decodeScans();
+    }
     s.end = scan.isAll ? scan.in.position : scan.in.end;
     return scan.isAll;
   }
@@ -4257,21 +4417,29 @@ final class CoefficientEngine {
     }
   }
 
-  /** Makes the blocks of the copy from those in work, of which these MCU rows are the first. */
+  /** Makes the blocks of the copy, in the order of its MCUs, from those in work, which begin with this MCU row. */
   private void deliver(Plane plane, BlockRows blocks, int firstMcuRow) {
+    BlockGrid copy = plane.copy;
     int down = plane.downsampler == null ? 1 : sampling.down();
-    int rows = plane.source.v() * sampling.rowsAtOnce() / down;
     int first = firstMcuRow * plane.source.v() / down; // row of the copy
-    for (int y = first; y < Math.min(first + rows, plane.copy.high()); y++) {
-      for (int x = 0; x < plane.copy.wide(); x++) {
-        if (plane.downsampler != null) {
-          plane.downsampler.deliver(y, x, blocks, (y - first) * down);
-        } else {
-          int block = (y - first) * blocks.stride + x;
-          plane.add(blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
+    int end = first + plane.source.v() * sampling.rowsAtOnce() / down;
+    for (int top = first; top < Math.min(end, copy.high()); top += copy.v()) {
+      for (int left = 0; left < copy.wide(); left += copy.h()) {
+        for (int y = top; y < top + copy.v(); y++) {
+          for (int x = left; x < left + copy.h(); x++) {
+            int row = (y - first) * down; // of those in work
+            if (x >= copy.wide() || y >= copy.high()) {
+              plane.symbols.addPadding(y - top);
+            } else if (plane.downsampler != null) {
+              plane.downsampler.deliver(y, x, y - top, blocks, row);
+            } else {
+              int block = row * blocks.stride + x;
+              plane.add(y - top, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
+            }
+          }
         }
       }
-      plane.symbols.endRow();
+      plane.symbols.endMcuRow();
     }
   }
 }
