@@ -98,10 +98,8 @@ class EngineTest {
         (x, y) -> 0x010101 * (128 + (int) (20 * Math.sin(x / 9.0) + 20 * Math.cos(y / 7.0))));
     for (int sampling : new int[] {1, 2}) {
       byte[] wide = wide(Pictures.jpeg(faint, 0.05f, false, sampling, sampling), 3);
-      for (Compress.Engine engine : Compress.Engine.values()) {
-        double psnr = Pictures.psnr(Pictures.decode(wide), Program.recompress(wide, 60, engine));
-        assertTrue(psnr > 50, engine + ": " + psnr + " dB");
-      }
+      double psnr = Pictures.psnr(Pictures.decode(wide), Program.recompress(wide, 60, AUTO));
+      assertTrue(psnr > 50, psnr + " dB");
     }
   }
 
