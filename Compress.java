@@ -4,7 +4,6 @@
 //JAVAC_OPTIONS --release 21
 //RUNTIME_OPTIONS -XX:+UseSerialGC -XX:Tier4BackEdgeThreshold=800000 -Djava.awt.headless=true
 //RUNTIME_OPTIONS -Xlog:disable -Xlog:all=error:stderr
-//CDS
 //DEPS info.picocli:picocli:4.7.7
 //DEPS org.tinylog:tinylog-api:2.7.0
 //DEPS org.tinylog:tinylog-impl:2.7.0
