@@ -335,6 +335,7 @@ public class Compress implements Callable<Integer> {
     require(threads >= 1, "--threads must be at least 1, not " + threads);
     require(!smallest || engine == Engine.auto, "--smallest chooses among coefficients: not with --engine=pixels");
     require(!compare || !update, "--compare compresses all images again and again: not with --update");
+    require(report == null || Report.isPage(report), "--report: the name must end in .html or .htm: " + report);
     require(report == null || Report.mayReplace(report), "--report: there is another file, or no folder: " + report);
     Log.quiet = quiet || compare;
     LiveLine.on = LiveLine.TERMINAL && !quiet;
@@ -348,6 +349,7 @@ public class Compress implements Callable<Integer> {
     }
     if (report != null && !runs.isEmpty()) {
       Report.write(this, runs);
+      System.out.println("Wrote " + report + ".");
     }
     if (dryRun) {
       System.out.println("Nothing was written" + (report == null ? "" : " but the report") + ": this was a dry run.");
@@ -657,6 +659,9 @@ final class LiveLine {
  */
 final class Report {
   private static final String BEGIN = "<!DOCTYPE html>\n<!-- A report of Compress -->\n";
+
+  /** Whether this is the name of a page, and so of no image. */
+  static boolean isPage(Path page) { return page.toString().toLowerCase(Locale.ROOT).matches("(?s).*\\.html?"); }
 
   /** Whether the page may be written: its folder is there, and no file but an earlier report is in its place. */
   static boolean mayReplace(Path page) throws IOException {

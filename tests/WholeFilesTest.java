@@ -185,7 +185,8 @@ class WholeFilesTest {
         left.add(part.getFileName().toString());
       }
     }
-    Program.Result run = Program.run(folder, "", Program.withoutPrivileges(script("exec \"$@\""))).expect(0, "1 image, ");
+    List<String> bound = Program.withoutPrivileges(script("exec \"$@\""));
+    Program.Result run = Program.run(folder, "", bound).expect(0, "1 image, ");
     left.forEach(part -> assertTrue(run.messages("WARN").toString().contains(part), run.err()));
     left.add("a.jpg");
     assertEquals(left, Program.files(copies));
