@@ -1781,11 +1781,12 @@ final class JpegHeader {
   final Exif exif;
   final Icc icc;
   final Tiff mpf; // multi-picture format (CIPA DC-007); empty: none
+  final int mpfStart; // where in the file it begins
   final String hdr; // the XMP and the ISO 21496-1 segments, a character for each byte
   final boolean adobe; // Adobe's APP14 segment was found
   final int firstScan; // offset of the first SOS marker
   final long fileSize; // bytes
-  private final byte[] head; // of the file: with the header
+  private final long checksum; // of the file up to the first scan
 
   private JpegHeader(byte[] jpeg, long fileSize) throws JpegException {
     Segments segments = new Segments(jpeg, 2);
@@ -1794,6 +1795,7 @@ final class JpegHeader {
     int frameMarker = 0;
     Exif photograph = Exif.NONE;
     Tiff pictures = Tiff.NONE;
+    int picturesStart = 0;
     StringBuilder xmp = new StringBuilder();
     List<byte[]> profile = new ArrayList<>();
     boolean named = false;
@@ -1811,7 +1813,9 @@ final class JpegHeader {
       } else if (segments.is(Marker.APP1, "Exif") && !photograph.isTurned()) {
         photograph = Exif.read(jpeg, segments.start + 6, segments.end);
       } else if (segments.is(Marker.APP2, "MPF")) {
-        pictures = pictures == Tiff.NONE ? Tiff.at(jpeg, segments.start + 4, segments.end) : pictures;
+        picturesStart = pictures == Tiff.NONE ? segments.start + 4 : picturesStart;
+        byte[] copy = Arrays.copyOfRange(jpeg, picturesStart, segments.end);
+        pictures = pictures == Tiff.NONE ? Tiff.at(copy, 0, copy.length) : pictures;
       } else if (segments.is(Marker.APP1, Metadata.XMP) || segments.is(Marker.APP2, GainMap.ISO)) {
         xmp.append(xmp.length() > 2 * Segments.MAX ? "" : segments.text()); // there is one of each, in sound files
       } else if (segments.is(Marker.APP2, "ICC_PROFILE")) {
@@ -1834,12 +1838,13 @@ final class JpegHeader {
     kind = kind(components, transform, named);
     exif = photograph;
     mpf = pictures;
+    mpfStart = picturesStart;
     hdr = xmp.toString();
     icc = Icc.read(profile, kind == Kind.GREY ? "GRAY" : isCmyk() ? "CMYK" : "RGB ");
     adobe = transform >= 0;
     firstScan = segments.start - 4;
     this.fileSize = fileSize;
-    head = jpeg;
+    checksum = checksum(jpeg);
   }
 
   /** Reads the segments up to the first scan of a whole JPEG. */
@@ -1889,7 +1894,13 @@ final class JpegHeader {
 
   /** Whether this is the header of a whole file. */
   boolean isOf(byte[] jpeg) {
-    return jpeg.length == fileSize && Arrays.mismatch(head, 0, head.length, jpeg, 0, head.length) < 0;
+    return jpeg.length == fileSize && checksum(jpeg) == checksum;
+  }
+
+  private long checksum(byte[] jpeg) {
+    CRC32 crc = new CRC32();
+    crc.update(jpeg, 0, firstScan);
+    return crc.getValue();
   }
 
   /** How much heap, in bytes, recompressing the JPEG takes; an exception if it cannot be done. */
@@ -2054,7 +2065,7 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
     byte[] entries = header.mpf.values(header.mpf.directory(), 0xB002, 1);
     Tiff list = new Tiff(entries, 0, entries.length, header.mpf.little());
     for (int at = 16; at + 16 <= Math.min(entries.length, MAX_PICTURES * 16); at += 16) {
-      long from = header.mpf.start() + list.number(at + 8, 4);
+      long from = header.mpfStart + list.number(at + 8, 4);
       parts.add(new Part(from, list.number(at + 4, 4), (int) list.number(at, 4)));
     }
     readContainer(header.hdr, jpeg, parts, warnings);
