@@ -4,7 +4,6 @@
 //JAVAC_OPTIONS --release 21
 //RUNTIME_OPTIONS -XX:+UseSerialGC -XX:Tier4BackEdgeThreshold=800000 -Djava.awt.headless=true
 //RUNTIME_OPTIONS -Xlog:disable -Xlog:all=error:stderr
-//CDS
 //DEPS info.picocli:picocli:4.7.7
 //DEPS org.tinylog:tinylog-api:2.7.0
 //DEPS org.tinylog:tinylog-impl:2.7.0
@@ -22,6 +21,7 @@ import java.nio.file.*;
 import java.nio.file.attribute.*;
 import java.util.*;
 import java.util.concurrent.*;
+import java.util.function.Consumer;
 import java.util.regex.*;
 import java.util.stream.*;
 import java.util.zip.CRC32;
@@ -135,7 +135,7 @@ final class CompressOneImage implements Runnable {
     result.log(LOG, progress);
   }
 
-  /** The work of the thread: throws whatever makes it impossible. */
+  /** The work of the thread. It throws whatever makes it impossible. */
   private Result compress() throws Exception {
     if (options.update && file.isUpToDate(options.settings())) {
       return Result.skipped(file);
@@ -189,6 +189,7 @@ final class CompressionStats {
     sizeBefore += result.before();
     sizeAfter += result.after();
     done++;
+    LiveLine.show(done, total, sizeBefore, run.seconds(System.nanoTime()));
     return "[" + done + "/" + total + "]";
   }
 
@@ -267,11 +268,11 @@ public class Compress implements Callable<Integer> {
   boolean recursive;
 
   @Option(names = {"-u", "--update"},
-      description = "skip images whose copy is of this state of them (time, size) and these options")
+      description = "skip images that have not changed since their copy was made with these options")
   boolean update;
 
   @Option(names = "--overwrite",
-      description = "replace files in DESTINATION that Compress did not make, too; but never an image itself")
+      description = "also replace files in DESTINATION that Compress did not make; but never an image itself")
   boolean overwrite;
 
   @Option(names = "--files-from", paramLabel = "FILE",
@@ -279,7 +280,7 @@ public class Compress implements Callable<Integer> {
   String filesFrom;
 
   @Option(names = {"-k", "--keep-metadata"},
-      description = "keep date, place, camera, captions (EXIF, XMP, IPTC, comments), which else are dropped; what "
+      description = "keep date, place, camera, captions (EXIF, XMP, IPTC, comments) instead of dropping them; what "
           + "makes copies look the same always stays: orientation, colour profile, HDR gain map")
   boolean keepMetadata;
 
@@ -328,11 +329,13 @@ public class Compress implements Callable<Integer> {
     return exitStatus;
   }
 
-  @Override public Integer call() throws Exception {
+  @Override
+  public Integer call() throws Exception {
     require(quality >= 1 && quality <= 100, "--quality must be from 1 to 100, not " + quality);
     require(threads >= 1, "--threads must be at least 1, not " + threads);
     require(!smallest || engine == Engine.auto, "--smallest chooses among coefficients: not with --engine=pixels");
     require(!compare || !update, "--compare compresses all images again and again: not with --update");
+    require(report == null || Report.isPage(report), "--report: the name must end in .html or .htm: " + report);
     require(report == null || Report.mayReplace(report), "--report: there is another file, or no folder: " + report);
     Log.quiet = quiet || compare;
     LiveLine.on = LiveLine.TERMINAL && !quiet;
@@ -341,12 +344,19 @@ public class Compress implements Callable<Integer> {
     boolean done = compare || process.processAndReport();
     List<Run> runs = compare ? Comparison.run(this, files.images) : List.of(process.stats.run);
     process.stats.run.printFailures();
-    if (timeline) { Timeline.print(this, runs); }
-    if (report != null && !runs.isEmpty()) { Report.write(this, runs); }
+    if (timeline) {
+      Timeline.print(this, runs);
+    }
+    if (report != null && !runs.isEmpty()) {
+      Report.write(this, runs);
+      System.out.println("Wrote " + report + ".");
+    }
     if (dryRun) {
       System.out.println("Nothing was written" + (report == null ? "" : " but the report") + ": this was a dry run.");
     }
-    if (System.out.checkError()) { return complain("the report could not be written", 1); }
+    if (System.out.checkError()) {
+      return complain("the report could not be written", 1);
+    }
     return done && !runs.isEmpty() && files.complete ? 0 : 1;
   }
 
@@ -358,7 +368,9 @@ public class Compress implements Callable<Integer> {
 
   /** Wrong usage, unless the condition holds. */
   void require(boolean condition, String message) {
-    if (!condition) { throw new ParameterException(command.commandLine(), message); }
+    if (!condition) {
+      throw new ParameterException(command.commandLine(), message);
+    }
   }
 }
 
@@ -377,25 +389,19 @@ record Log(Class<?> owner) {
   /** Logs a text with values in it, as {@link String#format} takes them. */
   void info(String text, Object... values) {
     if (!quiet) {
-      Logger.info(line("INFO", text, values));
-      LiveLine.draw();
+      log(Logger::info, "INFO", text, values);
     }
   }
 
-  void warn(String text, Object... values) {
-    Logger.warn(line("WARN", text, values));
-    LiveLine.draw();
-  }
+  void warn(String text, Object... values) { log(Logger::warn, "WARN", text, values); }
 
-  void error(String text, Object... values) {
-    Logger.error(line("ERROR", text, values));
-    LiveLine.draw();
-  }
+  void error(String text, Object... values) { log(Logger::error, "ERROR", text, values); }
 
-  private String line(String level, String text, Object... values) {
+  private void log(Consumer<Object> logger, String level, String text, Object... values) {
     String thread = Thread.currentThread().getName();
-    return Text.printable(
-        Text.format("%16s %12s %-6s %s", owner.getSimpleName(), thread, level, Text.format(text, values)));
+    logger.accept(Text.printable(
+        Text.format("%16s %12s %-6s %s", owner.getSimpleName(), thread, level, Text.format(text, values))));
+    LiveLine.draw();
   }
 }
 
@@ -405,11 +411,11 @@ enum Outcome { COMPRESSED, KEPT, SKIPPED, FAILED }
 /**
  * What became of one image, when, and in which thread.
  *
- * @param before its size in bytes, and
- * @param after that of its copy; both 0 unless it was compressed or kept
- * @param started when the work on it began, in nanoseconds as System.nanoTime has it, and
+ * @param before its size in bytes; 0 if it was skipped or failed
+ * @param after the size of its copy; likewise
+ * @param started when the work on it began, in nanoseconds as System.nanoTime has it
  * @param ended when it was done
- * @param remarks why it failed; or what was left out of the copy, though it was part of how the original looked
+ * @param remarks why it failed; or what the copy lacks that the original's look needs
  */
 record Result(ImageFile file, Outcome outcome, long before, long after, long started, long ended, String thread,
     List<String> remarks) {
@@ -430,7 +436,9 @@ record Result(ImageFile file, Outcome outcome, long before, long after, long sta
     return new Result(file, Outcome.FAILED, 0, 0, started, List.of(Text.reason(problem)));
   }
 
-  /** Tells of it in the log, behind how far the run is. */
+  long milliseconds() { return (ended - started) / 1_000_000; }
+
+  /** Logs it; progress says how far the run is. */
   void log(Log log, String progress) {
     String name = file.name();
     switch (outcome) {
@@ -439,27 +447,25 @@ record Result(ImageFile file, Outcome outcome, long before, long after, long sta
       default -> {
         remarks.forEach(remark -> log.warn("%s %s", name, remark));
         log.info("%s %s %s -> %s (%.3f)%s in %d ms", progress, name, Text.size(before), Text.size(after),
-            (double) after / before, outcome == Outcome.KEPT ? " kept: it would not get smaller" : "",
-            (ended - started) / 1_000_000);
+            (double) after / before, outcome == Outcome.KEPT ? " kept: it would not get smaller" : "", milliseconds());
       }
     }
   }
 }
 
 /**
- * One run over the images: when it began and ended, how many images had which outcome, and results: of all images if
- * they are to be remembered, which takes memory, else of the first that failed. {@link CompressionStats} locks it.
+ * One run over the images: when it began and ended, how many images had which outcome, and the results: of all images
+ * if they are to be remembered, which takes memory, else of the first that failed. {@link CompressionStats} locks it.
  */
 final class Run {
   static final Comparator<Result> BY_NAME = Comparator.comparing(result -> result.file().image());
   private static final int MOST_FAILURES = 10;
-  Compress.Mode mode;
-  long started; // nanoseconds, as System.nanoTime has it
-  private long ended;
   final int total; // images
+  Compress.Mode mode;
+  private long started; // nanoseconds, as System.nanoTime has it
+  private long ended;
   private final boolean remember;
   private final int[] images = new int[Outcome.values().length]; // by outcome
-  private long bytes; // of the images compressed or kept
   private final List<Result> results = new ArrayList<>();
 
   Run(int total, boolean remember) {
@@ -477,22 +483,23 @@ final class Run {
     LiveLine.clear();
   }
 
-  double seconds() {
-    return (ended - started) / 1e9;
-  }
+  /** How long it took. */
+  double seconds() { return seconds(ended); }
+
+  /** How long after its start this time is, which System.nanoTime gave. */
+  double seconds(long time) { return (time - started) / 1e9; }
 
   int threads() { return mode == Compress.Mode.sequential ? 1 : total; }
 
   void add(Result result) {
     images[result.outcome().ordinal()]++;
-    bytes += result.before();
     if (remember || result.outcome() == Outcome.FAILED && count(Outcome.FAILED) <= MOST_FAILURES) {
       results.add(result);
     }
-    LiveLine.show(Arrays.stream(images).sum(), total, bytes, (System.nanoTime() - started) / 1e9);
   }
 
   int count(Outcome outcome) { return images[outcome.ordinal()]; }
+
   List<Result> results() { return results.stream().sorted(BY_NAME).toList(); }
 
   /** How many images had which outcome, in brackets; nothing where all were compressed. */
@@ -502,7 +509,7 @@ final class Run {
         .collect(Collectors.joining(", ", " (", ")")).toLowerCase(Locale.ROOT);
   }
 
-  /** Lists the images that failed once more, for the log of a long run has scrolled away. */
+  /** Lists the images that failed once more: the log of a long run has scrolled away. */
   void printFailures() {
     int failed = count(Outcome.FAILED);
     if (failed > 0) {
@@ -517,12 +524,14 @@ final class Run {
 /** Measures what threads bring: the three modes in turn on the same images. */
 final class Comparison {
   private static final int ROUNDS = 3;
+  private static final List<Compress.Mode> MODES =
+      List.of(Compress.Mode.sequential, Compress.Mode.platform, Compress.Mode.virtual);
 
   /** Prints the table and returns the median run of each mode; none if not every image was done each time. */
   static List<Run> run(Compress options, List<ImageFile> files) throws InterruptedException {
-    Map<Compress.Mode, List<Run>> runs = new LinkedHashMap<>();
+    List<Run> runs = new ArrayList<>();
     for (int round = 0; round <= ROUNDS; round++) { // round 0 warms up: Java compiles the program as it runs
-      for (Compress.Mode mode : List.of(Compress.Mode.sequential, Compress.Mode.platform, Compress.Mode.virtual)) {
+      for (Compress.Mode mode : MODES) {
         if (!options.quiet) {
           System.err.println((round == 0 ? "warming up" : "round " + round + " of " + ROUNDS) + ": " + mode);
         }
@@ -532,11 +541,13 @@ final class Comparison {
           System.err.println("Compress: nothing to compare: not all images could be compressed");
           return List.of();
         }
-        if (round > 0) { runs.computeIfAbsent(mode, key -> new ArrayList<>()).add(process.stats.run); }
+        if (round > 0) {
+          runs.add(process.stats.run);
+        }
       }
     }
-    List<Run> medians = runs.values().stream()
-        .map(list -> list.stream().sorted(Comparator.comparingDouble(Run::seconds)).toList().get(ROUNDS / 2)).toList();
+    List<Run> medians = MODES.stream().map(mode -> runs.stream().filter(run -> run.mode == mode)
+        .sorted(Comparator.comparingDouble(Run::seconds)).toList().get(ROUNDS / 2)).toList();
     System.out.println("mode        threads  seconds  speed-up");
     medians.forEach(run -> System.out.println(Text.format("%-10s %8d %8.3f %9.2f", run.mode, run.threads(),
         run.seconds(), medians.getFirst().seconds() / run.seconds())));
@@ -554,7 +565,7 @@ final class Timeline {
   /** The length of the axis, in seconds: that of the longest run. */
   static double axis(List<Run> runs) { return runs.stream().mapToDouble(Run::seconds).max().orElse(0); }
 
-  /** Round numbers of seconds, one, two or five times a power of ten apart, that part the axis in six at most. */
+  /** Round numbers of seconds that divide the axis in six at most: 1, 2 or 5 times a power of ten apart. */
   static List<String> ticks(double axis) {
     double power = Math.pow(10, Math.floor(Math.log10(axis / 6)));
     double step = power * (axis / power <= 6 ? 1 : axis / power <= 12 ? 2 : axis / power <= 30 ? 5 : 10);
@@ -565,7 +576,9 @@ final class Timeline {
   /** Prints the charts of runs that have ended. */
   static void print(Compress options, List<Run> runs) {
     boolean unicode = System.out.charset().newEncoder().canEncode('█');
-    boolean colour = CommandLine.Help.Ansi.AUTO.enabled(); // a terminal, and no NO_COLOR
+    String waiting = unicode ? "░" : ".";
+    String working = unicode ? "█" : "#";
+    String bar = CommandLine.Help.Ansi.AUTO.enabled() ? "\u001b[32m%s\u001b[0m" : "%s"; // a terminal, no NO_COLOR
     for (Run run : runs) {
       List<Result> images = run.results().stream().sorted(Comparator.comparingLong(i -> i.started() - i.ended()))
           .limit(MAX_ROWS).sorted(Run.BY_NAME).toList();
@@ -574,20 +587,19 @@ final class Timeline {
       int label = Math.min(32, images.stream().mapToInt(image -> name(image).length()).max().orElse(0));
       double column = axis(runs) / Math.max(20, options.command.usageMessage().width() - label - 3); // in seconds
       for (Result image : images) {
-        int begin = (int) Math.round((image.started() - run.started) / 1e9 / column);
-        int end = Math.max(begin + 1, (int) Math.round((image.ended() - run.started) / 1e9 / column));
+        int begin = (int) Math.round(run.seconds(image.started()) / column);
+        int end = Math.max(begin + 1, (int) Math.round(run.seconds(image.ended()) / column));
         String name = name(image).length() <= label ? name(image) : name(image).substring(0, label - 1) + "~";
-        String working = (unicode ? "█" : "#").repeat(end - begin);
-        System.out.println(Text.format("%-" + label + "s ", name) + (unicode ? "░" : ".").repeat(begin)
-            + (colour ? "\u001b[32m" + working + "\u001b[0m" : working));
+        System.out.println(Text.format("%-" + label + "s ", name) + waiting.repeat(begin)
+            + Text.format(bar, working.repeat(end - begin)));
       }
       StringBuilder scale = new StringBuilder(" ".repeat(label + 1));
       for (String tick : ticks(axis(runs))) {
         int at = label + 1 + (int) Math.round(Double.parseDouble(tick) / column);
         scale.append(" ".repeat(Math.max(0, at - scale.length()))).append(tick).append(" s");
       }
-      System.out.println(scale.append("\n").append(" ".repeat(label + 1))
-          .append(unicode ? "░ waiting  █ working" : ". waiting  # working"));
+      System.out.println(scale);
+      System.out.println(" ".repeat(label + 1) + waiting + " waiting  " + working + " working");
     }
   }
 
@@ -598,7 +610,7 @@ final class Timeline {
 
 /**
  * The last line of a terminal while images are in work: how far the run is. Each line of the log clears it, is written
- * in its place, and draws it again below; whatever the order in which threads do that, the terminal looks the same.
+ * in its place, and draws it again below. In whatever order the threads do that, the terminal looks the same.
  */
 final class LiveLine {
   static final String CLEAR = "\r\u001b[K";
@@ -613,7 +625,9 @@ final class LiveLine {
     try {
       return !Set.of("", "dumb").contains(Objects.requireNonNullElse(System.getenv("TERM"), ""))
           && ((int) Files.getAttribute(Path.of("/dev/fd/2"), "unix:mode") & 0xF000) == 0x2000;
-    } catch (IOException | RuntimeException e) { return false; }
+    } catch (IOException | RuntimeException e) {
+      return false;
+    }
   }
 
   /** Shows how far a run is, ten times a second at most. */
@@ -641,20 +655,25 @@ final class LiveLine {
 
 /**
  * Writes a page for the browser: the totals, when each image waited and worked, and each beside its copy. The page is
- * the text below; what it shows stands in it as JSON, and its script makes text of that, never HTML: names run nothing.
+ * the text below, with its data as JSON. Its script makes texts of them, never HTML: no name can run as a program.
  */
 final class Report {
   private static final String BEGIN = "<!DOCTYPE html>\n<!-- A report of Compress -->\n";
 
-  /** Whether there is no file yet, but a folder for it; or an earlier report. */
+  /** Whether this is the name of a page, and so of no image. */
+  static boolean isPage(Path page) { return page.toString().toLowerCase(Locale.ROOT).matches("(?s).*\\.html?"); }
+
+  /** Whether the page may be written: its folder is there, and no file but an earlier report is in its place. */
   static boolean mayReplace(Path page) throws IOException {
-    if (!Files.exists(page)) { return Files.isDirectory(page.toAbsolutePath().getParent()); }
+    if (!Files.exists(page)) {
+      return Files.isDirectory(page.toAbsolutePath().getParent());
+    }
     try (InputStream in = Files.isRegularFile(page) ? Files.newInputStream(page) : InputStream.nullInputStream()) {
       return new String(in.readNBytes(BEGIN.length()), StandardCharsets.ISO_8859_1).equals(BEGIN);
     }
   }
 
-  /** Writes the page of these runs over the same images, of which the last says what became of them. */
+  /** Writes the page of these runs over the same images. The last run says what became of them. */
   static void write(Compress options, List<Run> runs) throws IOException {
     if (!mayReplace(options.report)) {
       throw new IOException("--report: there is another file now: " + options.report);
@@ -664,36 +683,42 @@ final class Report {
     long before = images.stream().mapToLong(Result::before).sum();
     long after = images.stream().mapToLong(Result::after).sum();
     double axis = Timeline.axis(runs);
+    List<Object> totals = List.of(
+        List.of(Text.size(before), "before"),
+        List.of(Text.size(after), "after"),
+        List.of(Text.ratio(before, after), "ratio, in quality " + options.quality),
+        List.of(Text.format("%.2f s", last.seconds()), Text.count(last.threads(), last.mode + " thread")),
+        List.of(Text.cores(), "at most " + options.threads + " in work at once"));
     String data = json(List.of(
         Text.count(images.size(), "image") + last.outcomes() + " from " + options.source,
         String.join(" ", options.command.commandLine().getParseResult().originalArgs()),
-        List.of(List.of(Text.size(before), "before"), List.of(Text.size(after), "after"),
-            List.of(Text.ratio(before, after), "ratio, in quality " + options.quality),
-            List.of(Text.format("%.2f s", last.seconds()), Text.count(last.threads(), last.mode + " thread")),
-            List.of(Text.cores(), "at most " + options.threads + " in work at once")),
-        axis * 1e6, Timeline.ticks(axis),
-        runs.stream().map(run -> List.of(run.mode.name(), run.seconds(), run.results().stream().map(image ->
-            List.of(image.thread(), (image.started() - run.started) / 1_000, (image.ended() - run.started) / 1_000))
-            .toList())).toList(),
+        totals, axis * 1e6, Timeline.ticks(axis),
+        runs.stream().map(run -> List.of(run.mode.name(), run.seconds(), run.results().stream().map(image -> List.of(
+            image.thread(), micros(run, image.started()), micros(run, image.ended()))).toList())).toList(),
         images.stream().map(image -> List.of(image.file().name(), image.outcome() != Outcome.FAILED && !options.dryRun,
             link(options.report, image.file().image()), link(options.report, image.file().copy()),
-            image.outcome().name(), image.before(), image.after(), (image.ended() - image.started()) / 1_000_000,
-            image.remarks())).toList()));
+            image.outcome().name(), image.before(), image.after(), image.milliseconds(), image.remarks())).toList()));
     String page = PAGE.replace("NONCE", UUID.randomUUID().toString()); // a secret, so that no other script runs
     Files.writeString(options.report, BEGIN + page.replace("DATA", data));
   }
 
-  /** How a page leads to a file: a relative URL, of the bytes that the names have. */
+  private static long micros(Run run, long time) { return Math.round(run.seconds(time) * 1e6); }
+
+  /** The relative URL that leads from the page to a file, made of the bytes of the names. */
   static String link(Path page, Path file) {
-    if (!page.toAbsolutePath().getRoot().equals(file.toAbsolutePath().getRoot())) { return file.toUri().toString(); }
+    if (!page.toAbsolutePath().getRoot().equals(file.toAbsolutePath().getRoot())) {
+      return file.toUri().toString();
+    }
     String[] from = page.toAbsolutePath().normalize().getParent().toUri().toString().split("/");
     String[] to = file.toAbsolutePath().normalize().toUri().toString().split("/");
     int same = 0;
-    while (same < from.length && same < to.length - 1 && from[same].equals(to[same])) { same++; }
+    while (same < from.length && same < to.length - 1 && from[same].equals(to[same])) {
+      same++;
+    }
     return "./" + "../".repeat(from.length - same) + String.join("/", Arrays.asList(to).subList(same, to.length));
   }
 
-  /** A list, number or text; of this letters, digits and harmless signs alone stand as they are. */
+  /** A list, a number or a text. In a text, all but letters, digits and harmless signs are escaped. */
   static String json(Object value) {
     return switch (value) {
       case List<?> list -> list.stream().map(Report::json).collect(Collectors.joining(",", "[", "]"));
@@ -855,6 +880,7 @@ final class Text {
 
   /** A number of things: 1 image, 4 images. */
   static String count(int number, String thing) { return number + " " + thing + (number == 1 ? "" : "s"); }
+
   static String cores() { return count(Runtime.getRuntime().availableProcessors(), "core"); }
 
   static String ratio(long before, long after) {
@@ -898,10 +924,10 @@ final class Text {
 record ImageFile(Path image, ImageFiles files, String problem) {
   private static final int CLOCK_TICK = 50; // milliseconds; file systems note times that are up to a few old,
   private static final int LONG_TICK = 2_100; // or whole seconds (ext3, HFS+), even ones alone (FAT)
-  private static final int CHUNK = 1 << 16; // bytes; each is read by way of a buffer of its size outside the heap
+  private static final int CHUNK = 1 << 16; // bytes; Java reads each by way of a buffer of its size outside the heap
   private static final int MOST = Integer.MAX_VALUE - 8; // bytes that an array holds
 
-  /** An image as it was read: all bytes of one state of it, since when it has that, and who may read it (null: all). */
+  /** An image as it was read: its bytes, when it was changed last, and who may read it (null: everybody). */
   record State(byte[] bytes, FileTime time, PosixFileAttributes access) {}
 
   /** What the log calls it. */
@@ -919,10 +945,9 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     return copy.getParent() == null ? copy : copy.getParent();
   }
 
-  /** What tells the image from others: its path, from the source on if it is in there; as its bytes, in any locale. */
+  /** What tells the image from others: its path, relative to the source if it is in there. A URI: it has all bytes. */
   private String identity() {
-    return files.source.toAbsolutePath().normalize().toUri().relativize(image.toAbsolutePath().normalize().toUri())
-        .toString();
+    return files.root.toUri().relativize(image.toAbsolutePath().normalize().toUri()).toString();
   }
 
   private int stateOf(FileTime time) { return (int) Provenance.hash(identity() + "\n" + time.toMillis()); }
@@ -931,7 +956,9 @@ record ImageFile(Path image, ImageFiles files, String problem) {
   boolean isUpToDate(Recompressor.Settings settings) throws IOException {
     boolean there = problem == null && Files.isRegularFile(copy(), LinkOption.NOFOLLOW_LINKS);
     Provenance copy = there ? Provenance.of(copy(), false) : null;
-    if (copy == null) { return false; }
+    if (copy == null) {
+      return false;
+    }
     FileTime time = Files.getLastModifiedTime(image);
     long size = Files.size(image);
     return Files.size(copy()) <= size
@@ -957,7 +984,7 @@ record ImageFile(Path image, ImageFiles files, String problem) {
 
   // Whether the part is to take the place of the file that stands where the copy goes; false: that is equal, and stays.
   // A JpegException says why neither. No path is compared: links, mounts, disks without capitals are all one case. Of
-  // two images with one place, the first to be done stays (those of a list are told apart before).
+  // two images with one place, the copy of the first to be done stays (a list's are told apart before).
   private boolean replaces(Path part, long identity, long size, boolean overwrite) throws IOException {
     Path copy = copy();
     BasicFileAttributes there = Files.readAttributes(copy, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
@@ -965,7 +992,7 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     if (there.isRegularFile()) {
       Provenance found = Provenance.of(copy, true);
       boolean ours = found != null && found.identity() == identity;
-      // A copy is smaller than its image, or equal to one that is none; so no copy takes the place of what it is of.
+      // A copy is smaller than its image or, if that is no copy itself, as large. So none replaces what it was made of.
       if (ours && (there.size() < size || there.size() == size && Provenance.of(image, false) == null)
           || there.size() == 0) { // a power cut can leave files with nothing in them
         return true;
@@ -986,11 +1013,13 @@ record ImageFile(Path image, ImageFiles files, String problem) {
   }
 
   private void refuseItself() throws IOException {
-    check(!Files.exists(copy()) || !Files.isSameFile(image, copy()), "its copy would replace the image itself");
+    check(!ImageFiles.isSame(image, copy()), "its copy would replace the image itself");
   }
 
   private void check(boolean condition, String message) throws JpegException {
-    if (!condition) { throw new JpegException(message + ": " + copy()); }
+    if (!condition) {
+      throw new JpegException(message + ": " + copy());
+    }
   }
 
   /** Reads what stands in front of the picture; throws whatever makes a copy impossible. */
@@ -1036,13 +1065,13 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     throw new JpegException("it changes while it is read");
   }
 
-  /** Its first bytes, as many or, where it has no more, fewer. */
+  /** Its first bytes: so many, or all if it has fewer. */
   private byte[] read(int length) throws IOException {
     byte[] bytes = new byte[length];
     int size = 0;
     try (InputStream in = Files.newInputStream(image)) {
-      for (int n = 0; n >= 0 && size < length; size += Math.max(n, 0)) {
-        n = in.read(bytes, size, Math.min(CHUNK, length - size));
+      for (int n = CHUNK; n == CHUNK; size += n) {
+        n = in.readNBytes(bytes, size, Math.min(CHUNK, length - size));
       }
     }
     return size == length ? bytes : Arrays.copyOf(bytes, size);
@@ -1054,15 +1083,17 @@ final class ImageFiles {
   private static final Log LOG = new Log(ProcessImages.class);
   final Path source;
   final Path destination;
+  final Path root; // the source, absolute and without ".."
   final List<ImageFile> images = new ArrayList<>(); // by name; a list's in its own order
   boolean complete = true; // every folder could be read
 
   private ImageFiles(Path source, Path destination) {
     this.source = source;
     this.destination = destination;
+    root = source.toAbsolutePath().normalize();
   }
 
-  /** The images that the command asks for; it is wrong usage where nothing good can come of it. */
+  /** Finds the images that the command asks for; what cannot end well is wrong usage. */
   static ImageFiles find(Compress options) throws IOException {
     Path source = options.source;
     Path destination = options.destination;
@@ -1072,8 +1103,7 @@ final class ImageFiles {
     options.require(!isEmpty(source) && !isEmpty(destination), "SOURCE or DESTINATION is empty; . is this folder");
     options.require(list != null || Files.isDirectory(source), "SOURCE is not a folder: " + source);
     options.require(free || there, "DESTINATION is not a folder: " + destination);
-    options.require(!there || !Files.exists(source) || !Files.isSameFile(source, destination),
-        "DESTINATION is SOURCE: the originals would be replaced");
+    options.require(!isSame(source, destination), "DESTINATION is SOURCE: the originals would be replaced");
     options.require(!there || !options.recursive || !source.toRealPath().startsWith(destination.toRealPath()),
         "with --recursive SOURCE may not be inside DESTINATION");
     ImageFiles files = new ImageFiles(source, destination);
@@ -1087,32 +1117,41 @@ final class ImageFiles {
         files.readList(in);
       }
     }
-    if (!options.dryRun) { files.clearLeftovers(); }
+    if (!options.dryRun) {
+      files.clearLeftovers();
+    }
     return files;
   }
 
-  /** Every image in the source folder: .jpg and .jpeg in any case, but no hidden files, and no copies. */
+  /** Adds every image in the source folder: .jpg and .jpeg in any case, but no hidden files, and no copies. */
   private void scan(boolean recursive) throws IOException {
     int depth = recursive ? Integer.MAX_VALUE : 1;
     Files.walkFileTree(source, Set.of(FileVisitOption.FOLLOW_LINKS), depth, new SimpleFileVisitor<>() {
       @Override
-      public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) throws IOException {
-        boolean copies = Files.exists(destination) && folder.toRealPath().startsWith(destination.toRealPath());
-        return !folder.equals(source) && (copies || isHidden(folder))
-            ? FileVisitResult.SKIP_SUBTREE : FileVisitResult.CONTINUE;
+      public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) {
+        try {
+          boolean copies = folder.toRealPath().startsWith(real(destination));
+          return !folder.equals(source) && (copies || isHidden(folder))
+              ? FileVisitResult.SKIP_SUBTREE : FileVisitResult.CONTINUE;
+        } catch (IOException e) { // it has vanished since it was opened
+          visitFileFailed(folder, e);
+          return FileVisitResult.SKIP_SUBTREE;
+        }
       }
 
-      @Override public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+      @Override
+      public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
         String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
         boolean isJpeg = name.endsWith(".jpg") || name.endsWith(".jpeg");
-        // A link that leads nowhere counts: it is an image that the user has lost.
+        // A link that leads nowhere counts: the user has lost an image.
         if (isJpeg && !isHidden(file) && (attributes.isRegularFile() || attributes.isSymbolicLink())) {
-          images.add(new ImageFile(file, ImageFiles.this, null));
+          add(file, null);
         }
         return FileVisitResult.CONTINUE;
       }
 
-      @Override public FileVisitResult visitFileFailed(Path file, IOException problem) {
+      @Override
+      public FileVisitResult visitFileFailed(Path file, IOException problem) {
         if (isHidden(file) && !file.equals(source)) {
           return FileVisitResult.CONTINUE;
         } else if (problem instanceof FileSystemLoopException) {
@@ -1124,44 +1163,46 @@ final class ImageFiles {
         return FileVisitResult.CONTINUE;
       }
 
-      @Override public FileVisitResult postVisitDirectory(Path folder, IOException problem) {
+      @Override
+      public FileVisitResult postVisitDirectory(Path folder, IOException problem) {
         return problem == null ? FileVisitResult.CONTINUE : visitFileFailed(folder, problem);
       }
     });
     images.sort(Comparator.comparing(ImageFile::image));
   }
 
-  /** The images that a list names, one path a line. Blank lines are passed over. */
+  private void add(Path image, String problem) { images.add(new ImageFile(image, this, problem)); }
+
+  /** Adds the images that a list names, one path a line. Blank lines are passed over. */
   private void readList(InputStream in) throws IOException {
     Map<Path, Path> byPlace = new HashMap<>();
     BufferedReader lines = new BufferedReader(new InputStreamReader(in, StandardCharsets.ISO_8859_1)); // bytes, that is
     for (String line = lines.readLine(); line != null; line = lines.readLine()) {
       line = line.replaceFirst("^\u00EF\u00BB\u00BF", ""); // a byte order mark, as some editors write it
-      if (!line.isBlank()) { addListed(line, byPlace); }
+      if (line.isBlank()) {
+        continue;
+      }
+      try {
+        addListed(path(line), byPlace);
+      } catch (IllegalArgumentException e) {
+        String shown = line.substring(0, Math.min(100, line.length())).replaceAll("[^ -~]|[<>:\"|?*]", "_");
+        add(source.getFileSystem().getPath(shown), "not a file name on this system");
+      }
     }
   }
 
-  private void addListed(String line, Map<Path, Path> byPlace) throws IOException {
-    Path image;
-    try {
-      image = path(line);
-    } catch (IllegalArgumentException e) {
-      String shown = line.substring(0, Math.min(100, line.length())).replaceAll("[^ -~]|[<>:\"|?*]", "_");
-      images.add(new ImageFile(source.getFileSystem().getPath(shown), this, "not a file name on this system"));
-      return;
-    }
+  private void addListed(Path image, Map<Path, Path> byPlace) throws IOException {
     Path before = byPlace.putIfAbsent(place(image), image);
     if (isEmpty(place(image))) {
-      images.add(new ImageFile(image, this, "a folder"));
+      add(image, "a folder");
     } else if (before == null) {
-      images.add(new ImageFile(image, this, null));
-    } else if (!before.equals(image)
-        && !(Files.exists(before) && Files.exists(image) && Files.isSameFile(before, image))) {
-      images.add(new ImageFile(image, this, "its copy would replace that of " + before));
+      add(image, null);
+    } else if (!before.equals(image) && !isSame(before, image)) {
+      add(image, "its copy would replace that of " + before);
     }
   }
 
-  /** The path of these bytes, each given as a character: Java makes it, whatever the locale, of a URI alone. */
+  /** The path of these bytes, each given as a character. Only from a URI does Java make it whatever the locale is. */
   private Path path(String bytes) {
     FileSystem system = source.getFileSystem();
     if (bytes.length() > 1 << 16) {
@@ -1176,15 +1217,16 @@ final class ImageFiles {
   }
 
   /**
-   * Where the copy of an image belongs below the destination. What lies in the source folder keeps its place there; of
+   * Where the copy of an image belongs below the destination. What lies in the source folder keeps its place there. Of
    * any other path the root and every ".." are left out, as tar does it: no list leads out of the destination.
    */
   Path place(Path image) {
     Path full = image.toAbsolutePath().normalize();
-    Path folder = source.toAbsolutePath().normalize();
-    Path place = full.startsWith(folder) ? folder.relativize(full) : source.getFileSystem().getPath("");
+    Path place = full.startsWith(root) ? root.relativize(full) : source.getFileSystem().getPath("");
     if (isEmpty(place)) {
-      for (Path part : image.normalize()) { place = part.toString().equals("..") ? place : place.resolve(part); }
+      for (Path part : image.normalize()) {
+        place = part.toString().equals("..") ? place : place.resolve(part);
+      }
     }
     return place;
   }
@@ -1192,19 +1234,31 @@ final class ImageFiles {
   /** Whether a path has no name in it: it is then the folder that it is resolved against. */
   static boolean isEmpty(Path path) { return path.toString().isEmpty(); }
 
-  private static boolean isHidden(Path path) {
-    return path.getFileName() != null && path.getFileName().toString().startsWith(".");
+  /** Whether both are there and are one file. */
+  static boolean isSame(Path a, Path b) throws IOException {
+    return Files.exists(a) && Files.exists(b) && Files.isSameFile(a, b);
   }
 
-  /** Deletes what runs that were killed left in the folders of the copies; where images are, nothing is deleted. */
-  private void clearLeftovers() throws IOException {
-    Set<Path> ofImages = new HashSet<>();
-    for (Path folder : images.stream().map(f -> f.image().toAbsolutePath().resolveSibling("")).distinct().toList()) {
-      ofImages.add(Files.exists(folder) ? folder.toRealPath() : folder);
+  /** The folder without links in its path; as it is if it is not there. */
+  private static Path real(Path folder) {
+    try {
+      return folder.toRealPath();
+    } catch (IOException e) {
+      return folder;
     }
+  }
+
+  private static boolean isHidden(Path path) { return String.valueOf(path.getFileName()).startsWith("."); }
+
+  /** Deletes what killed runs left in the folders of the copies; but nothing where images are. */
+  private void clearLeftovers() {
+    Set<Path> ofImages = images.stream().map(file -> file.image().toAbsolutePath().resolveSibling("")).distinct()
+        .map(ImageFiles::real).collect(Collectors.toSet());
     for (Path folder : images.stream().map(ImageFile::folder).distinct().filter(Files::exists).toList()) {
       try {
-        if (!ofImages.contains(folder.toRealPath())) { WholeFile.clearLeftovers(folder); }
+        if (!ofImages.contains(folder.toRealPath())) {
+          WholeFile.clearLeftovers(folder);
+        }
       } catch (IOException | DirectoryIteratorException e) {
         LOG.warn("%s may hold leftovers of a run that was killed: %s", folder, Text.reason(e));
       }
@@ -1214,9 +1268,9 @@ final class ImageFiles {
 
 /**
  * What a copy says of itself, in a comment segment (T.81 B.2.4.5) behind JFIF or EXIF: that Compress made it, with
- * which options, of an image of which size; then checksums: of the image's identity, of its state, and of the copy
+ * which options, of an image of which size; then checksums of the image's identity, of its state, and of the copy
  * itself, since editors keep comments. Compress replaces a file only if it says so and is as it was written. A kept
- * copy is the original byte for byte: it says it in an extended attribute, where the file system has them.
+ * copy is the original byte for byte: an extended attribute says it, where the file system has those.
  *
  * @param size of the image, in bytes
  * @param identity a hash of its place and of when it was taken: the IMG_0001.jpg of two cameras are not one
@@ -1224,22 +1278,24 @@ final class ImageFiles {
  */
 record Provenance(String options, long size, long identity, int state) {
   static final Pattern TEXT = Pattern.compile("Compress (\\S+) +(\\d{1,10}) (\\p{XDigit}{16}) (\\p{XDigit}{8}) (.{8})");
-  private static final String ATTRIBUTE = "compress";
+  static final String ATTRIBUTE = "user:compress";
 
   /** FNV-1a, 64 bits. */
   static long hash(String text) {
     long hash = 0xcbf29ce484222325L;
-    for (byte b : text.getBytes(StandardCharsets.UTF_8)) { hash = (hash ^ b & 0xFF) * 0x100000001b3L; }
+    for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
+      hash = (hash ^ b & 0xFF) * 0x100000001b3L;
+    }
     return hash ^ hash >>> 32;
   }
 
-  /** Its text, as long for all sizes: a copy that is compressed again does not get smaller by it. */
+  /** Its text, equally long for all sizes: a copy that is compressed again does not get smaller by it. */
   private byte[] text(long checksum) {
     return Text.format("Compress %s %10d %016x %08x %08x", options, size, identity, state, checksum)
         .getBytes(StandardCharsets.ISO_8859_1);
   }
 
-  /** A copy's segments with the one of its provenance among them, to be signed when the copy is complete. */
+  /** A copy's segments with room for its provenance, which {@link #sign} fills in when the copy is complete. */
   static byte[] into(byte[] segments, Recompressor.Settings settings, long size) {
     byte[] text = new Provenance(settings.letters(), size, 0, 0).text(0);
     int at = start(segments, 0) - 4;
@@ -1247,67 +1303,86 @@ record Provenance(String options, long size, long identity, int state) {
         .putShort((short) (text.length + 2)).put(text).put(segments, at, segments.length - at).array();
   }
 
-  /** Where the text starts, where segments do: behind JFIF or EXIF, which are to be first, a marker and a length. */
+  /** Where the text starts if segments do here: behind JFIF or EXIF, which are to be first, a marker and a length. */
   private static int start(byte[] jpeg, int at) {
     boolean behind = jpeg.length > at + 3 && (jpeg[at + 1] & 0xFE) == Marker.APP0;
     return at + 4 + (behind ? 2 + ((jpeg[at + 2] & 0xFF) << 8 | jpeg[at + 3] & 0xFF) : 0);
   }
 
-  /** Fills in the segment of a copy that is else complete; or, of a kept one, returns the text for its attribute. */
+  /** Fills in the text in a copy that is complete but for it; for a kept one, returns it: it becomes an attribute. */
   byte[] sign(Copy copy) {
-    byte[] text = text(0); // the checksum is of the copy with zeros for it
-    if (!copy.kept()) { System.arraycopy(text, 0, copy.bytes(), start(copy.bytes(), 2), text.length); }
+    byte[] text = text(0); // the checksum is that of the copy with zeros in its own place
+    ByteBuffer place = copy.kept() ? ByteBuffer.wrap(text)
+        : ByteBuffer.wrap(copy.bytes(), start(copy.bytes(), 2), text.length).slice().put(0, text);
     CRC32 checksum = new CRC32();
     checksum.update(copy.bytes());
-    text = text(checksum.getValue());
-    if (!copy.kept()) { System.arraycopy(text, 0, copy.bytes(), start(copy.bytes(), 2), text.length); }
+    place.put(0, text(checksum.getValue()));
     return copy.kept() ? text : null;
   }
 
-  /** What a file says of itself, or null; null, too, if it is to be as it was written, all of it, and is not. */
+  /** What a file says of itself, or null. If it is to be as it was written, and any byte is not, that is null, too. */
   static Provenance of(Path file, boolean asWritten) throws IOException {
     try (InputStream in = Files.newInputStream(file)) {
       byte[] head = in.readNBytes(6);
-      head = Arrays.copyOf(head, start(head, 2) + 100);
+      head = Arrays.copyOf(head, start(head, 2) + 100); // no more, for --update reads it of every copy
       head = Arrays.copyOf(head, 6 + in.readNBytes(head, 6, head.length - 6));
-      byte[] attribute = attribute(file, null);
+      byte[] attribute = attribute(file);
       Matcher text = TEXT.matcher(new String(attribute == null ? head : attribute, StandardCharsets.ISO_8859_1));
       text.region(attribute == null ? Math.min(start(head, 2), head.length) : 0, text.regionEnd());
-      if (!text.lookingAt()) { return null; }
-      if (attribute == null) { Arrays.fill(head, text.start(5), text.end(5), (byte) '0'); }
+      if (!text.lookingAt()) {
+        return null;
+      }
+      if (attribute == null) {
+        Arrays.fill(head, text.start(5), text.end(5), (byte) '0');
+      }
       CRC32 checksum = new CRC32();
-      for (int n = head.length; asWritten && n > 0; n = in.read(head)) { checksum.update(head, 0, n); }
+      for (int n = head.length; asWritten && n > 0; n = in.read(head)) {
+        checksum.update(head, 0, n);
+      }
       return asWritten && !text.group(5).equals(Text.format("%08x", checksum.getValue())) ? null
           : new Provenance(text.group(1), Long.parseLong(text.group(2)), Long.parseUnsignedLong(text.group(3), 16),
               Integer.parseUnsignedInt(text.group(4), 16));
     }
   }
 
-  /** Gives a file this attribute or, of null, returns the one that it has, or null: not all systems have any. */
-  static byte[] attribute(Path file, byte[] text) {
-    UserDefinedFileAttributeView view = Files.getFileAttributeView(file, UserDefinedFileAttributeView.class);
+  /** The attribute in which a file says it, or null. */
+  private static byte[] attribute(Path file) {
     try {
-      if (view != null && text != null) {
-        view.write(ATTRIBUTE, ByteBuffer.wrap(text));
-      } else if (view != null && view.list().contains(ATTRIBUTE)) {
-        text = new byte[view.size(ATTRIBUTE)];
-        view.read(ATTRIBUTE, ByteBuffer.wrap(text));
-      }
-    } catch (IOException e) { return null; }
-    return text;
+      return (byte[]) Files.getAttribute(file, ATTRIBUTE);
+    } catch (IOException | RuntimeException e) {
+      return null; // it has none, or the file system has none
+    }
   }
 }
 
 /** Writes files whole or not at all: beside their final name first, and then renamed in one step. */
 final class WholeFile {
+  private static final Log LOG = new Log(ProcessImages.class);
   private static final Pattern PART = Pattern.compile("\\.compress-[0-9a-f]{16}\\.part");
   private static final Set<PosixFilePermission> CLOSED = PosixFilePermissions.fromString("rw-------");
-  private static final long LAST_BYTE = Long.MAX_VALUE - 1; // is locked: on Windows nobody can read what is
+  private static final long LAST_BYTE = Long.MAX_VALUE - 1; // the one that is locked: on Windows nobody can read that
   private static final int CHUNK = 1 << 20; // bytes; the channel copies each to a buffer of that size outside the heap
 
-  /** What is asked where there is a file already: is the part to replace it? If not, it stays, and the part goes. */
+  /** Decides, where there is a file already, whether the part replaces it. If not, it stays, and the part goes. */
   interface Replacement {
     boolean isDue(Path part) throws IOException;
+  }
+
+  /** Something that not every file system can do. */
+  private interface Step {
+    void take() throws IOException;
+  }
+
+  /** Takes a step if the file system can, and returns whether it did. A file that has vanished is another matter. */
+  private static boolean ifSupported(Step step) throws NoSuchFileException {
+    try {
+      step.take();
+      return true;
+    } catch (NoSuchFileException e) {
+      throw e;
+    } catch (IOException | UnsupportedOperationException e) {
+      return false;
+    }
   }
 
   /** Writes the file; it gets the time and the access of the original and, unless null, this attribute. */
@@ -1318,7 +1393,9 @@ final class WholeFile {
         tryToWrite(file, bytes, original, attribute, replacement);
         return;
       } catch (NoSuchFileException e) { // another run took the part for a leftover: locks are not shared everywhere
-        if (attempt == 20 || !Files.isDirectory(file.toAbsolutePath().getParent())) { throw e; }
+        if (attempt == 20 || !Files.isDirectory(file.toAbsolutePath().getParent())) {
+          throw e;
+        }
       }
     }
   }
@@ -1330,11 +1407,7 @@ final class WholeFile {
     FileAttribute<?>[] closed = {PosixFilePermissions.asFileAttribute(CLOSED)};
     try (FileChannel channel = FileChannel.open(part, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
         posix ? closed : new FileAttribute<?>[0])) {
-      try {
-        channel.lock(LAST_BYTE, 1, false); // until it is complete; it ends with the process, however that ends
-      } catch (IOException e) {
-        // A file system without locks.
-      }
+      ifSupported(() -> channel.lock(LAST_BYTE, 1, false)); // until it is complete, or the process ends, however
       if (posix) {
         setAccess(part, original.access()); // while it is empty
       }
@@ -1342,67 +1415,52 @@ final class WholeFile {
         written += channel.write(ByteBuffer.wrap(bytes, written, Math.min(CHUNK, bytes.length - written)));
       }
       if (attribute != null) {
-        Provenance.attribute(part, attribute); // only now: that opens and closes it, which gives the lock back
+        // Only now: that opens and closes the part, which gives the lock back.
+        ifSupported(() -> Files.setAttribute(part, Provenance.ATTRIBUTE, attribute));
       }
-      try {
-        Files.setLastModifiedTime(part, original.time());
-      } catch (NoSuchFileException e) {
-        throw e;
-      } catch (IOException e) {
-        // A file system that gives its own times: --update will do the image again.
-      }
+      ifSupported(() -> Files.setLastModifiedTime(part, original.time())); // if not, --update does the image again
       rename(part, file, replacement);
     } finally {
       Files.deleteIfExists(part);
     }
   }
 
-  /** Gives the part its final name. One thread at a time: the look at what is there and the move are two steps. */
+  /** Gives the part its final name. One thread at a time, for looking at what is there and moving are two steps. */
   private static synchronized void rename(Path part, Path file, Replacement replacement) throws IOException {
-    if (!Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
-      try {
-        Files.createLink(file, part); // unlike a move it never replaces what another process has put there meanwhile
-        return;
-      } catch (NoSuchFileException e) {
-        throw e;
-      } catch (FileAlreadyExistsException e) {
-        // It has.
-      } catch (IOException | UnsupportedOperationException e) { // a file system without hard links
-        Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
-        return;
-      }
-    }
-    if (replacement.isDue(part)) {
+    // A link, unlike a move, never replaces what another process has put there meanwhile.
+    if (!ifSupported(() -> Files.createLink(file, part))
+        && (!Files.exists(file, LinkOption.NOFOLLOW_LINKS) || replacement.isDue(part))) {
       Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     }
   }
 
-  /** Gives a part the group and the permissions of the original; where it may not have the group, none for its own. */
+  /** Gives a part the group and the permissions of the original; if it may not have the group, none for its own. */
   private static void setAccess(Path part, PosixFileAttributes original) throws IOException {
     PosixFileAttributeView view = Files.getFileAttributeView(part, PosixFileAttributeView.class);
     Set<PosixFilePermission> mode = EnumSet.copyOf(original.permissions());
     mode.removeIf(permission -> permission.name().endsWith("EXECUTE"));
     mode.addAll(CLOSED);
-    try {
-      if (!view.readAttributes().group().equals(original.group())) { view.setGroup(original.group()); }
-    } catch (FileSystemException e) { mode.removeIf(permission -> permission.name().startsWith("GROUP")); }
-    try {
-      view.setPermissions(mode);
-    } catch (FileSystemException e) {
-      // A file system without permissions.
+    if (!view.readAttributes().group().equals(original.group())
+        && !ifSupported(() -> view.setGroup(original.group()))) {
+      mode.removeIf(permission -> permission.name().startsWith("GROUP"));
     }
+    ifSupported(() -> view.setPermissions(mode));
   }
 
-  /** Deletes what runs that were killed left in a folder; what another run is writing just now is locked, and stays. */
+  /** Deletes what killed runs left in a folder. What another run is writing just now is locked, and stays. */
   static void clearLeftovers(Path folder) throws IOException {
     try (DirectoryStream<Path> parts = Files.newDirectoryStream(folder, path ->
         PART.matcher(path.getFileName().toString()).matches()
             && Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS))) { // a FIFO would have us wait
       for (Path part : parts) {
         try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE)) {
-          if (channel.tryLock(LAST_BYTE, 1, false) != null) { Files.delete(part); }
+          if (channel.tryLock(LAST_BYTE, 1, false) != null) {
+            Files.delete(part);
+          }
         } catch (NoSuchFileException e) {
           continue; // the other run has finished it meanwhile
+        } catch (IOException e) {
+          LOG.warn("%s, left by a run that was killed, stays: %s", part, Text.reason(e));
         }
       }
     }
@@ -1421,7 +1479,8 @@ final class Memory {
 
   /** Memory that is reserved until it is closed. */
   record Share(int units) implements AutoCloseable {
-    @Override public void close() { FREE.release(units); }
+    @Override
+    public void close() { FREE.release(units); }
   }
 
   /** Waits until this many bytes are free and takes them. */

@@ -125,6 +125,18 @@ class FilesTest {
   }
 
   @Test
+  @DisplayName("a folder that vanishes while the tree is walked is an error, and the images of the others are done")
+  void vanishingFolder() throws Exception {
+    images("IMAGES/a.jpg", "IMAGES/sub/b.jpg");
+    // The folder that a process is in: it can be opened though it is deleted, as if that came just after.
+    Program.Result result = shell("mkdir COMPRESSED_IMAGES gone && cd gone && ln -s /proc/$$/cwd ../IMAGES/gone && rmdir ../gone"
+        + " && (cd \"$OLDPWD\" && " + Program.quoted(Program.command("-r")) + ")");
+    assumeTrue(Files.isDirectory(Path.of("/proc/self")), "there is no /proc");
+    result.expect(1, "2 images, ", "IMAGES/gone cannot be read: no such file");
+    assertEquals(List.of("a.jpg", "sub/b.jpg"), files("COMPRESSED_IMAGES"));
+  }
+
+  @Test
   @DisplayName("names in letters that the locale does not have are as good as others")
   void otherLetters() throws Exception {
     images("IMAGES/a.jpg");

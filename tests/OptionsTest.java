@@ -32,7 +32,8 @@ class OptionsTest {
       --files-from=nowhere.txt | --files-from: cannot read nowhere.txt
       --files-from=IMAGES      | --files-from: cannot read IMAGES
       --report=no/report.html  | --report: there is another file, or no folder: no/report.html
-      --report=IMAGES/a.jpg    | --report: there is another file, or no folder: IMAGES/a.jpg
+      --report=IMAGES/new.jpg  | --report: the name must end in .html or .htm: IMAGES/new.jpg
+      --report=IMAGES.html.txt | --report: the name must end in .html or .htm: IMAGES.html.txt
       --turbo                  | Unknown option: '--turbo'
       IMAGES out more          | Unmatched argument at index 2: 'more'
       IMAGES/a.jpg             | SOURCE is not a folder: IMAGES/a.jpg

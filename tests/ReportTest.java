@@ -2,9 +2,11 @@
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.IOException;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -84,7 +86,7 @@ class ReportTest {
 
     String page = Files.readString(folder.resolve("the page #1.html"));
     String data = between(page, "id=\"data\">", "</script>");
-    String[] totals = run.out().strip().split(", (ratio )?| -> |in ");
+    String[] totals = run.out().lines().findFirst().orElseThrow().split(", (ratio )?| -> |in ");
     for (int i = totals.length - 4; i < totals.length; i++) { // before, after, ratio, seconds
       assertTrue(totals[i].isEmpty() || data.contains("[\"" + totals[i] + "\","), totals[i] + " in " + data);
     }
@@ -133,11 +135,17 @@ class ReportTest {
   @DisplayName("--report takes the place of an earlier report, and of no other file, even one made meanwhile")
   void replaces() throws Exception {
     Pictures.write(folder.resolve("IMAGES/a.jpg"));
-    for (int i = 0; i < 2; i++) { Program.run(folder, "--report=r.html").expect(0, "1 image"); }
-    Files.createDirectory(folder.resolve("COMPRESSED"));
-    Program.run(folder, "--report=COMPRESSED/a.jpg", "IMAGES", "COMPRESSED")
-        .expect(1, "1 image, ", "there is another file now: COMPRESSED/a.jpg");
-    assertEquals(-1, Files.readAllBytes(folder.resolve("COMPRESSED/a.jpg"))[0]);
+    for (String name : List.of("r.html", "r.html", "R.HTM")) {
+      String out = Program.run(folder, "--report=" + name).expect(0, "1 image").out();
+      assertTrue(out.endsWith("\nWrote " + name + ".\n"), out);
+    }
+    Path other = Files.writeString(folder.resolve("other.html"), "not a report");
+    Program.run(folder, "--report=other.html").expect(2, "", "there is another file");
+    Compress options = Program.options(null, null);
+    options.report = other;
+    String problem = assertThrows(IOException.class, () -> Report.write(options, List.of())).getMessage();
+    assertEquals("--report: there is another file now: " + other, problem);
+    assertEquals("not a report", Files.readString(other));
   }
 
   @Test

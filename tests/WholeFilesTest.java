@@ -173,6 +173,26 @@ class WholeFilesTest {
   }
 
   @Test
+  @DisplayName("a leftover that may not be opened is named, and stays; those behind it are cleared")
+  void closedLeftovers() throws Exception {
+    Pictures.write(images.resolve("a.jpg"));
+    Files.createDirectory(copies);
+    List<String> left = new ArrayList<>();
+    for (int i = 0; i < 8; i++) { // a folder gives its files in any order
+      Path part = Files.writeString(copies.resolve(".compress-000000000000000" + i + ".part"), "something");
+      if (i % 2 == 0) {
+        Files.setPosixFilePermissions(part, Set.of());
+        left.add(part.getFileName().toString());
+      }
+    }
+    List<String> bound = Program.withoutPrivileges(script("exec \"$@\""));
+    Program.Result run = Program.run(folder, "", bound).expect(0, "1 image, ");
+    left.forEach(part -> assertTrue(run.messages("WARN").toString().contains(part), run.err()));
+    left.add("a.jpg");
+    assertEquals(left, Program.files(copies));
+  }
+
+  @Test
   @DisplayName("two runs that share a destination do not take each other's unfinished copies away")
   void sharedDestination() throws Exception {
     Process clearer = start(Clearer.class, folder);
