@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 
 import static org.junit.jupiter.api.Assertions.*;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.awt.image.BufferedImage;
 import java.io.*;
 import java.lang.management.ManagementFactory;
 import java.nio.file.*;
 import java.util.*;
-import javax.imageio.ImageIO;
 import org.junit.jupiter.api.*;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -17,7 +15,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class EngineTest {
   private static final Compress.Engine AUTO = Compress.Engine.auto;
   private static final Compress.Engine PIXELS = Compress.Engine.pixels;
-  private static final List<BufferedImage> PHOTOGRAPHS = photographs(512, 384, 2);
+  static final List<BufferedImage> PHOTOGRAPHS = photographs(512, 384, 2);
 
   /** A part of each of the four photographs, of this size; at a scale of 2, every other pixel. */
   static List<BufferedImage> photographs(int width, int height, int scale) {
@@ -161,63 +159,5 @@ class EngineTest {
     assertTrue(psnr > 60, psnr + " dB");
     long reserved = header.memory(new Recompressor.Settings(100, AUTO, false, false));
     assertTrue(reserved > taken && reserved < taken * 3, taken + " bytes taken, " + reserved + " reserved");
-  }
-
-  /** What a shell's command makes of this input; null if it is not there, or did not do without a warning. */
-  private static byte[] output(byte[] input, String command) throws Exception {
-    Path file = Files.createTempFile("compress", null);
-    try {
-      Process process = new ProcessBuilder("sh", "-c", command).redirectOutput(file.toFile())
-          .redirectError(ProcessBuilder.Redirect.DISCARD).start();
-      try (OutputStream out = process.getOutputStream()) { out.write(input); }
-      return process.waitFor() == 0 ? Files.readAllBytes(file) : null;
-    } catch (IOException e) {
-      return null; // it did not want its input
-    } finally {
-      Files.delete(file);
-    }
-  }
-
-  @Test
-  @DisplayName("what djpeg reads without a warning is compressed: by cjpeg's options, jpegtran's, and jpeg-js")
-  void asDjpegReads() throws Exception {
-    ByteArrayOutputStream bitmap = new ByteArrayOutputStream();
-    ImageIO.write(PHOTOGRAPHS.get(2).getSubimage(200, 100, 151, 103), "bmp", bitmap);
-    assumeTrue(output(bitmap.toByteArray(), "cjpeg") != null, "cjpeg, djpeg and jpegtran are not installed");
-    Path scans = Files.writeString(Files.createTempFile("compress", ".txt"), "0,1,2: 0-0, 0, 4; 0: 1-63, 0, 0;"
-        + "1: 1-63, 0, 0; 2: 1-63, 0, 0; 0,1,2: 0-0, 4, 3; 0,1,2: 0-0, 3, 2; 0,1,2: 0-0, 2, 1; 0,1,2: 0-0, 1, 0;");
-    List<String> commands = new ArrayList<>();
-    for (String quality : List.of("5", "75", "100")) {
-      for (String sampling : List.of("1x1", "2x1", "1x2", "2x2", "4x1", "2x4", "1x1,2x2,1x1")) {
-        for (String options : List.of("", "-optimize", "-progressive", "-restart 1", "-restart 7B -progressive",
-            "-scans " + scans, "-rgb", "-qslots 2,3,3", "-grayscale")) {
-          commands.add("cjpeg -quality " + quality + " -sample " + sampling + " " + options);
-        }
-      }
-    }
-    for (String options : List.of("-rotate 90 -trim", "-crop 50x37+13+9", "-grayscale", "-progressive -restart 2B")) {
-      commands.add("cjpeg -quality 75 -sample 2x1 | jpegtran " + options);
-      commands.add("cjpeg -quality 75 -sample 2x2 -progressive | jpegtran " + options);
-    }
-    for (int width = 8; width < 60; width += 5) { // found by NODE_PATH
-      commands.add("node -e \"const d = Buffer.alloc(" + width * 40 + "); for (let i in d) d[i] = i * i >> 5;"
-          + "process.stdout.write(require('jpeg-js').encode({data: d, width: " + width + ", height: 10}, 80).data)\"");
-    }
-    List<String> wrong = new ArrayList<>();
-    int read = 0;
-    for (String command : commands) {
-      byte[] jpeg = output(bitmap.toByteArray(), command);
-      if (jpeg != null && output(jpeg, "djpeg") != null) {
-        read++;
-        try {
-          Program.recompress(jpeg, 30, AUTO);
-        } catch (JpegException e) {
-          wrong.add(command + ": " + e.getMessage());
-        }
-      }
-    }
-    Files.delete(scans);
-    assertEquals(List.of(), wrong);
-    assertTrue(read > 150, "only " + read);
   }
 }
