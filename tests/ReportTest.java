@@ -10,7 +10,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -133,7 +135,12 @@ class ReportTest {
   @DisplayName("--report takes the place of an earlier report, and of no other file, even one made meanwhile")
   void replaces() throws Exception {
     Pictures.write(folder.resolve("IMAGES/a.jpg"));
-    for (int i = 0; i < 2; i++) { Program.run(folder, "--report=r.html").expect(0, "1 image"); }
+    Set<String> nonces = new HashSet<>();
+    for (int i = 0; i < 2; i++) {
+      Program.run(folder, "--report=r.html").expect(0, "1 image");
+      nonces.add(between(Files.readString(folder.resolve("r.html")), "script-src 'nonce-", "'"));
+    }
+    assertEquals(2, nonces.size(), "each page has a secret of its own");
     Files.createDirectory(folder.resolve("COMPRESSED"));
     Program.run(folder, "--report=COMPRESSED/a.jpg", "IMAGES", "COMPRESSED")
         .expect(1, "1 image, ", "there is another file now: COMPRESSED/a.jpg");
@@ -146,12 +153,16 @@ class ReportTest {
     Pictures.write(folder.resolve("IMAGES/a.jpg"));
     Path part = Files.writeString(folder.resolve("IMAGES/.compress-12345.part"), "of a killed run");
     List<String> before = Program.files(folder);
-    String dry = Program.run(folder, "-n").expect(0, "1 image, ").out();
+    String dry = Program.run(folder, "-n", "--report=dry.html").expect(0, "1 image, ").out();
+    Path page = folder.resolve("dry.html");
+    assertTrue(Files.readString(page).contains("[\"a.jpg\",false,"), "offers a copy that is not there");
+    Files.delete(page);
     assertEquals(before, Program.files(folder));
     assertFalse(Files.exists(folder.resolve("COMPRESSED_IMAGES")));
     Files.delete(part);
-    assertTrue(dry.endsWith("\nNothing was written: this was a dry run.\n"), dry);
+    assertTrue(dry.endsWith("\nNothing was written but the report: this was a dry run.\n"), dry);
     Program.run(folder).expect(0, dry.substring(0, dry.indexOf(", in ") + 5));
+    Program.run(folder, "-n", "-u").expect(0, "1 image (0 compressed, 0 kept, 1 skipped, 0 failed), ");
     Files.writeString(folder.resolve("COMPRESSED_IMAGES/a.jpg"), "not ours");
     Program.run(folder, "-n").expect(1, "", "there is a file that Compress did not make"); // as it would
   }
@@ -170,7 +181,7 @@ class ReportTest {
   @Test
   @DisplayName("the live line is below the log, 39 columns wide, gone at the end; none with TERM=dumb or elsewhere")
   void liveLine() throws Exception {
-    assumeTrue(Files.isExecutable(Path.of("/usr/bin/script")), "script makes the terminal");
+    assumeTrue(Program.succeeds(List.of("script", "-qec", "true", "/dev/null")), "no terminal can be opened here");
     Pictures.write(folder.resolve("IMAGES/a.jpg"));
     Pictures.write(folder.resolve("IMAGES/b.jpg"));
     List<String> terminal = new ArrayList<>(List.of("env", "TERM=xterm", "script", "-qec",
@@ -180,8 +191,35 @@ class ReportTest {
     assertTrue(line.matches("#*\\.* [12]/2 [\\d.]+ MB/s 0:\\d\\d left"), line);
     assertEquals(38, line.length());
     assertTrue(out.matches("(?s).*left\r\u001b\\[K2 images, .*"), out);
+    List<String> left = Program.command();
+    left.set(left.indexOf("Compress"), Left.class.getName());
+    terminal.set(4, Program.quoted(left));
+    String shown = Program.run(folder, "", terminal).out();
+    assertTrue(shown.contains(" 1/31 2.0 MB/s 1:15 left"), shown);
+    terminal.set(4, Program.quoted(Program.command()));
     terminal.set(1, "TERM=dumb");
     assertFalse(Program.run(folder, "", terminal).out().contains("\u001b"));
     assertFalse(Program.run(folder).err().contains("\u001b"));
+  }
+
+  /** In a process of its own, for its terminal: how far a run is of which one image in 31 was done in 2.5 seconds. */
+  static final class Left {
+    public static void main(String[] arguments) {
+      LiveLine.on = true;
+      LiveLine.show(1, 31, 5_000_000, 2.5);
+    }
+  }
+
+  @Test
+  @DisplayName("--timeline of many images shows the slowest, each in its row")
+  void timeline() throws Exception {
+    Path small = folder.resolve("IMAGES/0.jpg");
+    Files.write(Files.createDirectories(small.getParent()).resolve("0.jpg"),
+        Pictures.jpeg(Pictures.smooth(16, 16), 0.9f));
+    for (int i = 1; i < 24; i++) { Files.createLink(folder.resolve("IMAGES/" + i + ".jpg"), small); }
+    Pictures.write(folder.resolve("IMAGES/slow.jpg"), 1600, 1200);
+    String out = Program.run(folder, "-m", "sequential", "--timeline").expect(0, "25 images, ").out();
+    assertTrue(out.contains("\nsequential: the 24 slowest of 25 images\n"), out);
+    assertTrue(out.lines().anyMatch(line -> line.matches("main +slow\\.jpg +[.░]*[#█]{9,}")), out);
   }
 }
