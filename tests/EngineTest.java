@@ -90,6 +90,31 @@ class EngineTest {
   }
 
   @Test
+  @DisplayName("where Cb and Cr have tables of their own, neither loses what the other's would")
+  void ownTables() throws Exception {
+    byte[] jpeg = Jpegs.encode(PHOTOGRAPHS.getFirst().getSubimage(100, 100, 151, 97), Jpegs.Form.of("221111"));
+    Jpegs.Segment table = Jpegs.find(jpeg, 0xDB);
+    byte[] coarse = table.of(jpeg);
+    coarse[4] = 1; // its identifier
+    for (int i = 5; i < coarse.length; i++) { coarse[i] *= 3; }
+    for (int component : new int[] {1, 2}) {
+      byte[] own = Jpegs.patched(jpeg, Jpegs.frame(jpeg).from() + 12 + 3 * component, 1);
+      own = Jpegs.spliced(own, table.to(), table.to(), coarse);
+      double psnr = Pictures.psnr(Pictures.decode(own), Program.recompress(own, 100, AUTO));
+      assertTrue(psnr > 55, "component " + component + ": " + psnr + " dB"); // all of its values can be said
+    }
+  }
+
+  @Test
+  @DisplayName("blocks that only fill up an MCU cost next to nothing")
+  void padding() throws Exception {
+    BufferedImage white = Pictures.painted(32, 2_000, BufferedImage.TYPE_INT_RGB, (x, y) -> 0xFFFFFF);
+    byte[] whole = Program.recompress(Pictures.jpeg(white, 0.9f), 30, AUTO);
+    byte[] filled = Program.recompress(Pictures.jpeg(white.getSubimage(0, 0, 24, 2_000), 0.9f), 30, AUTO);
+    assertTrue(filled.length <= whole.length, filled.length + " bytes, of a wider picture " + whole.length);
+  }
+
+  @Test
   @DisplayName("where quantization steps are larger than 8 bits can say, the picture stays the same")
   void largeSteps() throws Exception {
     BufferedImage faint = Pictures.painted(160, 120, BufferedImage.TYPE_INT_RGB, // a third of the contrast

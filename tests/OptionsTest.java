@@ -27,6 +27,7 @@ class OptionsTest {
       --mode=fast              | expected one of [virtual, platform, sequential] (case-sensitive) but was 'fast'
       --threads=0              | --threads must be at least 1, not 0
       --threads=many           | Invalid value for option '--threads': 'many' is not an int
+      --compare --update       | --compare compresses all images again and again: not with --update
       --recursive=maybe        | Invalid value for option '--recursive'
       --update=maybe           | Invalid value for option '--update'
       --files-from=nowhere.txt | --files-from: cannot read nowhere.txt

@@ -273,6 +273,18 @@ class OutcomesTest {
   }
 
   @Test
+  @DisplayName("a picture brighter than white or darker than black is damage")
+  void impossibleBrightness() {
+    for (int rgb : new int[] {0xFFFFFF, 0}) {
+      byte[] jpeg = Jpegs.encode(Pictures.painted(16, 16, BufferedImage.TYPE_INT_RGB, (x, y) -> rgb),
+          Jpegs.Form.of("11"));
+      recompress(jpeg);
+      byte[] beyond = Jpegs.patched(jpeg, Jpegs.find(jpeg, 0xDB).from() + 5, 16); // the step of DC, eight times as large
+      assertFails(beyond, "corrupt: a brightness that cannot be", "samples of " + rgb);
+    }
+  }
+
+  @Test
   @DisplayName("components that share an identifier are not taken for one another; a scan of all has them in order")
   void sharedIdentifiers() {
     BufferedImage grey = Pictures.painted(8, 8, BufferedImage.TYPE_INT_RGB, (x, y) -> 0x808080); // a block of zeros

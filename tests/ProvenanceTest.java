@@ -330,7 +330,14 @@ class ProvenanceTest {
     assertOutcomes(none, pictures, small, "-u");
     assertOutcomes(first.replace("=kept", "=compressed"), pictures, small, "-u", "-q10"); // the kept one is ours, too
     assertOutcomes(none, pictures, small, "-u", "-q10");
+    Files.setLastModifiedTime(small.resolve("done.jpg"), FileTime.fromMillis(past.toMillis() - 1_500)); // as by FAT
+    assertOutcomes(none, pictures, small, "-u", "-q10");
     assertOutcomes(first, pictures, small, "-u", "--engine=pixels");
+    for (String option : List.of("--keep-metadata", "--smallest")) {
+      Path copies = folder.resolve(option);
+      assertFalse(Program.outcomes(pictures, copies, "-u").toString().contains("skipped"));
+      assertFalse(Program.outcomes(pictures, copies, "-u", option).toString().contains("skipped"), option);
+    }
   }
 
   @Test

@@ -12,7 +12,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -124,6 +126,8 @@ class ReportTest {
   @Test
   @DisplayName("links are relative, and of what JSON or HTML could take for its own nothing stands in the page")
   void escapes() {
+    assertEquals(List.of("0", "0.1", "0.2", "0.3", "0.4", "0.5"), Timeline.ticks(0.55));
+    assertEquals(List.of("0", "5", "10", "15"), Timeline.ticks(19));
     assertEquals("./a%20b/%25%23.jpg", Report.link(Path.of("/x/r.html"), Path.of("/x/a b/%#.jpg")));
     assertEquals("./../y/c:d.jpg", Report.link(Path.of("/x/r.html"), Path.of("/y/c:d.jpg")));
     assertEquals("./../../c.jpg", Report.link(Path.of("/x/y/z/../z/r.html"), Path.of("/x/./c.jpg")));
@@ -135,10 +139,13 @@ class ReportTest {
   @DisplayName("--report takes the place of an earlier report, and of no other file, even one made meanwhile")
   void replaces() throws Exception {
     Pictures.write(folder.resolve("IMAGES/a.jpg"));
+    Set<String> nonces = new HashSet<>();
     for (String name : List.of("r.html", "r.html", "R.HTM")) {
       String out = Program.run(folder, "--report=" + name).expect(0, "1 image").out();
       assertTrue(out.endsWith("\nWrote " + name + ".\n"), out);
+      nonces.add(between(Files.readString(folder.resolve(name)), "script-src 'nonce-", "'"));
     }
+    assertEquals(3, nonces.size(), "each page has a secret of its own");
     Path other = Files.writeString(folder.resolve("other.html"), "not a report");
     Program.run(folder, "--report=other.html").expect(2, "", "there is another file");
     Compress options = Program.options(null, null);
@@ -152,14 +159,21 @@ class ReportTest {
   @DisplayName("--dry-run says what a run would, and leaves nothing, not even a folder")
   void dryRun() throws Exception {
     Pictures.write(folder.resolve("IMAGES/a.jpg"));
-    Path part = Files.writeString(folder.resolve("IMAGES/.compress-12345.part"), "of a killed run");
+    Path part = Files.createDirectory(folder.resolve("COMPRESSED_IMAGES")).resolve(".compress-0123456789abcdef.part");
+    Files.writeString(part, "of a killed run");
     List<String> before = Program.files(folder);
-    String dry = Program.run(folder, "-n").expect(0, "1 image, ").out();
+    String dry = Program.run(folder, "-n", "--report=dry.html").expect(0, "1 image, ").out();
+    Path page = folder.resolve("dry.html");
+    assertTrue(Files.readString(page).contains("[\"a.jpg\",false,"), "offers a copy that is not there");
+    Files.delete(page);
     assertEquals(before, Program.files(folder));
-    assertFalse(Files.exists(folder.resolve("COMPRESSED_IMAGES")));
     Files.delete(part);
-    assertTrue(dry.endsWith("\nNothing was written: this was a dry run.\n"), dry);
+    Files.delete(part.getParent());
+    Program.run(folder, "-n").expect(0, "1 image, ");
+    assertFalse(Files.exists(part.getParent()));
+    assertTrue(dry.endsWith("\nNothing was written but the report: this was a dry run.\n"), dry);
     Program.run(folder).expect(0, dry.substring(0, dry.indexOf(", in ") + 5));
+    Program.run(folder, "-n", "-u").expect(0, "1 image (0 compressed, 0 kept, 1 skipped, 0 failed), ");
     Files.writeString(folder.resolve("COMPRESSED_IMAGES/a.jpg"), "not ours");
     Program.run(folder, "-n").expect(1, "", "there is a file that Compress did not make"); // as it would
   }
@@ -178,7 +192,7 @@ class ReportTest {
   @Test
   @DisplayName("the live line is below the log, 39 columns wide, gone at the end; none with TERM=dumb or elsewhere")
   void liveLine() throws Exception {
-    assumeTrue(Files.isExecutable(Path.of("/usr/bin/script")), "script makes the terminal");
+    assumeTrue(Program.succeeds(List.of("script", "-qec", "true", "/dev/null")), "no terminal can be opened here");
     Pictures.write(folder.resolve("IMAGES/a.jpg"));
     Pictures.write(folder.resolve("IMAGES/b.jpg"));
     List<String> terminal = new ArrayList<>(List.of("env", "TERM=xterm", "script", "-qec",
@@ -188,8 +202,35 @@ class ReportTest {
     assertTrue(line.matches("#*\\.* [12]/2 [\\d.]+ MB/s 0:\\d\\d left"), line);
     assertEquals(38, line.length());
     assertTrue(out.matches("(?s).*left\r\u001b\\[K2 images, .*"), out);
+    List<String> left = Program.command();
+    left.set(left.indexOf("Compress"), Left.class.getName());
+    terminal.set(4, Program.quoted(left));
+    String shown = Program.run(folder, "", terminal).out();
+    assertTrue(shown.contains(" 1/31 2.0 MB/s 1:15 left"), shown);
+    terminal.set(4, Program.quoted(Program.command()));
     terminal.set(1, "TERM=dumb");
     assertFalse(Program.run(folder, "", terminal).out().contains("\u001b"));
     assertFalse(Program.run(folder).err().contains("\u001b"));
+  }
+
+  /** In a process of its own, for its terminal: how far a run is of which one image in 31 was done in 2.5 seconds. */
+  static final class Left {
+    public static void main(String[] arguments) {
+      LiveLine.on = true;
+      LiveLine.show(1, 31, 5_000_000, 2.5);
+    }
+  }
+
+  @Test
+  @DisplayName("--timeline of many images shows the slowest, each in its row")
+  void timeline() throws Exception {
+    Path small = folder.resolve("IMAGES/0.jpg");
+    Files.write(Files.createDirectories(small.getParent()).resolve("0.jpg"),
+        Pictures.jpeg(Pictures.smooth(16, 16), 0.9f));
+    for (int i = 1; i < 25; i++) { Files.createLink(folder.resolve("IMAGES/" + i + ".jpg"), small); }
+    Pictures.write(folder.resolve("IMAGES/slow.jpg"), 1600, 1200);
+    String out = Program.run(folder, "-m", "sequential", "--timeline").expect(0, "26 images, ").out(); // the first is slow, too
+    assertTrue(out.contains("\nsequential: the 24 slowest of 26 images\n"), out);
+    assertTrue(out.lines().anyMatch(line -> line.matches("main +slow\\.jpg +[.░]+[#█]{9,}")), out);
   }
 }

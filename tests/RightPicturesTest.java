@@ -84,6 +84,7 @@ class RightPicturesTest {
     byte[] exif = Jpegs.exif(ByteOrder.BIG_ENDIAN, 1);
     for (String sampling : List.of("111111", "221111")) {
       Jpegs.Form form = Jpegs.Form.of(sampling);
+      assertRight(sampling + ", ", Map.of("JFIF, ids 1 1 1", form.withIds("\1\1\1"))); // told apart by their order
       assertRight(sampling + ", ", Map.of("JFIF", form,
           "JFIF, ids R G B", form.withIds("RGB"),
           "JFIF and Adobe transform 1", form.withHead(Jpegs.JFIF, Jpegs.adobe(1)),

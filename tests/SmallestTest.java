@@ -118,6 +118,9 @@ class SmallestTest {
     BufferedImage picture = Pictures.picture(400, 300, BufferedImage.TYPE_INT_RGB, 3);
     byte[] copy = smallest(Pictures.jpeg(picture, 0.95f), 50);
     byte[] second = smallest(copy, 50);
+    byte[] table = Jpegs.find(copy, 0xDB).of(copy);
+    byte[] coarser = smallest(copy, 45); // by so little that it would only double the errors
+    assertArrayEquals(table, Jpegs.find(coarser, 0xDB).of(coarser));
     double rest = (double) second.length / copy.length;
     assertTrue(rest > 0.9 && rest < 1.01, rest + " of the bytes");
     byte[] coarse = Program.recompress(Pictures.jpeg(picture, 0.95f), 30, AUTO);

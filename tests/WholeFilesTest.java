@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.*;
 import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -205,6 +206,18 @@ class WholeFilesTest {
       clearer.destroyForcibly().waitFor();
     }
     assertEquals(10, Program.files(folder).size());
+  }
+
+  @Test
+  @DisplayName("a copy's part is locked as long as it is written")
+  void locked() throws Exception {
+    Path file = Files.writeString(folder.resolve("a.jpg"), "older copy");
+    WholeFile.write(file, new byte[10], new ImageFile.State(null, FileTime.fromMillis(0), null), null, part -> {
+      // In the same process a lock that another thread has is an exception.
+      assertThrows(OverlappingFileLockException.class, () -> WholeFile.clearLeftovers(folder));
+      return true;
+    });
+    assertEquals(10, Files.size(file));
   }
 
   /** In a process of its own: clears a folder of leftovers again and again, as runs do when they begin. */
