@@ -572,13 +572,15 @@ final class Timeline {
         System.out.println(Text.format("%-" + label + "s ", name) + (unicode ? "░" : ".").repeat(begin)
             + (colour ? "\u001b[32m" + working + "\u001b[0m" : working));
       }
-      StringBuilder scale = new StringBuilder(" ".repeat(label + 1));
-      for (String tick : ticks(axis(runs))) {
-        int at = label + 1 + (int) Math.round(Double.parseDouble(tick) / column);
-        scale.append(" ".repeat(Math.max(0, at - scale.length()))).append(tick).append(" s");
+      StringBuilder scale = new StringBuilder(" ".repeat(label));
+      for (String tick : ticks(axis(runs))) { // the last may be too near the edge, or in a narrow terminal to the others
+        double at = Math.min(Double.parseDouble(tick), axis(runs) - (tick.length() + 2) * column) / column;
+        int gap = label + 1 + (int) Math.round(at) - scale.length();
+        if (gap > 0) { scale.append(" ".repeat(gap)).append(tick).append(" s"); }
       }
+      String legend = run.mode == Compress.Mode.sequential ? "░ image waiting  █ working" : "░ waiting  █ working";
       System.out.println(scale.append("\n").append(" ".repeat(label + 1))
-          .append(unicode ? "░ waiting  █ working" : ". waiting  # working"));
+          .append(unicode ? legend : legend.replace('░', '.').replace('█', '#')));
     }
   }
 
