@@ -523,7 +523,7 @@ final class Run {
 
 /** Measures what threads bring: the three modes in turn on the same images. */
 final class Comparison {
-  private static final int ROUNDS = 3;
+  static final int ROUNDS = 3;
   private static final List<Compress.Mode> MODES =
       List.of(Compress.Mode.sequential, Compress.Mode.platform, Compress.Mode.virtual);
 
@@ -593,13 +593,15 @@ final class Timeline {
         System.out.println(Text.format("%-" + label + "s ", name) + waiting.repeat(begin)
             + Text.format(bar, working.repeat(end - begin)));
       }
-      StringBuilder scale = new StringBuilder(" ".repeat(label + 1));
-      for (String tick : ticks(axis(runs))) {
-        int at = label + 1 + (int) Math.round(Double.parseDouble(tick) / column);
-        scale.append(" ".repeat(Math.max(0, at - scale.length()))).append(tick).append(" s");
+      StringBuilder scale = new StringBuilder(" ".repeat(label));
+      for (String tick : ticks(axis(runs))) { // the last may be too near the edge, or in a narrow terminal to the others
+        double at = Math.min(Double.parseDouble(tick), axis(runs) - (tick.length() + 2) * column) / column;
+        int gap = label + 1 + (int) Math.round(at) - scale.length();
+        if (gap > 0) { scale.append(" ".repeat(gap)).append(tick).append(" s"); }
       }
       System.out.println(scale);
-      System.out.println(" ".repeat(label + 1) + waiting + " waiting  " + working + " working");
+      String who = run.mode == Compress.Mode.sequential ? " image waiting  " : " waiting  ";
+      System.out.println(" ".repeat(label + 1) + waiting + who + working + " working");
     }
   }
 
@@ -686,23 +688,28 @@ final class Report {
     List<Object> totals = List.of(
         List.of(Text.size(before), "before"),
         List.of(Text.size(after), "after"),
-        List.of(Text.ratio(before, after), "ratio, in quality " + options.quality),
-        List.of(Text.format("%.2f s", last.seconds()), Text.count(last.threads(), last.mode + " thread")),
+        List.of(Text.ratio(before, after), options.lossless ? "ratio, lossless" : "ratio, in quality " + options.quality),
+        List.of(Text.format("%.2f s", last.seconds()),
+            kind(last) + (runs.size() == 1 ? "" : ", median of " + Comparison.ROUNDS)),
         List.of(Text.cores(), "at most " + options.threads + " in work at once"));
     String data = json(List.of(
-        Text.count(images.size(), "image") + last.outcomes() + " from " + options.source,
+        Text.count(images.size(), "image") + last.outcomes(), "" + options.source,
         String.join(" ", options.command.commandLine().getParseResult().originalArgs()),
         totals, axis * 1e6, Timeline.ticks(axis),
-        runs.stream().map(run -> List.of(run.mode.name(), run.seconds(), run.results().stream().map(image -> List.of(
+        runs.stream().map(run -> List.of(kind(run), run.seconds(), run.results().stream().map(image -> List.of(
             image.thread(), micros(run, image.started()), micros(run, image.ended()))).toList())).toList(),
         images.stream().map(image -> List.of(image.file().name(), image.outcome() != Outcome.FAILED && !options.dryRun,
             link(options.report, image.file().image()), link(options.report, image.file().copy()),
-            image.outcome().name(), image.before(), image.after(), image.milliseconds(), image.remarks())).toList()));
+            image.outcome().name(), image.before(), image.after(),
+            List.of(Text.size(image.before()), Text.size(image.after())), image.milliseconds(), image.remarks()))
+            .toList()));
     String page = PAGE.replace("NONCE", UUID.randomUUID().toString()); // a secret, so that no other script runs
     Files.writeString(options.report, BEGIN + page.replace("DATA", data));
   }
 
   private static long micros(Run run, long time) { return Math.round(run.seconds(time) * 1e6); }
+
+  private static String kind(Run run) { return run.mode + (run.mode == Compress.Mode.sequential ? "" : " threads"); }
 
   /** The relative URL that leads from the page to a file, made of the bytes of the names. */
   static String link(Path page, Path file) {
@@ -736,21 +743,20 @@ final class Report {
     <title>Compress</title>
     <style nonce="NONCE">
       :root { color-scheme: light dark; --paper: #fff; --card: #f2f5f8; --ink: #14202b; --soft: #566575;
-        --line: #cfd8e0; --wait: #ccd6df; --work: #0a66c2; --bad: #b3261e; --warn: #8a5300 }
+        --line: #cfd8e0; --wait: #ccd6df; --work: #0a66c2; --bad: #b3261e; --warn: #8a5300; accent-color: var(--work) }
       @media screen and (prefers-color-scheme: dark) { :root { --paper: #10171e; --card: #1b252f; --ink: #f0f4f8;
         --soft: #a3b2c0; --line: #34424f; --wait: #3a4957; --work: #4db2ff; --bad: #ff8a80; --warn: #ffc069 } }
       html { font: clamp(16px, 1.35vw, 26px)/1.4 system-ui, sans-serif; background: var(--paper); color: var(--ink) }
       body { max-width: 90rem; margin: 0 auto; padding: 1rem 4vw 4rem; overflow-wrap: anywhere }
-      * { box-sizing: border-box } p { color: var(--soft); margin: 0 0 .6rem }
+      * { box-sizing: border-box } p { color: var(--soft); margin: 0 0 .6rem } [type=range] { width: 100%; margin: 0 }
       h1 { font-size: 1.7rem; line-height: 1.2; margin: .6rem 0 .2rem } h2 { font-size: 1.4rem; margin: 2rem 0 .2rem }
       .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .7rem; margin: 1rem 0 }
       .tiles div { background: var(--card); border-radius: .6rem; padding: .6rem .9rem; color: var(--soft) }
-      .tiles b { display: block; font-size: 1.4rem; color: var(--ink) }
-      .key::before { content: ""; display: inline-block; width: 1.6em; height: .8em; margin: 0 .4em 0 1em;
-        background: var(--work); print-color-adjust: exact }
-      .key.wait::before { background: var(--wait); margin-left: 0 }
-      h3 { display: flex; gap: 1rem; align-items: baseline; margin: .9rem 0 0; font-size: 1.25rem }
-      h3 span { margin-left: auto } h3 > * { white-space: nowrap } h3 b { color: var(--work); font-size: 1.5rem }
+      .tiles b { display: block; font-size: 1.4rem; color: var(--ink) } .key.wait::before { background: var(--wait) }
+      .key { margin-right: 1em } .key::before { content: ""; display: inline-block; width: 1.6em; height: .8em;
+        margin-right: .4em; background: var(--work); print-color-adjust: exact }
+      h3 { display: flex; flex-wrap: wrap; column-gap: 1rem; margin: .9rem 0 0; font-size: 1.25rem }
+      h3 b { color: var(--work) } h3 span { font-weight: normal } h3 span:first-child { margin-left: auto }
       .chart { display: grid; grid-template-columns: minmax(8rem, 24%) 1fr; column-gap: .8rem }
       .labels { display: grid; grid-auto-rows: var(--row); align-items: center; white-space: nowrap }
       .labels div { overflow: hidden; text-overflow: ellipsis } i { font-style: normal; color: var(--soft) }
@@ -758,51 +764,71 @@ final class Report {
       .wait { stroke: var(--wait) } .grid { stroke: var(--line); vector-effect: non-scaling-stroke }
       .axis { grid-column: 2; position: relative; height: 1.6rem; color: var(--soft); white-space: nowrap }
       .axis span { position: absolute } .axis span + span { transform: translateX(-50%) }
-      #key { position: sticky; top: 0; z-index: 2; padding: .3rem 0; background: var(--paper) }
+      #tip { position: fixed; z-index: 2; max-width: 92vw; padding: .2rem .7rem; border-radius: .4rem;
+        pointer-events: none; background: var(--ink); color: var(--paper) } #tip:empty { display: none }
       table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums }
       tr { border-bottom: 1px solid var(--line) } small { display: block; color: var(--soft) }
       th, td { padding: .35rem 0 .35rem 1rem; text-align: right; white-space: nowrap }
       th:first-child, td:first-child { text-align: left; white-space: normal; padding-left: 0 }
-      button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer }
-      td button { color: var(--work); text-decoration: underline; text-underline-offset: .2em }
+      button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer;
+        text-align: left } td button { color: var(--work); text-decoration: underline; text-underline-offset: .2em }
       [aria-sort=ascending]::after { content: "↑" } [aria-sort=descending]::after { content: "↓" }
       .COMPRESSED small { color: var(--warn) } .FAILED, .FAILED small { color: var(--bad) }
-      .view { overflow: auto; width: 0; min-width: 100%; max-height: 80vh; background: var(--card); position: relative }
+      .view { overflow: hidden; width: 0; min-width: 100%; max-height: calc(100vh - 9rem); background: var(--card);
+        container-type: inline-size; user-select: none; cursor: zoom-in; touch-action: pan-y }
       .stage { display: grid; width: max-content; margin: auto } .stage > *, .stage::after { grid-area: 1 / 1 }
-      img + img { clip-path: inset(0 0 0 var(--cut)) } .stage::after { content: ""; z-index: 1; width: 3px;
-        margin-left: calc(var(--cut) - 1px); background: #fff; box-shadow: 0 0 4px #000 }
-      input { width: 100%; margin: .3rem 0 0; accent-color: var(--work) } output { float: right }
+      img { max-width: min(100cqw, var(--width)); max-height: calc(100vh - 9rem) }
+      .full { cursor: grab; touch-action: none } .full img { width: var(--width); max-width: none; max-height: none }
+      .stage::before, .stage::after { z-index: 1; grid-area: 1 / 1; background: #fff; box-shadow: 0 0 4px #000;
+        translate: calc(var(--cut) - 50%); cursor: ew-resize; content: ""; width: 3px }
+      .stage::before { content: "↔"; position: sticky; top: calc(50% - 1rem); width: 2rem; z-index: 2; color: #000;
+        border-radius: 1rem; text-align: center; line-height: 2rem; align-self: start }
+      img + img { clip-path: inset(0 0 0 var(--cut)) } .under { display: flex; justify-content: space-between }
       @media (max-width: 700px) {
         .chart { grid-template-columns: 1fr } .labels, .plot { grid-area: 1 / 1 } .axis { grid-column: 1 }
         .labels { z-index: 1; pointer-events: none; align-items: start; grid-auto-rows: calc(1.4 * var(--row)) }
-        .few path { stroke-width: .4; transform: translateY(.25px) }
-        tr { display: grid; grid-template-columns: repeat(5, auto); justify-content: space-between }
-        th, td { padding: .1rem 0 } th:first-child, td:first-child { grid-column: 1 / -1 }
+        tr { display: grid; grid-template-columns: 5fr 5fr 4fr 5fr 7fr; font-size: .85rem } th, td { padding: .1rem 0 }
+        th:first-child, td:first-child { grid-column: 1 / -1 } .few path { stroke-width: .4; translate: 0 .25px }
       }
     </style></head>
     <body><h1></h1><p id="command"></p><div class="tiles"></div>
-    <section><h2>When each thread worked</h2>
-    <p id="key"><span class="key wait">waiting</span><span class="key">working</span> <br><bdi id="tip">&nbsp;</bdi></p>
-    </section>
-    <h2>The images</h2><p>Open one to see the original and the copy under one slider, pixel for pixel.</p>
-    <table><thead><tr><th><button value="name">image</button><th><button value="before">before</button>
-    <th><button value="after">after</button><th><button value="ratio">ratio</button>
-    <th><button value="ms">time</button><th><button value="outcome">outcome</button></tr></thead><tbody></tbody></table>
-    <p id="end"></p>
+    <section><h2>When each image waited, and was worked on</h2>
+    <p><span class="key wait">the image waits</span> <span class="key">a thread works</span></p></section>
+    <h2>The images</h2><p id="hint">Open one to see original and copy under one slider; a click shows them at 100 %.</p>
+    <label><input type="checkbox" id="failed"> <span>only what failed</span></label>
+    <table><thead><tr></tr></thead><tbody></tbody></table><p id="end"></p><div id="tip"></div>
     <script type="application/json" id="data">DATA</script>
     <script nonce="NONCE">
+      const french = {"When each image waited, and was worked on": "Quand chaque image a attendu, puis a été traitée",
+        "Open one to see original and copy under one slider; a click shows them at 100 %.":
+        "Ouvrez-en une pour voir l'original et la copie sous un même curseur ; un clic les montre à 100 %.",
+        "the image waits": "l'image attend", "a thread works": "un thread travaille",
+        "The images": "Les images", "only what failed": "seulement les manquées",
+        "rows, one for each image": "lignes, une par image", from: "de",
+        "its copy is up to date": "sa copie est à jour", "it would not get smaller": "elle ne serait pas plus petite",
+        "not there any more": "n'est plus là", copy: "copie", before: "avant", after: "après", ratio: "taux",
+        time: "temps", outcome: "résultat", compressed: "compressée", kept: "gardée", skipped: "sautée",
+        failed: "manquée", "virtual threads": "threads virtuels", "platform threads": "threads de plateforme",
+        sequential: "séquentiel", "median of": "médiane de", "speed-up": "accélération", "in quality": "en qualité",
+        cores: "cœurs", core: "cœur", "at most": "au plus", "in work at once": "à la fois", waited: "a attendu",
+        worked: "a travaillé", B: "o", kB: "ko", MB: "Mo", GB: "Go"};
+      const phrases = new RegExp(`\\\\b(${Object.keys(french).join("|")})(?!\\\\w)`, "g");
+      const say = text => !navigator.language.startsWith("fr") ? text : text.replace(phrases, words => french[words])
+          .replace(/(\\d)\\.(\\d)/g, "$1,$2").replace(/(\\d\\d|[2-9]) (\\S+ée)/g, "$1 $2s"); // 0,5 and 2 gardées
       const find = selector => document.querySelector(selector), body = find("tbody"), tip = find("#tip");
-      const make = (tag, set, ...inside) => { // texts become texts, whatever is in them
+      const make = (tag, set, ...inside) => { // texts become texts, whatever is in them; a name is set as textContent
         const element = Object.assign(document.createElement(tag), set);
-        return element.append(...inside), element;
+        return element.append(...inside.map(part => part.at ? say(part) : part)), element;
       };
-      const size = n => n < 1e3 ? n + " B" : n < 1e5 ? (n / 1e3).toFixed(1) + " kB"
-          : n < 1e9 ? (n / 1e6).toFixed(2) + " MB" : (n / 1e9).toFixed(2) + " GB";
-      const ratio = image => image.before ? image.after / image.before : -1;
-      const [title, command, tiles, axis, ticks, runs, rows] = JSON.parse(find("#data").textContent);
-      const images = rows.map(([name, there, original, copy, outcome, before, after, ms, remarks]) =>
-          ({name, there, original, copy, outcome, before, after, ms, remarks})), sorted = [...images];
-      document.title = find("h1").textContent = title;
+      const [title, source, command, tiles, axis, ticks, runs, rows] = JSON.parse(find("#data").textContent);
+      const heads = ["image", "before", "after", "ratio", "time", "outcome"], ranks = "FAILED KEPT SKIPPED COMPRESSED";
+      const images = rows.map(([name, there, original, copy, outcome, before, after, sizes, ms, remarks]) =>
+          ({name, there, original, copy, outcome, before, sizes, ms, remarks,
+            keys: [name, before, after, before && after / before, ms, ranks.indexOf(outcome)]})), sorted = [...images];
+      document.documentElement.lang = say("kept") === "kept" ? "en" : "fr";
+      document.querySelectorAll("h2, #hint, .key, label span").forEach(it => it.textContent = say(it.textContent));
+      find("thead tr").append(...heads.map(text => make("th", {}, make("button", {}, text))));
+      document.title = find("h1").textContent = say(title + " from ") + source;
       find("#command").textContent = "jbang Compress.java " + command;
       find(".tiles").append(...tiles.map(([value, meaning]) => make("div", {}, make("b", {}, value), meaning)));
       for (const [mode, seconds, times] of runs) {
@@ -813,59 +839,95 @@ final class Report {
           <path class="grid" d="${ticks.map(tick => `M${tick * 1e6} 0V${n}`).join("")}"/>
           <path class="work" stroke-width="${Math.max(.75, n / 100)}" d="${path(([, from, to], i) =>
             `M${from} ${i + .5}H${Math.max(to, from + axis / 600)}`)}"/></svg>`}); // numbers alone
-        plot.onpointermove = plot.onpointerdown = event => {
-          const box = plot.getBoundingClientRect(), i = Math.floor((event.clientY - box.top) / box.height * n);
+        plot.onpointermove = plot.onpointerdown = ({clientX, clientY}) => {
+          const box = plot.getBoundingClientRect(), i = Math.floor((clientY - box.top) / box.height * n);
           if (times[i]) {
-            const [thread, from, to] = times[i], {name, before, after, outcome} = images[i];
-            const what = before ? size(before) + " → " + size(after) : outcome.toLowerCase();
+            const [thread, from, to] = times[i], {name, before, sizes, outcome} = images[i];
+            const what = before ? sizes.join(" → ") : outcome.toLowerCase();
             const [waited, worked] = [from, to - from].map(micros => Math.round(micros / 1e3) + " ms");
-            tip.textContent = `${thread} ${name}: ${what}, waited ${waited}, worked ${worked}`;
+            tip.replaceChildren(make("bdi", {textContent: name}), say(` · ${what} · waited ${waited} · `),
+                thread, say(` worked ${worked}`));
+            tip.style.left = Math.max(8, Math.min(clientX + 16, innerWidth - tip.offsetWidth - 8)) + "px";
+            tip.style.top = (clientY + 64 < innerHeight ? clientY + 20 : clientY - 48) + "px";
           }
         };
+        plot.onmouseleave = () => tip.replaceChildren();
         const chart = make("div", {className: few ? "chart few" : "chart"}, make("div", {className: "labels"}, ...few
-            ? times.map(([thread], i) => make("div", {}, make("i", {}, thread + " "), make("bdi", {}, images[i].name)))
-            : [n + " rows, one for each image"]), plot);
+            ? times.map(([thread], i) => make("div", {}, make("i", {textContent: thread + " "}),
+                make("bdi", {textContent: images[i].name}))) : [n + " rows, one for each image"]), plot);
         chart.style.setProperty("--row", n <= 8 ? "2.1rem" : few ? "1.6rem" : "26rem");
-        find("section").append(make("h3", {}, mode === "sequential" ? "no threads" : mode + " threads",
-            make("span", {}, seconds.toFixed(3) + " s"),
-            ...runs.length > 1 ? [make("b", {}, (runs[0][1] / seconds).toFixed(2) + " ×")] : []), chart);
+        const speedUp = make("span", {}, "speed-up ", make("b", {}, (runs[0][1] / seconds).toFixed(2)));
+        find("section").append(make("h3", {}, mode, make("span", {}, seconds.toFixed(3) + " s"),
+            runs.length > 1 ? speedUp : ""), chart);
       }
-      const labels = ticks.map(tick => make("span", {}, tick + " s"));
-      labels.forEach((label, i) => label.style.left = ticks[i] * 1e8 / axis + "%");
-      find(".chart:last-child").append(make("div", {className: "axis"}, ...labels));
+      find(".chart:last-child").append(make("div", {className: "axis"}, ...ticks.map(tick =>
+          make("span", {style: `left: min(${tick * 1e8 / axis}%, 100% - 1.5em)`}, tick + " s"))));
+      const toggle = (button, image) => { // one image at most is open
+        const open = find("[aria-expanded=true]");
+        find(".pair")?.remove(), open?.setAttribute("aria-expanded", false);
+        if (open === button) { return open?.focus(); }
+        button.ariaExpanded = true, button.closest("tr").after(pair(image));
+      };
+      addEventListener("keydown", ({key}) => key === "Escape" && toggle(find("[aria-expanded=true]")));
       const row = image => {
-        const name = make("bdi", {}, image.name), {before, after, ms, outcome, remarks} = image;
-        const why = {SKIPPED: ["its copy is up to date"], KEPT: ["it would not get smaller"]}[outcome] ?? remarks;
-        const tr = make("tr", {className: outcome}, make("td", {}, image.there ? make("button", {onclick() {
-          tr.nextSibling?.className === "pair" ? tr.nextSibling.remove() : tr.after(pair(image));
-        }}, name) : name, ...why.map(remark => make("small", {}, remark))));
-        const cells = before ? [size(before), size(after), ratio(image).toFixed(3), ms + " ms"] : [..."––––"];
-        tr.append(...[...cells, outcome.toLowerCase()].map(text => make("td", {}, text)));
-        return tr;
+        const {before, sizes, keys, ms, outcome} = image, name = make("bdi", {textContent: image.name});
+        const why = {SKIPPED: "its copy is up to date", KEPT: "it would not get smaller"}[outcome];
+        const notes = why ? [say(why)] : image.remarks;
+        const cells = [...before ? [...sizes, keys[3].toFixed(3), ms + " ms"] : "––––", outcome.toLowerCase()];
+        return make("tr", {className: outcome}, make("td", {}, image.there
+            ? make("button", {ariaExpanded: false, onclick() { toggle(this, image); }}, name) : name,
+            ...notes.map(textContent => make("small", {textContent}))), ...cells.map(text => make("td", {}, text)));
       };
-      const shown = () => body.querySelectorAll("tr:not(.pair)").length;
-      const more = () => body.append(...sorted.slice(shown(), shown() + 100).map(row));
-      onscroll = () => find("#end").getBoundingClientRect().top < 2 * innerHeight && more(); // the rest as one scrolls
-      more();
-      find("thead").onclick = ({target: {value, parentNode: th}}) => {
-        const up = th.ariaSort === "ascending" ? -1 : 1, key = value === "ratio" ? ratio : image => image[value];
-        find("[aria-sort]")?.removeAttribute("aria-sort");
-        th.ariaSort = up > 0 ? "ascending" : "descending";
-        sorted.sort((a, b) => up * (key(a).localeCompare?.(key(b)) ?? key(a) - key(b)));
-        body.replaceChildren(), more();
+      const failed = find("#failed"), wanted = ({outcome}) => !failed.checked || outcome === "FAILED";
+      const more = () => { // the next hundred
+        const shown = body.querySelectorAll("tr:not(.pair)").length;
+        body.append(...sorted.filter(wanted).slice(shown, shown + 100).map(row));
       };
-      const pair = ({original, copy}) => { // at 100 %: the copy to the right of the slider
+      const again = failed.onchange = () => (body.replaceChildren(), more());
+      again(), failed.parentNode.hidden = images.every(image => image.outcome !== "FAILED");
+      onscroll = () => (tip.textContent = "", find("#end").getBoundingClientRect().top < 2 * innerHeight && more());
+      find("thead").onclick = ({target}) => {
+        const th = target.closest("th"), up = th.ariaSort === "ascending" ? -1 : 1, key = it => it.keys[th.cellIndex];
+        find("[aria-sort]")?.removeAttribute("aria-sort"), th.ariaSort = up > 0 ? "ascending" : "descending";
+        sorted.sort((a, b) => up * (key(a).localeCompare?.(key(b)) ?? key(a) - key(b))), again();
+      };
+      const pair = ({original, copy}) => { // the copy to the right of the slider; fits the window, or at 100 %
         const stage = make("div", {className: "stage"}), view = make("div", {className: "view"}, stage);
-        const slider = make("input", {type: "range", max: 1000, value: 500, ariaLabel: "original or copy"});
-        slider.oninput = view.onscroll = () => stage.style.setProperty("--cut",
-            view.scrollLeft - stage.offsetLeft + slider.value / 1000 * view.clientWidth + "px");
-        stage.append(...[original, copy].map(src => make("img", {src, onload() {
-          this.width = this.naturalWidth / devicePixelRatio;
-          view.scrollTo((view.scrollWidth - view.clientWidth) / 2, (view.scrollHeight - view.clientHeight) / 2);
-          slider.oninput();
-        }, onerror: () => view.replaceChildren("not there any more: " + src)})));
-        return make("tr", {className: "pair"},
-            make("td", {colSpan: 6}, view, slider, make("output", {}, "copy"), "original"));
+        const slider = make("input", {type: "range", step: "any", ariaLabel: "original, " + say("copy")});
+        const x = () => slider.value / 100 * view.clientWidth; // of the divider
+        slider.oninput = view.onscroll = () =>
+            stage.style.setProperty("--cut", view.scrollLeft - stage.offsetLeft + x() + "px");
+        const place = () => (slider.oninput(), view.parentNode.scrollIntoView({block: "nearest"}));
+        new ResizeObserver(place).observe(stage); // as the images come, and the zoom and the window change
+        const zoom = (across, down) => { // this point of the picture goes to the middle
+          view.classList.toggle("full");
+          view.scrollTo(across * stage.clientWidth - view.clientWidth / 2,
+              down * stage.clientHeight - view.clientHeight / 2);
+        };
+        let last, divider, moved; // of a drag: its last event, what it takes, whether it is more than a click
+        const at = event => event.clientX - view.getBoundingClientRect().left;
+        view.onpointerdown = event => {
+          view.setPointerCapture(event.pointerId);
+          [last, moved] = [event, Math.abs(at(event) - x()) < 24];
+          divider = moved || !view.classList.contains("full");
+        };
+        view.onpointermove = event => {
+          const right = event.clientX - last?.clientX, down = event.clientY - last?.clientY;
+          if (view.hasPointerCapture(event.pointerId) && (moved ||= Math.hypot(right, divider ? 0 : down) > 4)) {
+            divider ? slider.value = at(event) / view.clientWidth * 100 : view.scrollBy(-right, -down);
+            last = event, slider.oninput();
+          }
+        };
+        view.onclick = ({clientX, clientY}) => {
+          const {left, top, width, height} = stage.getBoundingClientRect();
+          moved || zoom((clientX - left) / width, (clientY - top) / height);
+        };
+        stage.append(...[original, copy].map(src => make("img", {src, draggable: false, onload() {
+          stage.style.setProperty("--width", this.naturalWidth / devicePixelRatio + "px");
+        }, onerror: () => view.replaceChildren(say("not there any more"), ": " + src)})));
+        const full = make("button", {onclick: () => zoom(.5, .5)}, "100 %");
+        return make("tr", {className: "pair"}, make("td", {colSpan: 6}, view, slider,
+            make("div", {className: "under"}, "original", full, "copy")));
       };
     </script></body></html>
     """;

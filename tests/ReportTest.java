@@ -27,7 +27,7 @@ class ReportTest {
       "\"q\" 'p'.jpg", "<img src=x onerror=document.title='owned'>.jpg",
       "x</script><script>document.title='owned'<!--.jpg", "DATA NONCE ${1} \\u0041.jpg");
 
-  /** Run in the page: opens every picture, sorts, moves a slider, and leaves what it saw, a line each. */
+  /** Run in the page: opens every picture, sorts, filters, drags the divider, and leaves what it saw, a line each. */
   private static final String LOOK = """
       const seen = [], wait = ms => new Promise(done => setTimeout(done, ms));
       const names = () => [...document.querySelectorAll("tbody tr")].map(tr => tr.querySelector("bdi").textContent);
@@ -41,13 +41,28 @@ class ReportTest {
           seen.push("picture " + images.map(i => i.naturalWidth + "=" + i.width) + " " + button.textContent);
           if (seen.length === 1) {
             const slider = pair.querySelector("input"), left = pair.querySelector(".stage").offsetLeft;
-            for (const at of [0, 1000]) {
+            for (const at of [0, 100]) {
               slider.value = at;
               slider.dispatchEvent(new Event("input"));
               const cut = parseFloat(getComputedStyle(images[1]).clipPath.match(/([-.\\d]+)px\\)/)[1]);
               const width = pair.querySelector(".view").clientWidth;
               seen.push("slider " + at + " " + Math.round(cut + left) + " of " + width);
             }
+            const view = pair.querySelector(".view"), box = view.getBoundingClientRect();
+            view.setPointerCapture = view.hasPointerCapture = () => true; // there is no such pointer
+            for (const [type, x] of [["down", 1], ["move", .5], ["move", .25], ["up", .25]]) {
+              view.dispatchEvent(new PointerEvent("pointer" + type, {clientX: box.left + x * box.width}));
+            }
+            view.dispatchEvent(new MouseEvent("click"));
+            seen.push("dragged to " + Math.round(slider.value) + " " + view.className);
+            view.dispatchEvent(new PointerEvent("pointerdown", {clientX: box.left + box.width / 2}));
+            view.dispatchEvent(new MouseEvent("click"));
+            seen.push("clicked " + view.className);
+            document.querySelectorAll("[aria-expanded]")[1].click();
+            seen.push("open " + [...document.querySelectorAll("[aria-expanded]")].map(b => b.ariaExpanded));
+            dispatchEvent(new KeyboardEvent("keydown", {key: "Escape"}));
+            seen.push("closed " + document.querySelectorAll(".pair, [aria-expanded=true]").length);
+            button.click();
           }
           button.click();
         }
@@ -57,17 +72,35 @@ class ReportTest {
           header.click();
           seen.push("down " + header.textContent + " " + names().join("|"));
         }
+        document.getElementById("failed").click();
+        seen.push("failed " + names().join("|"));
         const plot = document.querySelector(".plot"), box = plot.getBoundingClientRect();
         plot.dispatchEvent(new PointerEvent("pointermove", {clientX: box.left, clientY: box.top + 2}));
         seen.push("tip " + document.getElementById("tip").textContent);
         seen.push("title " + document.title);
         for (const entry of performance.getEntriesByType("resource")) seen.push("request " + entry.name);
+        onscroll = null;
         document.body.replaceChildren(encodeURIComponent(seen.join("\\n")));
         document.body.id = "seen";
       })();
       """;
 
   @TempDir Path folder;
+
+  /** What a script leaves that is run in a page, after another that is run before the page's own. */
+  private List<String> seen(String page, String before, String script) throws Exception {
+    String nonce = "<script nonce=\"" + between(page, "script-src 'nonce-", "'") + "\">";
+    Files.writeString(folder.resolve("look #2.html"), page.replace("<body>", nonce + before + "</script><body>")
+        .replace("</body>", nonce + script + "</script></body>"));
+    List<String> chromium = List.of("chromium", "--headless", "--no-sandbox", "--disable-gpu",
+        "--enable-logging=stderr", "--user-data-dir=" + folder.resolve("chromium"), "--virtual-time-budget=20000",
+        "--dump-dom", folder.resolve("look #2.html").toUri().toString().replace("#", "%23"));
+    assumeTrue(Program.succeeds(List.of("chromium", "--version")), "there is no chromium");
+    Program.Result browser = Program.run(folder, "", chromium);
+    assertFalse(browser.err().contains(":CONSOLE"), browser.err());
+    return URLDecoder.decode(between(browser.out(), "<body id=\"seen\">", "</body>").replace("+", "%2B"),
+        StandardCharsets.UTF_8).lines().toList();
+  }
 
   private static String between(String text, String from, String to) {
     int at = text.indexOf(from) + from.length();
@@ -97,21 +130,12 @@ class ReportTest {
     assertTrue(data.contains(",[\"" + warning + "\"]]"), data);
     assertFalse(data.contains("<") || page.replace("// ", "").contains("//"), "no tag, no address");
 
-    String nonce = between(page, "script-src 'nonce-", "'");
-    Files.writeString(folder.resolve("look #2.html"),
-        page.replace("</body>", "<script nonce=\"" + nonce + "\">" + LOOK + "</script></body>"));
-    List<String> chromium = List.of("chromium", "--headless", "--no-sandbox", "--disable-gpu",
-        "--enable-logging=stderr", "--user-data-dir=" + folder.resolve("chromium"), "--virtual-time-budget=20000",
-        "--dump-dom", folder.resolve("look #2.html").toUri().toString().replace("#", "%23"));
-    assumeTrue(Program.succeeds(List.of("chromium", "--version")), "there is no chromium");
-    Program.Result browser = Program.run(folder, "", chromium);
-    assertFalse(browser.err().contains(":CONSOLE"), browser.err());
-    List<String> seen = URLDecoder.decode(between(browser.out(), "<body id=\"seen\">", "</body>").replace("+", "%2B"),
-        StandardCharsets.UTF_8).lines().toList();
-
+    List<String> seen = seen(page, "", LOOK);
     List<String> expected = new ArrayList<>(List.of("picture 40=40,40=40 kept.jpg", "picture 40=40,40=40 warned.jpg",
-        "slider 0 0 of \\d+", "slider 1000 (\\d+) of \\1", "up ratio broken.jpg\\|.*\\|kept.jpg",
-        "down ratio kept.jpg\\|.*\\|broken.jpg", "tip image-1 .*waited \\d+ ms, worked \\d+ ms",
+        "slider 0 0 of \\d+", "slider 100 (\\d+) of \\1", "dragged to 25 view", "clicked view full",
+        "open false,true(,false)*", "closed 0", "up outcome broken.jpg\\|kept.jpg\\|.*",
+        "down outcome .*\\|kept.jpg\\|broken.jpg", "failed broken.jpg", "up ratio broken.jpg\\|.*\\|kept.jpg",
+        "down ratio kept.jpg\\|.*\\|broken.jpg", "tip .* · waited \\d+ ms · image-1 worked \\d+ ms",
         "title 11 images .* from IMAGES"));
     for (String name : STRANGE) {
       int width = 100 + 10 * STRANGE.indexOf(name);
@@ -121,6 +145,29 @@ class ReportTest {
       assertEquals(1, seen.stream().filter(Pattern.compile(line).asMatchPredicate()).count(), line + seen);
     }
     assertTrue(seen.stream().noneMatch(line -> line.matches("error .*|violation .*|request (?!file:).*")), "" + seen);
+  }
+
+  @Test
+  @DisplayName("--compare --report speaks French where the browser does, and says which threads and what median it shows")
+  void french() throws Exception {
+    for (int i = 10; i < 40; i++) { Pictures.write(folder.resolve("IMAGES/before " + i + ".jpg")); }
+    Program.run(folder, "--compare", "--report=r.html").expect(0, "");
+    String page = Files.readString(folder.resolve("r.html"));
+    assertTrue(page.contains(" s\",\"virtual threads, median of 3\"]"), page);
+    List<String> seen = seen(page, "Object.defineProperty(navigator, 'language', {value: 'fr-CH'});", """
+        const plot = document.querySelector(".plot"), box = plot.getBoundingClientRect();
+        plot.dispatchEvent(new PointerEvent("pointermove", {clientX: box.left, clientY: box.bottom - 1}));
+        const text = document.documentElement.lang + "\\n" + document.body.innerText;
+        onscroll = null;
+        document.body.replaceChildren(encodeURIComponent(text));
+        document.body.id = "seen";
+        """);
+    for (String line : List.of("fr", "30 images de IMAGES", "threads virtuels, médiane de 3", "l'image attend .*",
+        "séquentiel", "accélération 1,00", "image avant après taux temps résultat",
+        "before 10\\.jpg .* \\d,\\d+ \\d+ ms compressée",
+        "before 39\\.jpg · .*o → .*o · a attendu \\d+ ms · main a travaillé \\d+ ms")) {
+      assertTrue(seen.stream().anyMatch(text -> text.replaceAll("\\s+", " ").strip().matches(line)), line + seen);
+    }
   }
 
   @Test
