@@ -1772,48 +1772,43 @@ final class JpegHeader {
 
   /** What libjpeg, and so nearly every reader, takes at most. */
   static final int MAX_DIMENSION = 65500;
-  final int process; // the SOF marker: Marker.SOF0 baseline, SOF1 extended, SOF2 progressive...
-  final int precision; // bits per sample
-  final int height; // pixels; 0: defined by a DNL segment after the first scan
-  final int width; // pixels
-  final List<Component> components;
+  int process; // the SOF marker: Marker.SOF0 baseline, SOF1 extended, SOF2 progressive...
+  int precision; // bits per sample
+  int height; // pixels; 0: defined by a DNL segment after the first scan
+  int width; // pixels
+  List<Component> components;
   final Kind kind; // null: none of them
-  final Exif exif;
+  Exif exif = Exif.NONE;
   final Icc icc;
-  final Tiff mpf; // multi-picture format (CIPA DC-007); empty: none
-  final String hdr; // the XMP and the ISO 21496-1 segments, a character for each byte
+  Tiff mpf = Tiff.NONE; // multi-picture format (CIPA DC-007); empty: none
+  int mpfStart; // where in the file it begins
+  String hdr = ""; // the XMP and the ISO 21496-1 segments, a character for each byte
   final boolean adobe; // Adobe's APP14 segment was found
   final int firstScan; // offset of the first SOS marker
   final long fileSize; // bytes
-  private final byte[] head; // of the file: with the header
+  private final long checksum; // of the file up to the first scan
 
   private JpegHeader(byte[] jpeg, long fileSize) throws JpegException {
+    this.fileSize = fileSize;
     Segments segments = new Segments(jpeg, 2);
-    List<Component> list = null;
-    int frame = 0; // offset of its segment's parameters
-    int frameMarker = 0;
-    Exif photograph = Exif.NONE;
-    Tiff pictures = Tiff.NONE;
-    StringBuilder xmp = new StringBuilder();
     List<byte[]> profile = new ArrayList<>();
-    boolean named = false;
+    boolean jfif = false;
     int transform = -1; // of the Adobe APP14 segment: 0 none, 1 YCbCr, 2 YCCK; -1: no segment
     int from = segments.end;
     for (segments.next(); segments.marker != Marker.SOS; from = segments.end, segments.next()) {
       int marker = segments.marker;
       if (Marker.isFrame(marker)) {
-        JpegException.check(list == null, "it declares its size twice");
-        list = components(segments);
-        frame = segments.start;
-        frameMarker = marker;
+        JpegException.check(components == null, "it declares its size twice");
+        readFrame(segments);
       } else if (segments.is(Marker.APP0, "JFIF") && segments.size() >= 14) {
-        named = true;
-      } else if (segments.is(Marker.APP1, "Exif") && !photograph.isTurned()) {
-        photograph = Exif.read(jpeg, segments.start + 6, segments.end);
-      } else if (segments.is(Marker.APP2, "MPF")) {
-        pictures = pictures == Tiff.NONE ? Tiff.at(jpeg, segments.start + 4, segments.end) : pictures;
+        jfif = true;
+      } else if (segments.is(Marker.APP1, "Exif") && !exif.isTurned()) {
+        exif = Exif.read(jpeg, segments.start + 6, segments.end);
+      } else if (segments.is(Marker.APP2, "MPF") && mpf == Tiff.NONE) {
+        mpfStart = segments.start + 4;
+        mpf = Tiff.at(Arrays.copyOfRange(jpeg, mpfStart, segments.end), 0, segments.end - mpfStart);
       } else if (segments.is(Marker.APP1, Metadata.XMP) || segments.is(Marker.APP2, GainMap.ISO)) {
-        xmp.append(xmp.length() > 2 * Segments.MAX ? "" : segments.text()); // there is one of each, in sound files
+        hdr += hdr.length() > 2 * Segments.MAX ? "" : segments.text(); // there is one of each, in sound files
       } else if (segments.is(Marker.APP2, "ICC_PROFILE")) {
         profile.add(Arrays.copyOfRange(jpeg, segments.start + 12, segments.end));
       } else if (segments.isAdobe()) {
@@ -1825,21 +1820,12 @@ final class JpegHeader {
         JpegException.check(marker == Marker.COM, "a reserved marker at byte " + from);
       }
     }
-    JpegException.check(list != null, "the picture's size is missing");
-    process = frameMarker;
-    precision = jpeg[frame] & 0xFF;
-    height = segments.u16(frame + 1);
-    width = segments.u16(frame + 3);
-    components = list;
-    kind = kind(components, transform, named);
-    exif = photograph;
-    mpf = pictures;
-    hdr = xmp.toString();
+    JpegException.check(components != null, "the picture's size is missing");
+    kind = kind(transform, jfif);
     icc = Icc.read(profile, kind == Kind.GREY ? "GRAY" : isCmyk() ? "CMYK" : "RGB ");
     adobe = transform >= 0;
     firstScan = segments.start - 4;
-    this.fileSize = fileSize;
-    head = jpeg;
+    checksum = checksum(jpeg);
   }
 
   /** Reads the segments up to the first scan of a whole JPEG. */
@@ -1858,23 +1844,26 @@ final class JpegHeader {
     return new JpegHeader(jpeg, fileSize);
   }
 
-  /** The components of a frame (T.81 B.2.2), checked. */
-  private static List<Component> components(Segments s) throws JpegException {
+  /** Reads the frame's header (T.81 B.2.2). */
+  private void readFrame(Segments s) throws JpegException {
     int n = s.size() < 6 ? 0 : s.jpeg[s.start + 5] & 0xFF;
     JpegException.check(n > 0 && s.size() == 6 + 3 * n, "the declaration of its size");
-    JpegException.check(s.u16(s.start + 3) > 0, "it declares a width of 0 pixels");
-    Component[] list = new Component[n];
-    for (int i = 0, at = s.start + 6; i < n; i++, at += 3) {
+    process = s.marker;
+    precision = s.jpeg[s.start] & 0xFF;
+    height = s.u16(s.start + 1);
+    width = s.u16(s.start + 3);
+    JpegException.check(width > 0, "it declares a width of 0 pixels");
+    components = new ArrayList<>();
+    for (int at = s.start + 6; at < s.end; at += 3) {
       int sampling = s.jpeg[at + 1] & 0xFF;
       Component c = new Component(s.jpeg[at] & 0xFF, sampling >> 4, sampling & 15, s.jpeg[at + 2] & 0xFF);
       JpegException.check(c.h >= 1 && c.h <= 4 && c.v >= 1 && c.v <= 4 && c.tq <= 3,
           "impossible sampling of a colour component");
-      list[i] = c;
+      components.add(c);
     }
-    return List.of(list);
   }
 
-  private static Kind kind(List<Component> components, int adobeTransform, boolean jfif) {
+  private Kind kind(int adobeTransform, boolean jfif) {
     boolean named = components.stream().limit(3).map(c -> (char) c.id).toList().equals(List.of('R', 'G', 'B'));
     return switch (components.size()) {
       case 1 -> Kind.GREY;
@@ -1889,7 +1878,13 @@ final class JpegHeader {
 
   /** Whether this is the header of a whole file. */
   boolean isOf(byte[] jpeg) {
-    return jpeg.length == fileSize && Arrays.mismatch(head, 0, head.length, jpeg, 0, head.length) < 0;
+    return jpeg.length == fileSize && checksum(jpeg) == checksum;
+  }
+
+  private long checksum(byte[] jpeg) {
+    CRC32 crc = new CRC32();
+    crc.update(jpeg, 0, firstScan);
+    return crc.getValue();
   }
 
   /** How much heap, in bytes, recompressing the JPEG takes; an exception if it cannot be done. */
@@ -2054,7 +2049,7 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
     byte[] entries = header.mpf.values(header.mpf.directory(), 0xB002, 1);
     Tiff list = new Tiff(entries, 0, entries.length, header.mpf.little());
     for (int at = 16; at + 16 <= Math.min(entries.length, MAX_PICTURES * 16); at += 16) {
-      long from = header.mpf.start() + list.number(at + 8, 4);
+      long from = header.mpfStart + list.number(at + 8, 4);
       parts.add(new Part(from, list.number(at + 4, 4), (int) list.number(at, 4)));
     }
     readContainer(header.hdr, jpeg, parts, warnings);
@@ -2430,14 +2425,11 @@ final class HuffmanCode {
   private final boolean progressive;
 
   /** Reads the table whose 16 counts stand at this offset (B.2.4.2), the symbols behind them. */
-  HuffmanCode(byte[] d, int at, int total, boolean dc, boolean progressive) throws JpegException {
+  HuffmanCode(byte[] d, int at, boolean dc, boolean progressive) throws JpegException {
     this.progressive = progressive;
     bits = dc || d.length < LARGE_FILE ? 10 : 13;
     codes = new char[1 << bits];
-    symbols = Arrays.copyOfRange(d, at + 16, at + 16 + total);
-    for (byte symbol : symbols) {
-      JpegException.check(!dc || (symbol & 0xFF) < 16, "a Huffman table");
-    }
+    symbols = Arrays.copyOfRange(d, at + 16, at + 16 + 256); // at most; what stands behind them has no code
     int code = 0;
     int index = 0;
     for (int length = 1; length <= 16; length++, code <<= 1) {
@@ -2445,6 +2437,7 @@ final class HuffmanCode {
       JpegException.check(code + n < 1 << length, "a Huffman table"); // C.2: all ones is no code
       base[length] = index - code;
       for (; n > 0; n--, code++, index++) {
+        JpegException.check(!dc || (symbols[index] & 0xFF) < 16, "a Huffman table");
         if (length <= bits) {
           int from = code << bits - length;
           Arrays.fill(codes, from, from + (1 << bits - length), (char) (length << 8 | symbols[index] & 0xFF));
@@ -3869,8 +3862,8 @@ record ScanRange(int from, int to, int high, int low) {
 /** The tables that stand between the scans, and hold for those behind (T.81 B.2.4). */
 final class Tables {
   final int[][] quantization = new int[4][]; // by identifier: what was defined last
-  final HuffmanCode[] dc = new HuffmanCode[4];
-  final HuffmanCode[] ac = new HuffmanCode[4];
+  private final int[] huffman = new int[8]; // where they stand: of DC, of AC coefficients, by identifier; 0: nowhere
+  private final HuffmanCode[] codes = new HuffmanCode[8]; // as far as they have been needed
   int restartInterval;
 
   /** B.2.4.1. */
@@ -3888,8 +3881,8 @@ final class Tables {
     }
   }
 
-  /** B.2.4.2. */
-  void readHuffman(Segments s, boolean progressive) throws JpegException {
+  /** B.2.4.2. Whether a table is sound is not asked before a scan needs it, as in libjpeg. */
+  void readHuffman(Segments s) throws JpegException {
     byte[] jpeg = s.jpeg;
     for (int at = s.start; at < s.end; ) {
       int kind = jpeg[at] >> 4 & 15; // 0 DC, 1 AC
@@ -3900,9 +3893,18 @@ final class Tables {
         total += jpeg[at + i] & 0xFF;
       }
       JpegException.check(total <= 256 && s.end - at >= 16 + total, "a Huffman table");
-      (kind == 0 ? dc : ac)[id] = new HuffmanCode(jpeg, at, total, kind == 0, progressive);
+      huffman[kind * 4 + id] = at;
+      codes[kind * 4 + id] = null;
       at += 16 + total;
     }
+  }
+
+  /** The code for a scan's DC (kind 0) or AC coefficients (1). */
+  HuffmanCode code(byte[] jpeg, int kind, int id, boolean progressive) throws JpegException {
+    int i = kind * 4 + id;
+    JpegException.check(huffman[i] > 0, "a Huffman table is missing");
+    codes[i] = codes[i] == null ? new HuffmanCode(jpeg, huffman[i], kind == 0, progressive) : codes[i];
+    return codes[i];
   }
 }
 
@@ -3961,9 +3963,9 @@ final class Scan {
       JpegException.check(inOrder && dcTable < 4 && acTable < 4, "the header of a scan");
       taken |= 1 << index;
       Plane plane = frame[index];
-      ScanComponent c = new ScanComponent(plane, tables.dc[dcTable], tables.ac[acTable], n == 1);
-      boolean complete = (c.dc != null || range.from() + range.high() > 0) && (c.ac != null || range.to() == 0);
-      JpegException.check(complete, "a Huffman table is missing");
+      HuffmanCode dc = range.from() + range.high() > 0 ? null : tables.code(jpeg, 0, dcTable, progressive);
+      HuffmanCode ac = range.to() == 0 ? null : tables.code(jpeg, 1, acTable, progressive);
+      ScanComponent c = new ScanComponent(plane, dc, ac, n == 1);
       components[i] = c;
       for (int k = range.from(); k <= range.to(); k++) { // that these coefficients are due (G.1.1.1)
         int due = range.high() == 0 ? Plane.UNSEEN : range.high();
@@ -4375,7 +4377,7 @@ final class CoefficientEngine {
       boolean early = segments.start <= header.firstScan + 4; // and so seen by JpegHeader
       switch (segments.marker) {
         case Marker.DQT -> tables.readQuantization(segments);
-        case Marker.DHT -> tables.readHuffman(segments, progressive);
+        case Marker.DHT -> tables.readHuffman(segments);
         case Marker.DRI -> {
           JpegException.check(segments.size() == 2, "the restart interval");
           tables.restartInterval = segments.u16(segments.start);
