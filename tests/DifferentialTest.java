@@ -13,8 +13,9 @@ import org.junit.jupiter.api.io.TempDir;
 @DisplayName("Against libjpeg: what djpeg reads without a warning is compressed, and its picture stays")
 class DifferentialTest {
   private static final List<Integer> QUALITIES = List.of(95, 30);
-  private static final String MANY = "0: 0-0, 0, 1; 1: 0-0, 0, 0; 2: 0-0, 0, 2; 0: 1-5, 0, 2; 2: 1-63, 0, 1; 1: 1-63, 0, 1;"
-      + "0: 6-63, 0, 2; 0: 1-63, 2, 1; 0: 0-0, 1, 0; 0: 1-63, 1, 0; 2: 1-63, 1, 0; 1: 1-63, 1, 0; 2: 0-0, 2, 1; 2: 0-0, 1, 0;";
+  private static final String MANY = "0: 0-0, 0, 1; 1: 0-0, 0, 0; 2: 0-0, 0, 2; 0: 1-5, 0, 2; 2: 1-63, 0, 1;"
+      + "1: 1-63, 0, 1; 0: 6-63, 0, 2; 0: 1-63, 2, 1; 0: 0-0, 1, 0; 0: 1-63, 1, 0; 2: 1-63, 1, 0; 1: 1-63, 1, 0;"
+      + "2: 0-0, 2, 1; 2: 0-0, 1, 0;";
 
   @TempDir Path folder;
 
@@ -37,8 +38,8 @@ class DifferentialTest {
   }
 
   @Test
-  @DisplayName("every sampling, progressive, scans of every kind, restarts, RGB, grey, crops and turns: as near as copies "
-      + "that libjpeg makes of the pixels, in the same colours, and djpeg reads them without a warning")
+  @DisplayName("every sampling, progressive, scans of every kind, restarts, RGB, grey, crops and turns: as near as "
+      + "copies that libjpeg makes of the pixels, in the same colours, and djpeg reads them without a warning")
   void pictures() throws Exception {
     assumeTrue(Program.succeeds(List.of("sh", "-c", "command -v cjpeg && command -v djpeg && command -v jpegtran")),
         "cjpeg, djpeg and jpegtran are not installed");
@@ -77,7 +78,8 @@ class DifferentialTest {
     for (int i = 0; i < commands.size(); i++) {
       byte[] jpeg = Files.readAllBytes(folder.resolve(i + ".jpg"));
       for (int quality : QUALITIES) {
-        byte[] copy = assertDoesNotThrow(() -> Program.recompress(jpeg, quality, Compress.Engine.auto), commands.get(i));
+        byte[] copy =
+            assertDoesNotThrow(() -> Program.recompress(jpeg, quality, Compress.Engine.auto), commands.get(i));
         Files.write(folder.resolve(i + "-" + quality + ".jpg"), copy);
       }
     }

@@ -15,15 +15,21 @@ import org.junit.jupiter.params.provider.CsvSource;
 class EngineTest {
   private static final Compress.Engine AUTO = Compress.Engine.auto;
   private static final Compress.Engine PIXELS = Compress.Engine.pixels;
+  private static final List<BufferedImage> PARTS = parts();
   static final List<BufferedImage> PHOTOGRAPHS = photographs(512, 384, 2);
 
   /** A part of each of the four photographs, of this size; at a scale of 2, every other pixel. */
   static List<BufferedImage> photographs(int width, int height, int scale) {
+    return PARTS.stream().map(part -> Pictures.painted(width, height, BufferedImage.TYPE_INT_RGB,
+        (x, y) -> part.getRGB(scale * x, scale * y))).toList();
+  }
+
+  /** The part of each that may be taken: it is read once, as that takes a while. */
+  private static List<BufferedImage> parts() {
     Path folder = Program.project().resolve("IMAGES");
     return assertDoesNotThrow(() -> Program.files(folder)).stream().map(name -> {
       BufferedImage whole = assertDoesNotThrow(() -> Pictures.decode(Files.readAllBytes(folder.resolve(name))));
-      return Pictures.painted(width, height, BufferedImage.TYPE_INT_RGB,
-          (x, y) -> whole.getRGB(1000 + scale * x, 1400 + scale * y));
+      return Pictures.painted(1024, 768, BufferedImage.TYPE_INT_RGB, (x, y) -> whole.getRGB(1000 + x, 1400 + y));
     }).toList();
   }
 

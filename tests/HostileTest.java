@@ -121,8 +121,8 @@ class HostileTest {
   }
 
   @Test
-  @DisplayName("10,500 mutants each become a whole JPEG of their size, its gain map whole, or a clear error, in bounded "
-      + "time and memory; what they are mutants of is sound")
+  @DisplayName("10,500 mutants each become a whole JPEG of their size, its gain map whole, or a clear error, in "
+      + "bounded time and memory; what they are mutants of is sound")
   void mutants() throws Exception {
     SOURCES.forEach(source -> assertTrue(WHOLE.contains(outcome(source)), outcome(source)));
     List<String> wrong = new ArrayList<>();

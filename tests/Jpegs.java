@@ -36,7 +36,8 @@ final class Jpegs {
 
     /** Grey or YCbCr, by JFIF, or CMYK. */
     static Form of(String sampling) {
-      return sampling.length() == 8 ? CMYK.withSampling(sampling) : new Form(sampling, "\1\2\3".substring(0, sampling.length() / 2), false, 0, true, JFIF);
+      return sampling.length() == 8 ? CMYK.withSampling(sampling)
+          : new Form(sampling, "\1\2\3".substring(0, sampling.length() / 2), false, 0, true, JFIF);
     }
 
     Form withSampling(String factors) { return new Form(factors, ids, direct, restart, interleaved, head); }

@@ -105,8 +105,8 @@ final class Pictures {
   }
 
   /**
-   * The picture in a JPEG, read by the JDK alone, inks in four bands as they are stored; fails where it warns of anything
-   * but the colour profile.
+   * The picture in a JPEG, read by the JDK alone, inks in four bands as they are stored; fails where it warns of
+   * anything but the colour profile.
    */
   static BufferedImage decode(byte[] jpeg) throws IOException {
     Iterator<ImageReader> readers = ImageIO.getImageReadersByFormatName("JPEG");

@@ -42,7 +42,8 @@ class RightPicturesTest {
     for (int width : new int[] {1, 2, 3, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 100}) {
       for (int height : new int[] {1, 2, 7, 8, 9, 15, 16, 17}) {
         String size = width + "x" + height;
-        for (String sampling : "111111 211111 121111 221111 411111 421111 222222 11 22 222121 11111111 22111122".split(" ")) {
+        for (String sampling : "111111 211111 121111 221111 411111 421111 222222 11 22 222121 11111111 22111122"
+            .split(" ")) {
           assertRight(width, height, Jpegs.Form.of(sampling), sampling + " " + size);
         }
         BufferedImage colour = Pictures.smooth(width, height);
@@ -300,7 +301,8 @@ class RightPicturesTest {
   void warnings(@TempDir Path folder) throws Exception {
     byte[] noisy = Pictures.jpeg(Pictures.picture(200, 200, BufferedImage.TYPE_INT_RGB, 7), 0.95f);
     byte[] profile = profile(ColorSpace.CS_sRGB, 0);
-    byte[] kept = Program.smallest(Jpegs.with(noisy, Jpegs.exif(ByteOrder.LITTLE_ENDIAN, 6)), QUALITY, Compress.Engine.auto);
+    byte[] turned = Jpegs.with(noisy, Jpegs.exif(ByteOrder.LITTLE_ENDIAN, 6));
+    byte[] kept = Program.smallest(turned, QUALITY, Compress.Engine.auto);
     assertEquals(1, app(1, kept).size());
     Map<String, byte[][]> broken = brokenProfiles();
     Map<String, byte[]> files = new HashMap<>();
@@ -327,7 +329,7 @@ class RightPicturesTest {
   }
 
   @Test
-  @DisplayName("--engine=pixels does the same with pictures, orientation and profile, but CMYK becomes sRGB without one")
+  @DisplayName("--engine=pixels does the same with pictures, orientation and profile; CMYK becomes sRGB without one")
   void byPixels() throws Exception {
     for (Jpegs.Form form : List.of(Jpegs.Form.of("11"), Jpegs.Form.of("221111"), Jpegs.Form.of("411111"),
         Jpegs.Form.RGB, Jpegs.Form.CMYK, Jpegs.Form.YCCK)) {

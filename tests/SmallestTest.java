@@ -141,4 +141,11 @@ class SmallestTest {
     int[] steps = IntStream.range(table, table + 64).map(at -> large[at] & 0xFF).toArray();
     assertArrayEquals(PerceptualTables.steps(false, 30), steps);
   }
+
+  @Test
+  @DisplayName("with --engine=pixels, which has no coefficients to choose among, it is wrong usage")
+  void byPixels() throws Exception {
+    Program.run(Program.project(), "--smallest", "--engine=pixels", "--dry-run")
+        .expect(2, "", "not with --engine=pixels");
+  }
 }
