@@ -4,7 +4,6 @@
 //JAVAC_OPTIONS --release 21
 //RUNTIME_OPTIONS -XX:+UseSerialGC -XX:Tier4BackEdgeThreshold=800000 -Djava.awt.headless=true
 //RUNTIME_OPTIONS -Xlog:disable -Xlog:all=error:stderr
-//CDS
 //DEPS info.picocli:picocli:4.7.7
 //DEPS org.tinylog:tinylog-api:2.7.0
 //DEPS org.tinylog:tinylog-impl:2.7.0
@@ -22,6 +21,7 @@ import java.nio.file.*;
 import java.nio.file.attribute.*;
 import java.util.*;
 import java.util.concurrent.*;
+import java.util.function.Consumer;
 import java.util.regex.*;
 import java.util.stream.*;
 import java.util.zip.CRC32;
@@ -135,15 +135,16 @@ final class CompressOneImage implements Runnable {
     result.log(LOG, progress);
   }
 
-  /** The work of the thread: throws whatever makes it impossible. */
+  /** The work of the thread. It throws whatever makes it impossible. */
   private Result compress() throws Exception {
     if (options.update && file.isUpToDate(options.settings())) {
       return Result.skipped(file);
     }
-    try (Memory.Share share = file.reserveMemory(options)) { // a second semaphore: large images wait for each other
+    JpegHeader header = file.readHeader();
+    try (Memory.Share share = header.reserveMemory(options.settings())) { // a second semaphore: large images wait
       long started = System.nanoTime();
       ImageFile.State original = file.read();
-      Copy copy = Recompressor.recompress(original.bytes(), options.settings()).notLargerThan(original.bytes());
+      Copy copy = Recompressor.recompress(original.bytes(), header, options.settings()).orOriginal(original.bytes());
       if (!options.dryRun && createFolder(file.folder())) {
         LOG.info("created %s", file.folder().getFileName());
       }
@@ -188,6 +189,7 @@ final class CompressionStats {
     sizeBefore += result.before();
     sizeAfter += result.after();
     done++;
+    LiveLine.show(done, total, sizeBefore, run.seconds(System.nanoTime()));
     return "[" + done + "/" + total + "]";
   }
 
@@ -249,6 +251,10 @@ public class Compress implements Callable<Integer> {
       description = "far fewer bytes for as good a picture: other tables, a search, progressive; takes twice as long")
   boolean smallest;
 
+  @Option(names = {"-l", "--lossless"},
+      description = "the same picture to the bit in fewer bytes: only its codes change")
+  boolean lossless;
+
   @Option(names = {"-m", "--mode"}, defaultValue = "virtual", paramLabel = "MODE",
       description = "virtual: one virtual thread per image (default); platform: one platform thread per image; "
           + "sequential: no threads, one image after another")
@@ -262,11 +268,11 @@ public class Compress implements Callable<Integer> {
   boolean recursive;
 
   @Option(names = {"-u", "--update"},
-      description = "skip images whose copy is of this state of them (time, size) and these options")
+      description = "skip images that have not changed since their copy was made with these options")
   boolean update;
 
   @Option(names = "--overwrite",
-      description = "replace files in DESTINATION that Compress did not make, too; but never an image itself")
+      description = "also replace files in DESTINATION that Compress did not make; but never an image itself")
   boolean overwrite;
 
   @Option(names = "--files-from", paramLabel = "FILE",
@@ -274,13 +280,13 @@ public class Compress implements Callable<Integer> {
   String filesFrom;
 
   @Option(names = {"-k", "--keep-metadata"},
-      description = "keep date, place, camera, captions (EXIF, XMP, IPTC, comments), which else are dropped; what "
+      description = "keep date, place, camera, captions (EXIF, XMP, IPTC, comments) instead of dropping them; what "
           + "makes copies look the same always stays: orientation, colour profile, HDR gain map")
   boolean keepMetadata;
 
   @Option(names = "--engine", defaultValue = "auto", paramLabel = "ENGINE",
-      description = "auto: by its coefficients where possible, which is fast, by its pixels elsewhere (default); "
-          + "pixels: always by its pixels")
+      description = "auto: by its coefficients, which is fast and exact (default); pixels: by its pixels, as most "
+          + "programs do, with ImageIO")
   Engine engine;
 
   @Option(names = "--compare",
@@ -323,10 +329,13 @@ public class Compress implements Callable<Integer> {
     return exitStatus;
   }
 
-  @Override public Integer call() throws Exception {
+  @Override
+  public Integer call() throws Exception {
     require(quality >= 1 && quality <= 100, "--quality must be from 1 to 100, not " + quality);
     require(threads >= 1, "--threads must be at least 1, not " + threads);
+    require(!smallest || engine == Engine.auto, "--smallest chooses among coefficients: not with --engine=pixels");
     require(!compare || !update, "--compare compresses all images again and again: not with --update");
+    require(report == null || Report.isPage(report), "--report: the name must end in .html or .htm: " + report);
     require(report == null || Report.mayReplace(report), "--report: there is another file, or no folder: " + report);
     Log.quiet = quiet || compare;
     LiveLine.on = LiveLine.TERMINAL && !quiet;
@@ -335,21 +344,33 @@ public class Compress implements Callable<Integer> {
     boolean done = compare || process.processAndReport();
     List<Run> runs = compare ? Comparison.run(this, files.images) : List.of(process.stats.run);
     process.stats.run.printFailures();
-    if (timeline) { Timeline.print(this, runs); }
-    if (report != null && !runs.isEmpty()) { Report.write(this, runs); }
+    if (timeline) {
+      Timeline.print(this, runs);
+    }
+    if (report != null && !runs.isEmpty()) {
+      Report.write(this, runs);
+      System.out.println("Wrote " + report + ".");
+    }
     if (dryRun) {
       System.out.println("Nothing was written" + (report == null ? "" : " but the report") + ": this was a dry run.");
     }
-    if (System.out.checkError()) { return complain("the report could not be written", 1); }
+    if (System.out.checkError()) {
+      return complain("the report could not be written", 1);
+    }
     return done && !runs.isEmpty() && files.complete ? 0 : 1;
   }
 
   /** What shapes a copy. */
-  Recompressor.Settings settings() { return new Recompressor.Settings(quality, engine, smallest, keepMetadata); }
+  Recompressor.Settings settings() {
+    return new Recompressor.Settings(
+        lossless ? Recompressor.Settings.LOSSLESS : quality, engine, smallest, keepMetadata);
+  }
 
   /** Wrong usage, unless the condition holds. */
   void require(boolean condition, String message) {
-    if (!condition) { throw new ParameterException(command.commandLine(), message); }
+    if (!condition) {
+      throw new ParameterException(command.commandLine(), message);
+    }
   }
 }
 
@@ -368,25 +389,19 @@ record Log(Class<?> owner) {
   /** Logs a text with values in it, as {@link String#format} takes them. */
   void info(String text, Object... values) {
     if (!quiet) {
-      Logger.info(line("INFO", text, values));
-      LiveLine.draw();
+      log(Logger::info, "INFO", text, values);
     }
   }
 
-  void warn(String text, Object... values) {
-    Logger.warn(line("WARN", text, values));
-    LiveLine.draw();
-  }
+  void warn(String text, Object... values) { log(Logger::warn, "WARN", text, values); }
 
-  void error(String text, Object... values) {
-    Logger.error(line("ERROR", text, values));
-    LiveLine.draw();
-  }
+  void error(String text, Object... values) { log(Logger::error, "ERROR", text, values); }
 
-  private String line(String level, String text, Object... values) {
+  private void log(Consumer<Object> logger, String level, String text, Object... values) {
     String thread = Thread.currentThread().getName();
-    return Text.printable(
-        Text.format("%16s %12s %-6s %s", owner.getSimpleName(), thread, level, Text.format(text, values)));
+    logger.accept(Text.printable(
+        Text.format("%16s %12s %-6s %s", owner.getSimpleName(), thread, level, Text.format(text, values))));
+    LiveLine.draw();
   }
 }
 
@@ -396,11 +411,11 @@ enum Outcome { COMPRESSED, KEPT, SKIPPED, FAILED }
 /**
  * What became of one image, when, and in which thread.
  *
- * @param before its size in bytes, and
- * @param after that of its copy; both 0 unless it was compressed or kept
- * @param started when the work on it began, in nanoseconds as System.nanoTime has it, and
+ * @param before its size in bytes; 0 if it was skipped or failed
+ * @param after the size of its copy; likewise
+ * @param started when the work on it began, in nanoseconds as System.nanoTime has it
  * @param ended when it was done
- * @param remarks why it failed; or what was left out of the copy, though it was part of how the original looked
+ * @param remarks why it failed; or what the copy lacks that the original's look needs
  */
 record Result(ImageFile file, Outcome outcome, long before, long after, long started, long ended, String thread,
     List<String> remarks) {
@@ -421,7 +436,9 @@ record Result(ImageFile file, Outcome outcome, long before, long after, long sta
     return new Result(file, Outcome.FAILED, 0, 0, started, List.of(Text.reason(problem)));
   }
 
-  /** Tells of it in the log, behind how far the run is. */
+  long milliseconds() { return (ended - started) / 1_000_000; }
+
+  /** Logs it; progress says how far the run is. */
   void log(Log log, String progress) {
     String name = file.name();
     switch (outcome) {
@@ -430,27 +447,25 @@ record Result(ImageFile file, Outcome outcome, long before, long after, long sta
       default -> {
         remarks.forEach(remark -> log.warn("%s %s", name, remark));
         log.info("%s %s %s -> %s (%.3f)%s in %d ms", progress, name, Text.size(before), Text.size(after),
-            (double) after / before, outcome == Outcome.KEPT ? " kept: it would not get smaller" : "",
-            (ended - started) / 1_000_000);
+            (double) after / before, outcome == Outcome.KEPT ? " kept: it would not get smaller" : "", milliseconds());
       }
     }
   }
 }
 
 /**
- * One run over the images: when it began and ended, how many images had which outcome, and results: of all images if
- * they are to be remembered, which takes memory, else of the first that failed. {@link CompressionStats} locks it.
+ * One run over the images: when it began and ended, how many images had which outcome, and the results: of all images
+ * if they are to be remembered, which takes memory, else of the first that failed. {@link CompressionStats} locks it.
  */
 final class Run {
   static final Comparator<Result> BY_NAME = Comparator.comparing(result -> result.file().image());
   private static final int MOST_FAILURES = 10;
-  Compress.Mode mode;
-  long started; // nanoseconds, as System.nanoTime has it
-  private long ended;
   final int total; // images
+  Compress.Mode mode;
+  private long started; // nanoseconds, as System.nanoTime has it
+  private long ended;
   private final boolean remember;
   private final int[] images = new int[Outcome.values().length]; // by outcome
-  private long bytes; // of the images compressed or kept
   private final List<Result> results = new ArrayList<>();
 
   Run(int total, boolean remember) {
@@ -468,22 +483,23 @@ final class Run {
     LiveLine.clear();
   }
 
-  double seconds() {
-    return (ended - started) / 1e9;
-  }
+  /** How long it took. */
+  double seconds() { return seconds(ended); }
+
+  /** How long after its start this time is, which System.nanoTime gave. */
+  double seconds(long time) { return (time - started) / 1e9; }
 
   int threads() { return mode == Compress.Mode.sequential ? 1 : total; }
 
   void add(Result result) {
     images[result.outcome().ordinal()]++;
-    bytes += result.before();
     if (remember || result.outcome() == Outcome.FAILED && count(Outcome.FAILED) <= MOST_FAILURES) {
       results.add(result);
     }
-    LiveLine.show(Arrays.stream(images).sum(), total, bytes, (System.nanoTime() - started) / 1e9);
   }
 
   int count(Outcome outcome) { return images[outcome.ordinal()]; }
+
   List<Result> results() { return results.stream().sorted(BY_NAME).toList(); }
 
   /** How many images had which outcome, in brackets; nothing where all were compressed. */
@@ -493,7 +509,7 @@ final class Run {
         .collect(Collectors.joining(", ", " (", ")")).toLowerCase(Locale.ROOT);
   }
 
-  /** Lists the images that failed once more, for the log of a long run has scrolled away. */
+  /** Lists the images that failed once more: the log of a long run has scrolled away. */
   void printFailures() {
     int failed = count(Outcome.FAILED);
     if (failed > 0) {
@@ -507,13 +523,15 @@ final class Run {
 
 /** Measures what threads bring: the three modes in turn on the same images. */
 final class Comparison {
-  private static final int ROUNDS = 3;
+  static final int ROUNDS = 3;
+  private static final List<Compress.Mode> MODES =
+      List.of(Compress.Mode.sequential, Compress.Mode.platform, Compress.Mode.virtual);
 
   /** Prints the table and returns the median run of each mode; none if not every image was done each time. */
   static List<Run> run(Compress options, List<ImageFile> files) throws InterruptedException {
-    Map<Compress.Mode, List<Run>> runs = new LinkedHashMap<>();
+    List<Run> runs = new ArrayList<>();
     for (int round = 0; round <= ROUNDS; round++) { // round 0 warms up: Java compiles the program as it runs
-      for (Compress.Mode mode : List.of(Compress.Mode.sequential, Compress.Mode.platform, Compress.Mode.virtual)) {
+      for (Compress.Mode mode : MODES) {
         if (!options.quiet) {
           System.err.println((round == 0 ? "warming up" : "round " + round + " of " + ROUNDS) + ": " + mode);
         }
@@ -523,11 +541,13 @@ final class Comparison {
           System.err.println("Compress: nothing to compare: not all images could be compressed");
           return List.of();
         }
-        if (round > 0) { runs.computeIfAbsent(mode, key -> new ArrayList<>()).add(process.stats.run); }
+        if (round > 0) {
+          runs.add(process.stats.run);
+        }
       }
     }
-    List<Run> medians = runs.values().stream()
-        .map(list -> list.stream().sorted(Comparator.comparingDouble(Run::seconds)).toList().get(ROUNDS / 2)).toList();
+    List<Run> medians = MODES.stream().map(mode -> runs.stream().filter(run -> run.mode == mode)
+        .sorted(Comparator.comparingDouble(Run::seconds)).toList().get(ROUNDS / 2)).toList();
     System.out.println("mode        threads  seconds  speed-up");
     medians.forEach(run -> System.out.println(Text.format("%-10s %8d %8.3f %9.2f", run.mode, run.threads(),
         run.seconds(), medians.getFirst().seconds() / run.seconds())));
@@ -545,7 +565,7 @@ final class Timeline {
   /** The length of the axis, in seconds: that of the longest run. */
   static double axis(List<Run> runs) { return runs.stream().mapToDouble(Run::seconds).max().orElse(0); }
 
-  /** Round numbers of seconds, one, two or five times a power of ten apart, that part the axis in six at most. */
+  /** Round numbers of seconds that divide the axis in six at most: 1, 2 or 5 times a power of ten apart. */
   static List<String> ticks(double axis) {
     double power = Math.pow(10, Math.floor(Math.log10(axis / 6)));
     double step = power * (axis / power <= 6 ? 1 : axis / power <= 12 ? 2 : axis / power <= 30 ? 5 : 10);
@@ -556,7 +576,9 @@ final class Timeline {
   /** Prints the charts of runs that have ended. */
   static void print(Compress options, List<Run> runs) {
     boolean unicode = System.out.charset().newEncoder().canEncode('█');
-    boolean colour = CommandLine.Help.Ansi.AUTO.enabled(); // a terminal, and no NO_COLOR
+    String waiting = unicode ? "░" : ".";
+    String working = unicode ? "█" : "#";
+    String bar = CommandLine.Help.Ansi.AUTO.enabled() ? "\u001b[32m%s\u001b[0m" : "%s"; // a terminal, no NO_COLOR
     for (Run run : runs) {
       List<Result> images = run.results().stream().sorted(Comparator.comparingLong(i -> i.started() - i.ended()))
           .limit(MAX_ROWS).sorted(Run.BY_NAME).toList();
@@ -565,20 +587,21 @@ final class Timeline {
       int label = Math.min(32, images.stream().mapToInt(image -> name(image).length()).max().orElse(0));
       double column = axis(runs) / Math.max(20, options.command.usageMessage().width() - label - 3); // in seconds
       for (Result image : images) {
-        int begin = (int) Math.round((image.started() - run.started) / 1e9 / column);
-        int end = Math.max(begin + 1, (int) Math.round((image.ended() - run.started) / 1e9 / column));
+        int begin = (int) Math.round(run.seconds(image.started()) / column);
+        int end = Math.max(begin + 1, (int) Math.round(run.seconds(image.ended()) / column));
         String name = name(image).length() <= label ? name(image) : name(image).substring(0, label - 1) + "~";
-        String working = (unicode ? "█" : "#").repeat(end - begin);
-        System.out.println(Text.format("%-" + label + "s ", name) + (unicode ? "░" : ".").repeat(begin)
-            + (colour ? "\u001b[32m" + working + "\u001b[0m" : working));
+        System.out.println(Text.format("%-" + label + "s ", name) + waiting.repeat(begin)
+            + Text.format(bar, working.repeat(end - begin)));
       }
-      StringBuilder scale = new StringBuilder(" ".repeat(label + 1));
-      for (String tick : ticks(axis(runs))) {
-        int at = label + 1 + (int) Math.round(Double.parseDouble(tick) / column);
-        scale.append(" ".repeat(Math.max(0, at - scale.length()))).append(tick).append(" s");
+      StringBuilder scale = new StringBuilder(" ".repeat(label));
+      for (String tick : ticks(axis(runs))) { // the last may be too near the edge, or in a narrow terminal to the others
+        double at = Math.min(Double.parseDouble(tick), axis(runs) - (tick.length() + 2) * column) / column;
+        int gap = label + 1 + (int) Math.round(at) - scale.length();
+        if (gap > 0) { scale.append(" ".repeat(gap)).append(tick).append(" s"); }
       }
-      System.out.println(scale.append("\n").append(" ".repeat(label + 1))
-          .append(unicode ? "░ waiting  █ working" : ". waiting  # working"));
+      System.out.println(scale);
+      String who = run.mode == Compress.Mode.sequential ? " image waiting  " : " waiting  ";
+      System.out.println(" ".repeat(label + 1) + waiting + who + working + " working");
     }
   }
 
@@ -589,7 +612,7 @@ final class Timeline {
 
 /**
  * The last line of a terminal while images are in work: how far the run is. Each line of the log clears it, is written
- * in its place, and draws it again below; whatever the order in which threads do that, the terminal looks the same.
+ * in its place, and draws it again below. In whatever order the threads do that, the terminal looks the same.
  */
 final class LiveLine {
   static final String CLEAR = "\r\u001b[K";
@@ -604,7 +627,9 @@ final class LiveLine {
     try {
       return !Set.of("", "dumb").contains(Objects.requireNonNullElse(System.getenv("TERM"), ""))
           && ((int) Files.getAttribute(Path.of("/dev/fd/2"), "unix:mode") & 0xF000) == 0x2000;
-    } catch (IOException | RuntimeException e) { return false; }
+    } catch (IOException | RuntimeException e) {
+      return false;
+    }
   }
 
   /** Shows how far a run is, ten times a second at most. */
@@ -632,20 +657,25 @@ final class LiveLine {
 
 /**
  * Writes a page for the browser: the totals, when each image waited and worked, and each beside its copy. The page is
- * the text below; what it shows stands in it as JSON, and its script makes text of that, never HTML: names run nothing.
+ * the text below, with its data as JSON. Its script makes texts of them, never HTML: no name can run as a program.
  */
 final class Report {
   private static final String BEGIN = "<!DOCTYPE html>\n<!-- A report of Compress -->\n";
 
-  /** Whether there is no file yet, but a folder for it; or an earlier report. */
+  /** Whether this is the name of a page, and so of no image. */
+  static boolean isPage(Path page) { return page.toString().toLowerCase(Locale.ROOT).matches("(?s).*\\.html?"); }
+
+  /** Whether the page may be written: its folder is there, and no file but an earlier report is in its place. */
   static boolean mayReplace(Path page) throws IOException {
-    if (!Files.exists(page)) { return Files.isDirectory(page.toAbsolutePath().getParent()); }
+    if (!Files.exists(page)) {
+      return Files.isDirectory(page.toAbsolutePath().getParent());
+    }
     try (InputStream in = Files.isRegularFile(page) ? Files.newInputStream(page) : InputStream.nullInputStream()) {
       return new String(in.readNBytes(BEGIN.length()), StandardCharsets.ISO_8859_1).equals(BEGIN);
     }
   }
 
-  /** Writes the page of these runs over the same images, of which the last says what became of them. */
+  /** Writes the page of these runs over the same images. The last run says what became of them. */
   static void write(Compress options, List<Run> runs) throws IOException {
     if (!mayReplace(options.report)) {
       throw new IOException("--report: there is another file now: " + options.report);
@@ -655,36 +685,47 @@ final class Report {
     long before = images.stream().mapToLong(Result::before).sum();
     long after = images.stream().mapToLong(Result::after).sum();
     double axis = Timeline.axis(runs);
+    List<Object> totals = List.of(
+        List.of(Text.size(before), "before"),
+        List.of(Text.size(after), "after"),
+        List.of(Text.ratio(before, after), options.lossless ? "ratio, lossless" : "ratio, in quality " + options.quality),
+        List.of(Text.format("%.2f s", last.seconds()),
+            kind(last) + (runs.size() == 1 ? "" : ", median of " + Comparison.ROUNDS)),
+        List.of(Text.cores(), "at most " + options.threads + " in work at once"));
     String data = json(List.of(
-        Text.count(images.size(), "image") + last.outcomes() + " from " + options.source,
+        Text.count(images.size(), "image") + last.outcomes(), "" + options.source,
         String.join(" ", options.command.commandLine().getParseResult().originalArgs()),
-        List.of(List.of(Text.size(before), "before"), List.of(Text.size(after), "after"),
-            List.of(Text.ratio(before, after), "ratio, in quality " + options.quality),
-            List.of(Text.format("%.2f s", last.seconds()), Text.count(last.threads(), last.mode + " thread")),
-            List.of(Text.cores(), "at most " + options.threads + " in work at once")),
-        axis * 1e6, Timeline.ticks(axis),
-        runs.stream().map(run -> List.of(run.mode.name(), run.seconds(), run.results().stream().map(image ->
-            List.of(image.thread(), (image.started() - run.started) / 1_000, (image.ended() - run.started) / 1_000))
-            .toList())).toList(),
+        totals, axis * 1e6, Timeline.ticks(axis),
+        runs.stream().map(run -> List.of(kind(run), run.seconds(), run.results().stream().map(image -> List.of(
+            image.thread(), micros(run, image.started()), micros(run, image.ended()))).toList())).toList(),
         images.stream().map(image -> List.of(image.file().name(), image.outcome() != Outcome.FAILED && !options.dryRun,
             link(options.report, image.file().image()), link(options.report, image.file().copy()),
-            image.outcome().name(), image.before(), image.after(), (image.ended() - image.started()) / 1_000_000,
-            image.remarks())).toList()));
+            image.outcome().name(), image.before(), image.after(),
+            List.of(Text.size(image.before()), Text.size(image.after())), image.milliseconds(), image.remarks()))
+            .toList()));
     String page = PAGE.replace("NONCE", UUID.randomUUID().toString()); // a secret, so that no other script runs
     Files.writeString(options.report, BEGIN + page.replace("DATA", data));
   }
 
-  /** How a page leads to a file: a relative URL, of the bytes that the names have. */
+  private static long micros(Run run, long time) { return Math.round(run.seconds(time) * 1e6); }
+
+  private static String kind(Run run) { return run.mode + (run.mode == Compress.Mode.sequential ? "" : " threads"); }
+
+  /** The relative URL that leads from the page to a file, made of the bytes of the names. */
   static String link(Path page, Path file) {
-    if (!page.toAbsolutePath().getRoot().equals(file.toAbsolutePath().getRoot())) { return file.toUri().toString(); }
+    if (!page.toAbsolutePath().getRoot().equals(file.toAbsolutePath().getRoot())) {
+      return file.toUri().toString();
+    }
     String[] from = page.toAbsolutePath().normalize().getParent().toUri().toString().split("/");
     String[] to = file.toAbsolutePath().normalize().toUri().toString().split("/");
     int same = 0;
-    while (same < from.length && same < to.length - 1 && from[same].equals(to[same])) { same++; }
+    while (same < from.length && same < to.length - 1 && from[same].equals(to[same])) {
+      same++;
+    }
     return "./" + "../".repeat(from.length - same) + String.join("/", Arrays.asList(to).subList(same, to.length));
   }
 
-  /** A list, number or text; of this letters, digits and harmless signs alone stand as they are. */
+  /** A list, a number or a text. In a text, all but letters, digits and harmless signs are escaped. */
   static String json(Object value) {
     return switch (value) {
       case List<?> list -> list.stream().map(Report::json).collect(Collectors.joining(",", "[", "]"));
@@ -702,21 +743,20 @@ final class Report {
     <title>Compress</title>
     <style nonce="NONCE">
       :root { color-scheme: light dark; --paper: #fff; --card: #f2f5f8; --ink: #14202b; --soft: #566575;
-        --line: #cfd8e0; --wait: #ccd6df; --work: #0a66c2; --bad: #b3261e; --warn: #8a5300 }
+        --line: #cfd8e0; --wait: #ccd6df; --work: #0a66c2; --bad: #b3261e; --warn: #8a5300; accent-color: var(--work) }
       @media screen and (prefers-color-scheme: dark) { :root { --paper: #10171e; --card: #1b252f; --ink: #f0f4f8;
         --soft: #a3b2c0; --line: #34424f; --wait: #3a4957; --work: #4db2ff; --bad: #ff8a80; --warn: #ffc069 } }
       html { font: clamp(16px, 1.35vw, 26px)/1.4 system-ui, sans-serif; background: var(--paper); color: var(--ink) }
       body { max-width: 90rem; margin: 0 auto; padding: 1rem 4vw 4rem; overflow-wrap: anywhere }
-      * { box-sizing: border-box } p { color: var(--soft); margin: 0 0 .6rem }
+      * { box-sizing: border-box } p { color: var(--soft); margin: 0 0 .6rem } [type=range] { width: 100%; margin: 0 }
       h1 { font-size: 1.7rem; line-height: 1.2; margin: .6rem 0 .2rem } h2 { font-size: 1.4rem; margin: 2rem 0 .2rem }
       .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .7rem; margin: 1rem 0 }
       .tiles div { background: var(--card); border-radius: .6rem; padding: .6rem .9rem; color: var(--soft) }
-      .tiles b { display: block; font-size: 1.4rem; color: var(--ink) }
-      .key::before { content: ""; display: inline-block; width: 1.6em; height: .8em; margin: 0 .4em 0 1em;
-        background: var(--work); print-color-adjust: exact }
-      .key.wait::before { background: var(--wait); margin-left: 0 }
-      h3 { display: flex; gap: 1rem; align-items: baseline; margin: .9rem 0 0; font-size: 1.25rem }
-      h3 span { margin-left: auto } h3 > * { white-space: nowrap } h3 b { color: var(--work); font-size: 1.5rem }
+      .tiles b { display: block; font-size: 1.4rem; color: var(--ink) } .key.wait::before { background: var(--wait) }
+      .key { margin-right: 1em } .key::before { content: ""; display: inline-block; width: 1.6em; height: .8em;
+        margin-right: .4em; background: var(--work); print-color-adjust: exact }
+      h3 { display: flex; flex-wrap: wrap; column-gap: 1rem; margin: .9rem 0 0; font-size: 1.25rem }
+      h3 b { color: var(--work) } h3 span { font-weight: normal } h3 span:first-child { margin-left: auto }
       .chart { display: grid; grid-template-columns: minmax(8rem, 24%) 1fr; column-gap: .8rem }
       .labels { display: grid; grid-auto-rows: var(--row); align-items: center; white-space: nowrap }
       .labels div { overflow: hidden; text-overflow: ellipsis } i { font-style: normal; color: var(--soft) }
@@ -724,51 +764,71 @@ final class Report {
       .wait { stroke: var(--wait) } .grid { stroke: var(--line); vector-effect: non-scaling-stroke }
       .axis { grid-column: 2; position: relative; height: 1.6rem; color: var(--soft); white-space: nowrap }
       .axis span { position: absolute } .axis span + span { transform: translateX(-50%) }
-      #key { position: sticky; top: 0; z-index: 2; padding: .3rem 0; background: var(--paper) }
+      #tip { position: fixed; z-index: 2; max-width: 92vw; padding: .2rem .7rem; border-radius: .4rem;
+        pointer-events: none; background: var(--ink); color: var(--paper) } #tip:empty { display: none }
       table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums }
       tr { border-bottom: 1px solid var(--line) } small { display: block; color: var(--soft) }
       th, td { padding: .35rem 0 .35rem 1rem; text-align: right; white-space: nowrap }
       th:first-child, td:first-child { text-align: left; white-space: normal; padding-left: 0 }
-      button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer }
-      td button { color: var(--work); text-decoration: underline; text-underline-offset: .2em }
+      button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer;
+        text-align: left } td button { color: var(--work); text-decoration: underline; text-underline-offset: .2em }
       [aria-sort=ascending]::after { content: "↑" } [aria-sort=descending]::after { content: "↓" }
       .COMPRESSED small { color: var(--warn) } .FAILED, .FAILED small { color: var(--bad) }
-      .view { overflow: auto; width: 0; min-width: 100%; max-height: 80vh; background: var(--card); position: relative }
+      .view { overflow: hidden; width: 0; min-width: 100%; max-height: calc(100vh - 9rem); background: var(--card);
+        container-type: inline-size; user-select: none; cursor: zoom-in; touch-action: pan-y }
       .stage { display: grid; width: max-content; margin: auto } .stage > *, .stage::after { grid-area: 1 / 1 }
-      img + img { clip-path: inset(0 0 0 var(--cut)) } .stage::after { content: ""; z-index: 1; width: 3px;
-        margin-left: calc(var(--cut) - 1px); background: #fff; box-shadow: 0 0 4px #000 }
-      input { width: 100%; margin: .3rem 0 0; accent-color: var(--work) } output { float: right }
+      img { max-width: min(100cqw, var(--width)); max-height: calc(100vh - 9rem) }
+      .full { cursor: grab; touch-action: none } .full img { width: var(--width); max-width: none; max-height: none }
+      .stage::before, .stage::after { z-index: 1; grid-area: 1 / 1; background: #fff; box-shadow: 0 0 4px #000;
+        translate: calc(var(--cut) - 50%); cursor: ew-resize; content: ""; width: 3px }
+      .stage::before { content: "↔"; position: sticky; top: calc(50% - 1rem); width: 2rem; z-index: 2; color: #000;
+        border-radius: 1rem; text-align: center; line-height: 2rem; align-self: start }
+      img + img { clip-path: inset(0 0 0 var(--cut)) } .under { display: flex; justify-content: space-between }
       @media (max-width: 700px) {
         .chart { grid-template-columns: 1fr } .labels, .plot { grid-area: 1 / 1 } .axis { grid-column: 1 }
         .labels { z-index: 1; pointer-events: none; align-items: start; grid-auto-rows: calc(1.4 * var(--row)) }
-        .few path { stroke-width: .4; transform: translateY(.25px) }
-        tr { display: grid; grid-template-columns: repeat(5, auto); justify-content: space-between }
-        th, td { padding: .1rem 0 } th:first-child, td:first-child { grid-column: 1 / -1 }
+        tr { display: grid; grid-template-columns: 5fr 5fr 4fr 5fr 7fr; font-size: .85rem } th, td { padding: .1rem 0 }
+        th:first-child, td:first-child { grid-column: 1 / -1 } .few path { stroke-width: .4; translate: 0 .25px }
       }
     </style></head>
     <body><h1></h1><p id="command"></p><div class="tiles"></div>
-    <section><h2>When each thread worked</h2>
-    <p id="key"><span class="key wait">waiting</span><span class="key">working</span> <br><bdi id="tip">&nbsp;</bdi></p>
-    </section>
-    <h2>The images</h2><p>Open one to see the original and the copy under one slider, pixel for pixel.</p>
-    <table><thead><tr><th><button value="name">image</button><th><button value="before">before</button>
-    <th><button value="after">after</button><th><button value="ratio">ratio</button>
-    <th><button value="ms">time</button><th><button value="outcome">outcome</button></tr></thead><tbody></tbody></table>
-    <p id="end"></p>
+    <section><h2>When each image waited, and was worked on</h2>
+    <p><span class="key wait">the image waits</span> <span class="key">a thread works</span></p></section>
+    <h2>The images</h2><p id="hint">Open one to see original and copy under one slider; a click shows them at 100 %.</p>
+    <label><input type="checkbox" id="failed"> <span>only what failed</span></label>
+    <table><thead><tr></tr></thead><tbody></tbody></table><p id="end"></p><div id="tip"></div>
     <script type="application/json" id="data">DATA</script>
     <script nonce="NONCE">
+      const french = {"When each image waited, and was worked on": "Quand chaque image a attendu, puis a été traitée",
+        "Open one to see original and copy under one slider; a click shows them at 100 %.":
+        "Ouvrez-en une pour voir l'original et la copie sous un même curseur ; un clic les montre à 100 %.",
+        "the image waits": "l'image attend", "a thread works": "un thread travaille",
+        "The images": "Les images", "only what failed": "seulement les manquées",
+        "rows, one for each image": "lignes, une par image", from: "de",
+        "its copy is up to date": "sa copie est à jour", "it would not get smaller": "elle ne serait pas plus petite",
+        "not there any more": "n'est plus là", copy: "copie", before: "avant", after: "après", ratio: "taux",
+        time: "temps", outcome: "résultat", compressed: "compressée", kept: "gardée", skipped: "sautée",
+        failed: "manquée", "virtual threads": "threads virtuels", "platform threads": "threads de plateforme",
+        sequential: "séquentiel", "median of": "médiane de", "speed-up": "accélération", "in quality": "en qualité",
+        cores: "cœurs", core: "cœur", "at most": "au plus", "in work at once": "à la fois", waited: "a attendu",
+        worked: "a travaillé", B: "o", kB: "ko", MB: "Mo", GB: "Go"};
+      const phrases = new RegExp(`\\\\b(${Object.keys(french).join("|")})(?!\\\\w)`, "g");
+      const say = text => !navigator.language.startsWith("fr") ? text : text.replace(phrases, words => french[words])
+          .replace(/(\\d)\\.(\\d)/g, "$1,$2").replace(/(\\d\\d|[2-9]) (\\S+ée)/g, "$1 $2s"); // 0,5 and 2 gardées
       const find = selector => document.querySelector(selector), body = find("tbody"), tip = find("#tip");
-      const make = (tag, set, ...inside) => { // texts become texts, whatever is in them
+      const make = (tag, set, ...inside) => { // texts become texts, whatever is in them; a name is set as textContent
         const element = Object.assign(document.createElement(tag), set);
-        return element.append(...inside), element;
+        return element.append(...inside.map(part => part.at ? say(part) : part)), element;
       };
-      const size = n => n < 1e3 ? n + " B" : n < 1e5 ? (n / 1e3).toFixed(1) + " kB"
-          : n < 1e9 ? (n / 1e6).toFixed(2) + " MB" : (n / 1e9).toFixed(2) + " GB";
-      const ratio = image => image.before ? image.after / image.before : -1;
-      const [title, command, tiles, axis, ticks, runs, rows] = JSON.parse(find("#data").textContent);
-      const images = rows.map(([name, there, original, copy, outcome, before, after, ms, remarks]) =>
-          ({name, there, original, copy, outcome, before, after, ms, remarks})), sorted = [...images];
-      document.title = find("h1").textContent = title;
+      const [title, source, command, tiles, axis, ticks, runs, rows] = JSON.parse(find("#data").textContent);
+      const heads = ["image", "before", "after", "ratio", "time", "outcome"], ranks = "FAILED KEPT SKIPPED COMPRESSED";
+      const images = rows.map(([name, there, original, copy, outcome, before, after, sizes, ms, remarks]) =>
+          ({name, there, original, copy, outcome, before, sizes, ms, remarks,
+            keys: [name, before, after, before && after / before, ms, ranks.indexOf(outcome)]})), sorted = [...images];
+      document.documentElement.lang = say("kept") === "kept" ? "en" : "fr";
+      document.querySelectorAll("h2, #hint, .key, label span").forEach(it => it.textContent = say(it.textContent));
+      find("thead tr").append(...heads.map(text => make("th", {}, make("button", {}, text))));
+      document.title = find("h1").textContent = say(title + " from ") + source;
       find("#command").textContent = "jbang Compress.java " + command;
       find(".tiles").append(...tiles.map(([value, meaning]) => make("div", {}, make("b", {}, value), meaning)));
       for (const [mode, seconds, times] of runs) {
@@ -779,59 +839,95 @@ final class Report {
           <path class="grid" d="${ticks.map(tick => `M${tick * 1e6} 0V${n}`).join("")}"/>
           <path class="work" stroke-width="${Math.max(.75, n / 100)}" d="${path(([, from, to], i) =>
             `M${from} ${i + .5}H${Math.max(to, from + axis / 600)}`)}"/></svg>`}); // numbers alone
-        plot.onpointermove = plot.onpointerdown = event => {
-          const box = plot.getBoundingClientRect(), i = Math.floor((event.clientY - box.top) / box.height * n);
+        plot.onpointermove = plot.onpointerdown = ({clientX, clientY}) => {
+          const box = plot.getBoundingClientRect(), i = Math.floor((clientY - box.top) / box.height * n);
           if (times[i]) {
-            const [thread, from, to] = times[i], {name, before, after, outcome} = images[i];
-            const what = before ? size(before) + " → " + size(after) : outcome.toLowerCase();
+            const [thread, from, to] = times[i], {name, before, sizes, outcome} = images[i];
+            const what = before ? sizes.join(" → ") : outcome.toLowerCase();
             const [waited, worked] = [from, to - from].map(micros => Math.round(micros / 1e3) + " ms");
-            tip.textContent = `${thread} ${name}: ${what}, waited ${waited}, worked ${worked}`;
+            tip.replaceChildren(make("bdi", {textContent: name}), say(` · ${what} · waited ${waited} · `),
+                thread, say(` worked ${worked}`));
+            tip.style.left = Math.max(8, Math.min(clientX + 16, innerWidth - tip.offsetWidth - 8)) + "px";
+            tip.style.top = (clientY + 64 < innerHeight ? clientY + 20 : clientY - 48) + "px";
           }
         };
+        plot.onmouseleave = () => tip.replaceChildren();
         const chart = make("div", {className: few ? "chart few" : "chart"}, make("div", {className: "labels"}, ...few
-            ? times.map(([thread], i) => make("div", {}, make("i", {}, thread + " "), make("bdi", {}, images[i].name)))
-            : [n + " rows, one for each image"]), plot);
+            ? times.map(([thread], i) => make("div", {}, make("i", {textContent: thread + " "}),
+                make("bdi", {textContent: images[i].name}))) : [n + " rows, one for each image"]), plot);
         chart.style.setProperty("--row", n <= 8 ? "2.1rem" : few ? "1.6rem" : "26rem");
-        find("section").append(make("h3", {}, mode === "sequential" ? "no threads" : mode + " threads",
-            make("span", {}, seconds.toFixed(3) + " s"),
-            ...runs.length > 1 ? [make("b", {}, (runs[0][1] / seconds).toFixed(2) + " ×")] : []), chart);
+        const speedUp = make("span", {}, "speed-up ", make("b", {}, (runs[0][1] / seconds).toFixed(2)));
+        find("section").append(make("h3", {}, mode, make("span", {}, seconds.toFixed(3) + " s"),
+            runs.length > 1 ? speedUp : ""), chart);
       }
-      const labels = ticks.map(tick => make("span", {}, tick + " s"));
-      labels.forEach((label, i) => label.style.left = ticks[i] * 1e8 / axis + "%");
-      find(".chart:last-child").append(make("div", {className: "axis"}, ...labels));
+      find(".chart:last-child").append(make("div", {className: "axis"}, ...ticks.map(tick =>
+          make("span", {style: `left: min(${tick * 1e8 / axis}%, 100% - 1.5em)`}, tick + " s"))));
+      const toggle = (button, image) => { // one image at most is open
+        const open = find("[aria-expanded=true]");
+        find(".pair")?.remove(), open?.setAttribute("aria-expanded", false);
+        if (open === button) { return open?.focus(); }
+        button.ariaExpanded = true, button.closest("tr").after(pair(image));
+      };
+      addEventListener("keydown", ({key}) => key === "Escape" && toggle(find("[aria-expanded=true]")));
       const row = image => {
-        const name = make("bdi", {}, image.name), {before, after, ms, outcome, remarks} = image;
-        const why = {SKIPPED: ["its copy is up to date"], KEPT: ["it would not get smaller"]}[outcome] ?? remarks;
-        const tr = make("tr", {className: outcome}, make("td", {}, image.there ? make("button", {onclick() {
-          tr.nextSibling?.className === "pair" ? tr.nextSibling.remove() : tr.after(pair(image));
-        }}, name) : name, ...why.map(remark => make("small", {}, remark))));
-        const cells = before ? [size(before), size(after), ratio(image).toFixed(3), ms + " ms"] : [..."––––"];
-        tr.append(...[...cells, outcome.toLowerCase()].map(text => make("td", {}, text)));
-        return tr;
+        const {before, sizes, keys, ms, outcome} = image, name = make("bdi", {textContent: image.name});
+        const why = {SKIPPED: "its copy is up to date", KEPT: "it would not get smaller"}[outcome];
+        const notes = why ? [say(why)] : image.remarks;
+        const cells = [...before ? [...sizes, keys[3].toFixed(3), ms + " ms"] : "––––", outcome.toLowerCase()];
+        return make("tr", {className: outcome}, make("td", {}, image.there
+            ? make("button", {ariaExpanded: false, onclick() { toggle(this, image); }}, name) : name,
+            ...notes.map(textContent => make("small", {textContent}))), ...cells.map(text => make("td", {}, text)));
       };
-      const shown = () => body.querySelectorAll("tr:not(.pair)").length;
-      const more = () => body.append(...sorted.slice(shown(), shown() + 100).map(row));
-      onscroll = () => find("#end").getBoundingClientRect().top < 2 * innerHeight && more(); // the rest as one scrolls
-      more();
-      find("thead").onclick = ({target: {value, parentNode: th}}) => {
-        const up = th.ariaSort === "ascending" ? -1 : 1, key = value === "ratio" ? ratio : image => image[value];
-        find("[aria-sort]")?.removeAttribute("aria-sort");
-        th.ariaSort = up > 0 ? "ascending" : "descending";
-        sorted.sort((a, b) => up * (key(a).localeCompare?.(key(b)) ?? key(a) - key(b)));
-        body.replaceChildren(), more();
+      const failed = find("#failed"), wanted = ({outcome}) => !failed.checked || outcome === "FAILED";
+      const more = () => { // the next hundred
+        const shown = body.querySelectorAll("tr:not(.pair)").length;
+        body.append(...sorted.filter(wanted).slice(shown, shown + 100).map(row));
       };
-      const pair = ({original, copy}) => { // at 100 %: the copy to the right of the slider
+      const again = failed.onchange = () => (body.replaceChildren(), more());
+      again(), failed.parentNode.hidden = images.every(image => image.outcome !== "FAILED");
+      onscroll = () => (tip.textContent = "", find("#end").getBoundingClientRect().top < 2 * innerHeight && more());
+      find("thead").onclick = ({target}) => {
+        const th = target.closest("th"), up = th.ariaSort === "ascending" ? -1 : 1, key = it => it.keys[th.cellIndex];
+        find("[aria-sort]")?.removeAttribute("aria-sort"), th.ariaSort = up > 0 ? "ascending" : "descending";
+        sorted.sort((a, b) => up * (key(a).localeCompare?.(key(b)) ?? key(a) - key(b))), again();
+      };
+      const pair = ({original, copy}) => { // the copy to the right of the slider; fits the window, or at 100 %
         const stage = make("div", {className: "stage"}), view = make("div", {className: "view"}, stage);
-        const slider = make("input", {type: "range", max: 1000, value: 500, ariaLabel: "original or copy"});
-        slider.oninput = view.onscroll = () => stage.style.setProperty("--cut",
-            view.scrollLeft - stage.offsetLeft + slider.value / 1000 * view.clientWidth + "px");
-        stage.append(...[original, copy].map(src => make("img", {src, onload() {
-          this.width = this.naturalWidth / devicePixelRatio;
-          view.scrollTo((view.scrollWidth - view.clientWidth) / 2, (view.scrollHeight - view.clientHeight) / 2);
-          slider.oninput();
-        }, onerror: () => view.replaceChildren("not there any more: " + src)})));
-        return make("tr", {className: "pair"},
-            make("td", {colSpan: 6}, view, slider, make("output", {}, "copy"), "original"));
+        const slider = make("input", {type: "range", step: "any", ariaLabel: "original, " + say("copy")});
+        const x = () => slider.value / 100 * view.clientWidth; // of the divider
+        slider.oninput = view.onscroll = () =>
+            stage.style.setProperty("--cut", view.scrollLeft - stage.offsetLeft + x() + "px");
+        const place = () => (slider.oninput(), view.parentNode.scrollIntoView({block: "nearest"}));
+        new ResizeObserver(place).observe(stage); // as the images come, and the zoom and the window change
+        const zoom = (across, down) => { // this point of the picture goes to the middle
+          view.classList.toggle("full");
+          view.scrollTo(across * stage.clientWidth - view.clientWidth / 2,
+              down * stage.clientHeight - view.clientHeight / 2);
+        };
+        let last, divider, moved; // of a drag: its last event, what it takes, whether it is more than a click
+        const at = event => event.clientX - view.getBoundingClientRect().left;
+        view.onpointerdown = event => {
+          view.setPointerCapture(event.pointerId);
+          [last, moved] = [event, Math.abs(at(event) - x()) < 24];
+          divider = moved || !view.classList.contains("full");
+        };
+        view.onpointermove = event => {
+          const right = event.clientX - last?.clientX, down = event.clientY - last?.clientY;
+          if (view.hasPointerCapture(event.pointerId) && (moved ||= Math.hypot(right, divider ? 0 : down) > 4)) {
+            divider ? slider.value = at(event) / view.clientWidth * 100 : view.scrollBy(-right, -down);
+            last = event, slider.oninput();
+          }
+        };
+        view.onclick = ({clientX, clientY}) => {
+          const {left, top, width, height} = stage.getBoundingClientRect();
+          moved || zoom((clientX - left) / width, (clientY - top) / height);
+        };
+        stage.append(...[original, copy].map(src => make("img", {src, draggable: false, onload() {
+          stage.style.setProperty("--width", this.naturalWidth / devicePixelRatio + "px");
+        }, onerror: () => view.replaceChildren(say("not there any more"), ": " + src)})));
+        const full = make("button", {onclick: () => zoom(.5, .5)}, "100 %");
+        return make("tr", {className: "pair"}, make("td", {colSpan: 6}, view, slider,
+            make("div", {className: "under"}, "original", full, "copy")));
       };
     </script></body></html>
     """;
@@ -846,6 +942,7 @@ final class Text {
 
   /** A number of things: 1 image, 4 images. */
   static String count(int number, String thing) { return number + " " + thing + (number == 1 ? "" : "s"); }
+
   static String cores() { return count(Runtime.getRuntime().availableProcessors(), "core"); }
 
   static String ratio(long before, long after) {
@@ -889,10 +986,10 @@ final class Text {
 record ImageFile(Path image, ImageFiles files, String problem) {
   private static final int CLOCK_TICK = 50; // milliseconds; file systems note times that are up to a few old,
   private static final int LONG_TICK = 2_100; // or whole seconds (ext3, HFS+), even ones alone (FAT)
-  private static final int CHUNK = 1 << 16; // bytes; each is read by way of a buffer of its size outside the heap
+  private static final int CHUNK = 1 << 16; // bytes; Java reads each by way of a buffer of its size outside the heap
   private static final int MOST = Integer.MAX_VALUE - 8; // bytes that an array holds
 
-  /** An image as it was read: all bytes of one state of it, since when it has that, and who may read it (null: all). */
+  /** An image as it was read: its bytes, when it was changed last, and who may read it (null: everybody). */
   record State(byte[] bytes, FileTime time, PosixFileAttributes access) {}
 
   /** What the log calls it. */
@@ -910,10 +1007,9 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     return copy.getParent() == null ? copy : copy.getParent();
   }
 
-  /** What tells the image from others: its path, from the source on if it is in there; as its bytes, in any locale. */
+  /** What tells the image from others: its path, relative to the source if it is in there. A URI: it has all bytes. */
   private String identity() {
-    return files.source.toAbsolutePath().normalize().toUri().relativize(image.toAbsolutePath().normalize().toUri())
-        .toString();
+    return files.root.toUri().relativize(image.toAbsolutePath().normalize().toUri()).toString();
   }
 
   private int stateOf(FileTime time) { return (int) Provenance.hash(identity() + "\n" + time.toMillis()); }
@@ -922,7 +1018,9 @@ record ImageFile(Path image, ImageFiles files, String problem) {
   boolean isUpToDate(Recompressor.Settings settings) throws IOException {
     boolean there = problem == null && Files.isRegularFile(copy(), LinkOption.NOFOLLOW_LINKS);
     Provenance copy = there ? Provenance.of(copy(), false) : null;
-    if (copy == null) { return false; }
+    if (copy == null) {
+      return false;
+    }
     FileTime time = Files.getLastModifiedTime(image);
     long size = Files.size(image);
     return Files.size(copy()) <= size
@@ -933,7 +1031,7 @@ record ImageFile(Path image, ImageFiles files, String problem) {
   /** Writes the copy, unless it would replace anything but an older copy of this image. */
   void writeCopy(Copy copy, State original, Compress options) throws IOException {
     byte[] jpeg = original.bytes();
-    long identity = Provenance.hash(identity() + "\n" + JpegHeader.read(jpeg).exif.taken());
+    long identity = Provenance.hash(identity() + "\n" + copy.taken());
     if (options.dryRun) {
       if (Files.exists(copy(), LinkOption.NOFOLLOW_LINKS)) {
         replaces(image, identity, jpeg.length, options.overwrite); // or fails as it would
@@ -948,7 +1046,7 @@ record ImageFile(Path image, ImageFiles files, String problem) {
 
   // Whether the part is to take the place of the file that stands where the copy goes; false: that is equal, and stays.
   // A JpegException says why neither. No path is compared: links, mounts, disks without capitals are all one case. Of
-  // two images with one place, the first to be done stays (those of a list are told apart before).
+  // two images with one place, the copy of the first to be done stays (a list's are told apart before).
   private boolean replaces(Path part, long identity, long size, boolean overwrite) throws IOException {
     Path copy = copy();
     BasicFileAttributes there = Files.readAttributes(copy, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
@@ -956,7 +1054,7 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     if (there.isRegularFile()) {
       Provenance found = Provenance.of(copy, true);
       boolean ours = found != null && found.identity() == identity;
-      // A copy is smaller than its image, or equal to one that is none; so no copy takes the place of what it is of.
+      // A copy is smaller than its image or, if that is no copy itself, as large. So none replaces what it was made of.
       if (ours && (there.size() < size || there.size() == size && Provenance.of(image, false) == null)
           || there.size() == 0) { // a power cut can leave files with nothing in them
         return true;
@@ -977,17 +1075,17 @@ record ImageFile(Path image, ImageFiles files, String problem) {
   }
 
   private void refuseItself() throws IOException {
-    check(!Files.exists(copy()) || !Files.isSameFile(image, copy()), "its copy would replace the image itself");
+    check(!ImageFiles.isSame(image, copy()), "its copy would replace the image itself");
   }
 
   private void check(boolean condition, String message) throws JpegException {
-    if (!condition) { throw new JpegException(message + ": " + copy()); }
+    if (!condition) {
+      throw new JpegException(message + ": " + copy());
+    }
   }
 
-  /** Waits for as much heap as the image needs while it is in work: as its header tells. */
-  Memory.Share reserveMemory(Compress options) throws IOException { return Memory.reserve(memory(options.settings())); }
-
-  private long memory(Recompressor.Settings settings) throws IOException {
+  /** Reads what stands in front of the picture; throws whatever makes a copy impossible. */
+  JpegHeader readHeader() throws IOException {
     if (problem != null) {
       throw new JpegException(problem);
     } else if (Files.exists(image) && !Files.isRegularFile(image)) {
@@ -1001,9 +1099,11 @@ record ImageFile(Path image, ImageFiles files, String problem) {
       long size = Files.size(image);
       int least = (int) Math.min(length, size);
       try (Memory.Share share = Memory.reserve(3L * least)) { // a profile in it is copied
-        return Recompressor.memory(JpegHeader.read(read(least)), size, settings);
+        return JpegHeader.read(read(least), size);
       } catch (JpegException e) {
-        if (!e.isCutShort() || size <= length || length >= 1 << 28) { throw e; }
+        if (!e.isCutShort() || size <= length || length >= 1 << 28) {
+          throw e;
+        }
       }
     }
   }
@@ -1027,13 +1127,13 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     throw new JpegException("it changes while it is read");
   }
 
-  /** Its first bytes, as many or, where it has no more, fewer. */
+  /** Its first bytes: so many, or all if it has fewer. */
   private byte[] read(int length) throws IOException {
     byte[] bytes = new byte[length];
     int size = 0;
     try (InputStream in = Files.newInputStream(image)) {
-      for (int n = 0; n >= 0 && size < length; size += Math.max(n, 0)) {
-        n = in.read(bytes, size, Math.min(CHUNK, length - size));
+      for (int n = CHUNK; n == CHUNK; size += n) {
+        n = in.readNBytes(bytes, size, Math.min(CHUNK, length - size));
       }
     }
     return size == length ? bytes : Arrays.copyOf(bytes, size);
@@ -1045,15 +1145,17 @@ final class ImageFiles {
   private static final Log LOG = new Log(ProcessImages.class);
   final Path source;
   final Path destination;
+  final Path root; // the source, absolute and without ".."
   final List<ImageFile> images = new ArrayList<>(); // by name; a list's in its own order
   boolean complete = true; // every folder could be read
 
   private ImageFiles(Path source, Path destination) {
     this.source = source;
     this.destination = destination;
+    root = source.toAbsolutePath().normalize();
   }
 
-  /** The images that the command asks for; it is wrong usage where nothing good can come of it. */
+  /** Finds the images that the command asks for; what cannot end well is wrong usage. */
   static ImageFiles find(Compress options) throws IOException {
     Path source = options.source;
     Path destination = options.destination;
@@ -1063,8 +1165,7 @@ final class ImageFiles {
     options.require(!isEmpty(source) && !isEmpty(destination), "SOURCE or DESTINATION is empty; . is this folder");
     options.require(list != null || Files.isDirectory(source), "SOURCE is not a folder: " + source);
     options.require(free || there, "DESTINATION is not a folder: " + destination);
-    options.require(!there || !Files.exists(source) || !Files.isSameFile(source, destination),
-        "DESTINATION is SOURCE: the originals would be replaced");
+    options.require(!isSame(source, destination), "DESTINATION is SOURCE: the originals would be replaced");
     options.require(!there || !options.recursive || !source.toRealPath().startsWith(destination.toRealPath()),
         "with --recursive SOURCE may not be inside DESTINATION");
     ImageFiles files = new ImageFiles(source, destination);
@@ -1078,32 +1179,41 @@ final class ImageFiles {
         files.readList(in);
       }
     }
-    if (!options.dryRun) { files.clearLeftovers(); }
+    if (!options.dryRun) {
+      files.clearLeftovers();
+    }
     return files;
   }
 
-  /** Every image in the source folder: .jpg and .jpeg in any case, but no hidden files, and no copies. */
+  /** Adds every image in the source folder: .jpg and .jpeg in any case, but no hidden files, and no copies. */
   private void scan(boolean recursive) throws IOException {
     int depth = recursive ? Integer.MAX_VALUE : 1;
     Files.walkFileTree(source, Set.of(FileVisitOption.FOLLOW_LINKS), depth, new SimpleFileVisitor<>() {
       @Override
-      public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) throws IOException {
-        boolean copies = Files.exists(destination) && folder.toRealPath().startsWith(destination.toRealPath());
-        return !folder.equals(source) && (copies || isHidden(folder))
-            ? FileVisitResult.SKIP_SUBTREE : FileVisitResult.CONTINUE;
+      public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) {
+        try {
+          boolean copies = folder.toRealPath().startsWith(real(destination));
+          return !folder.equals(source) && (copies || isHidden(folder))
+              ? FileVisitResult.SKIP_SUBTREE : FileVisitResult.CONTINUE;
+        } catch (IOException e) { // it has vanished since it was opened
+          visitFileFailed(folder, e);
+          return FileVisitResult.SKIP_SUBTREE;
+        }
       }
 
-      @Override public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+      @Override
+      public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
         String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
         boolean isJpeg = name.endsWith(".jpg") || name.endsWith(".jpeg");
-        // A link that leads nowhere counts: it is an image that the user has lost.
+        // A link that leads nowhere counts: the user has lost an image.
         if (isJpeg && !isHidden(file) && (attributes.isRegularFile() || attributes.isSymbolicLink())) {
-          images.add(new ImageFile(file, ImageFiles.this, null));
+          add(file, null);
         }
         return FileVisitResult.CONTINUE;
       }
 
-      @Override public FileVisitResult visitFileFailed(Path file, IOException problem) {
+      @Override
+      public FileVisitResult visitFileFailed(Path file, IOException problem) {
         if (isHidden(file) && !file.equals(source)) {
           return FileVisitResult.CONTINUE;
         } else if (problem instanceof FileSystemLoopException) {
@@ -1115,44 +1225,46 @@ final class ImageFiles {
         return FileVisitResult.CONTINUE;
       }
 
-      @Override public FileVisitResult postVisitDirectory(Path folder, IOException problem) {
+      @Override
+      public FileVisitResult postVisitDirectory(Path folder, IOException problem) {
         return problem == null ? FileVisitResult.CONTINUE : visitFileFailed(folder, problem);
       }
     });
     images.sort(Comparator.comparing(ImageFile::image));
   }
 
-  /** The images that a list names, one path a line. Blank lines are passed over. */
+  private void add(Path image, String problem) { images.add(new ImageFile(image, this, problem)); }
+
+  /** Adds the images that a list names, one path a line. Blank lines are passed over. */
   private void readList(InputStream in) throws IOException {
     Map<Path, Path> byPlace = new HashMap<>();
     BufferedReader lines = new BufferedReader(new InputStreamReader(in, StandardCharsets.ISO_8859_1)); // bytes, that is
     for (String line = lines.readLine(); line != null; line = lines.readLine()) {
       line = line.replaceFirst("^\u00EF\u00BB\u00BF", ""); // a byte order mark, as some editors write it
-      if (!line.isBlank()) { addListed(line, byPlace); }
+      if (line.isBlank()) {
+        continue;
+      }
+      try {
+        addListed(path(line), byPlace);
+      } catch (IllegalArgumentException e) {
+        String shown = line.substring(0, Math.min(100, line.length())).replaceAll("[^ -~]|[<>:\"|?*]", "_");
+        add(source.getFileSystem().getPath(shown), "not a file name on this system");
+      }
     }
   }
 
-  private void addListed(String line, Map<Path, Path> byPlace) throws IOException {
-    Path image;
-    try {
-      image = path(line);
-    } catch (IllegalArgumentException e) {
-      String shown = line.substring(0, Math.min(100, line.length())).replaceAll("[^ -~]|[<>:\"|?*]", "_");
-      images.add(new ImageFile(source.getFileSystem().getPath(shown), this, "not a file name on this system"));
-      return;
-    }
+  private void addListed(Path image, Map<Path, Path> byPlace) throws IOException {
     Path before = byPlace.putIfAbsent(place(image), image);
     if (isEmpty(place(image))) {
-      images.add(new ImageFile(image, this, "a folder"));
+      add(image, "a folder");
     } else if (before == null) {
-      images.add(new ImageFile(image, this, null));
-    } else if (!before.equals(image)
-        && !(Files.exists(before) && Files.exists(image) && Files.isSameFile(before, image))) {
-      images.add(new ImageFile(image, this, "its copy would replace that of " + before));
+      add(image, null);
+    } else if (!before.equals(image) && !isSame(before, image)) {
+      add(image, "its copy would replace that of " + before);
     }
   }
 
-  /** The path of these bytes, each given as a character: Java makes it, whatever the locale, of a URI alone. */
+  /** The path of these bytes, each given as a character. Only from a URI does Java make it whatever the locale is. */
   private Path path(String bytes) {
     FileSystem system = source.getFileSystem();
     if (bytes.length() > 1 << 16) {
@@ -1167,15 +1279,16 @@ final class ImageFiles {
   }
 
   /**
-   * Where the copy of an image belongs below the destination. What lies in the source folder keeps its place there; of
+   * Where the copy of an image belongs below the destination. What lies in the source folder keeps its place there. Of
    * any other path the root and every ".." are left out, as tar does it: no list leads out of the destination.
    */
   Path place(Path image) {
     Path full = image.toAbsolutePath().normalize();
-    Path folder = source.toAbsolutePath().normalize();
-    Path place = full.startsWith(folder) ? folder.relativize(full) : source.getFileSystem().getPath("");
+    Path place = full.startsWith(root) ? root.relativize(full) : source.getFileSystem().getPath("");
     if (isEmpty(place)) {
-      for (Path part : image.normalize()) { place = part.toString().equals("..") ? place : place.resolve(part); }
+      for (Path part : image.normalize()) {
+        place = part.toString().equals("..") ? place : place.resolve(part);
+      }
     }
     return place;
   }
@@ -1183,19 +1296,31 @@ final class ImageFiles {
   /** Whether a path has no name in it: it is then the folder that it is resolved against. */
   static boolean isEmpty(Path path) { return path.toString().isEmpty(); }
 
-  private static boolean isHidden(Path path) {
-    return path.getFileName() != null && path.getFileName().toString().startsWith(".");
+  /** Whether both are there and are one file. */
+  static boolean isSame(Path a, Path b) throws IOException {
+    return Files.exists(a) && Files.exists(b) && Files.isSameFile(a, b);
   }
 
-  /** Deletes what runs that were killed left in the folders of the copies; where images are, nothing is deleted. */
-  private void clearLeftovers() throws IOException {
-    Set<Path> ofImages = new HashSet<>();
-    for (Path folder : images.stream().map(f -> f.image().toAbsolutePath().resolveSibling("")).distinct().toList()) {
-      ofImages.add(Files.exists(folder) ? folder.toRealPath() : folder);
+  /** The folder without links in its path; as it is if it is not there. */
+  private static Path real(Path folder) {
+    try {
+      return folder.toRealPath();
+    } catch (IOException e) {
+      return folder;
     }
+  }
+
+  private static boolean isHidden(Path path) { return String.valueOf(path.getFileName()).startsWith("."); }
+
+  /** Deletes what killed runs left in the folders of the copies; but nothing where images are. */
+  private void clearLeftovers() {
+    Set<Path> ofImages = images.stream().map(file -> file.image().toAbsolutePath().resolveSibling("")).distinct()
+        .map(ImageFiles::real).collect(Collectors.toSet());
     for (Path folder : images.stream().map(ImageFile::folder).distinct().filter(Files::exists).toList()) {
       try {
-        if (!ofImages.contains(folder.toRealPath())) { WholeFile.clearLeftovers(folder); }
+        if (!ofImages.contains(folder.toRealPath())) {
+          WholeFile.clearLeftovers(folder);
+        }
       } catch (IOException | DirectoryIteratorException e) {
         LOG.warn("%s may hold leftovers of a run that was killed: %s", folder, Text.reason(e));
       }
@@ -1205,9 +1330,9 @@ final class ImageFiles {
 
 /**
  * What a copy says of itself, in a comment segment (T.81 B.2.4.5) behind JFIF or EXIF: that Compress made it, with
- * which options, of an image of which size; then checksums: of the image's identity, of its state, and of the copy
+ * which options, of an image of which size; then checksums of the image's identity, of its state, and of the copy
  * itself, since editors keep comments. Compress replaces a file only if it says so and is as it was written. A kept
- * copy is the original byte for byte: it says it in an extended attribute, where the file system has them.
+ * copy is the original byte for byte: an extended attribute says it, where the file system has those.
  *
  * @param size of the image, in bytes
  * @param identity a hash of its place and of when it was taken: the IMG_0001.jpg of two cameras are not one
@@ -1215,22 +1340,24 @@ final class ImageFiles {
  */
 record Provenance(String options, long size, long identity, int state) {
   static final Pattern TEXT = Pattern.compile("Compress (\\S+) +(\\d{1,10}) (\\p{XDigit}{16}) (\\p{XDigit}{8}) (.{8})");
-  private static final String ATTRIBUTE = "compress";
+  static final String ATTRIBUTE = "user:compress";
 
   /** FNV-1a, 64 bits. */
   static long hash(String text) {
     long hash = 0xcbf29ce484222325L;
-    for (byte b : text.getBytes(StandardCharsets.UTF_8)) { hash = (hash ^ b & 0xFF) * 0x100000001b3L; }
+    for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
+      hash = (hash ^ b & 0xFF) * 0x100000001b3L;
+    }
     return hash ^ hash >>> 32;
   }
 
-  /** Its text, as long for all sizes: a copy that is compressed again does not get smaller by it. */
+  /** Its text, equally long for all sizes: a copy that is compressed again does not get smaller by it. */
   private byte[] text(long checksum) {
     return Text.format("Compress %s %10d %016x %08x %08x", options, size, identity, state, checksum)
         .getBytes(StandardCharsets.ISO_8859_1);
   }
 
-  /** A copy's segments with the one of its provenance among them, to be signed when the copy is complete. */
+  /** A copy's segments with room for its provenance, which {@link #sign} fills in when the copy is complete. */
   static byte[] into(byte[] segments, Recompressor.Settings settings, long size) {
     byte[] text = new Provenance(settings.letters(), size, 0, 0).text(0);
     int at = start(segments, 0) - 4;
@@ -1238,67 +1365,86 @@ record Provenance(String options, long size, long identity, int state) {
         .putShort((short) (text.length + 2)).put(text).put(segments, at, segments.length - at).array();
   }
 
-  /** Where the text starts, where segments do: behind JFIF or EXIF, which are to be first, a marker and a length. */
+  /** Where the text starts if segments do here: behind JFIF or EXIF, which are to be first, a marker and a length. */
   private static int start(byte[] jpeg, int at) {
     boolean behind = jpeg.length > at + 3 && (jpeg[at + 1] & 0xFE) == Marker.APP0;
     return at + 4 + (behind ? 2 + ((jpeg[at + 2] & 0xFF) << 8 | jpeg[at + 3] & 0xFF) : 0);
   }
 
-  /** Fills in the segment of a copy that is else complete; or, of a kept one, returns the text for its attribute. */
+  /** Fills in the text in a copy that is complete but for it; for a kept one, returns it: it becomes an attribute. */
   byte[] sign(Copy copy) {
-    byte[] text = text(0); // the checksum is of the copy with zeros for it
-    if (!copy.kept()) { System.arraycopy(text, 0, copy.bytes(), start(copy.bytes(), 2), text.length); }
+    byte[] text = text(0); // the checksum is that of the copy with zeros in its own place
+    ByteBuffer place = copy.kept() ? ByteBuffer.wrap(text)
+        : ByteBuffer.wrap(copy.bytes(), start(copy.bytes(), 2), text.length).slice().put(0, text);
     CRC32 checksum = new CRC32();
     checksum.update(copy.bytes());
-    text = text(checksum.getValue());
-    if (!copy.kept()) { System.arraycopy(text, 0, copy.bytes(), start(copy.bytes(), 2), text.length); }
+    place.put(0, text(checksum.getValue()));
     return copy.kept() ? text : null;
   }
 
-  /** What a file says of itself, or null; null, too, if it is to be as it was written, all of it, and is not. */
+  /** What a file says of itself, or null. If it is to be as it was written, and any byte is not, that is null, too. */
   static Provenance of(Path file, boolean asWritten) throws IOException {
     try (InputStream in = Files.newInputStream(file)) {
       byte[] head = in.readNBytes(6);
-      head = Arrays.copyOf(head, start(head, 2) + 100);
+      head = Arrays.copyOf(head, start(head, 2) + 100); // no more, for --update reads it of every copy
       head = Arrays.copyOf(head, 6 + in.readNBytes(head, 6, head.length - 6));
-      byte[] attribute = attribute(file, null);
+      byte[] attribute = attribute(file);
       Matcher text = TEXT.matcher(new String(attribute == null ? head : attribute, StandardCharsets.ISO_8859_1));
       text.region(attribute == null ? Math.min(start(head, 2), head.length) : 0, text.regionEnd());
-      if (!text.lookingAt()) { return null; }
-      if (attribute == null) { Arrays.fill(head, text.start(5), text.end(5), (byte) '0'); }
+      if (!text.lookingAt()) {
+        return null;
+      }
+      if (attribute == null) {
+        Arrays.fill(head, text.start(5), text.end(5), (byte) '0');
+      }
       CRC32 checksum = new CRC32();
-      for (int n = head.length; asWritten && n > 0; n = in.read(head)) { checksum.update(head, 0, n); }
+      for (int n = head.length; asWritten && n > 0; n = in.read(head)) {
+        checksum.update(head, 0, n);
+      }
       return asWritten && !text.group(5).equals(Text.format("%08x", checksum.getValue())) ? null
           : new Provenance(text.group(1), Long.parseLong(text.group(2)), Long.parseUnsignedLong(text.group(3), 16),
               Integer.parseUnsignedInt(text.group(4), 16));
     }
   }
 
-  /** Gives a file this attribute or, of null, returns the one that it has, or null: not all systems have any. */
-  static byte[] attribute(Path file, byte[] text) {
-    UserDefinedFileAttributeView view = Files.getFileAttributeView(file, UserDefinedFileAttributeView.class);
+  /** The attribute in which a file says it, or null. */
+  private static byte[] attribute(Path file) {
     try {
-      if (view != null && text != null) {
-        view.write(ATTRIBUTE, ByteBuffer.wrap(text));
-      } else if (view != null && view.list().contains(ATTRIBUTE)) {
-        text = new byte[view.size(ATTRIBUTE)];
-        view.read(ATTRIBUTE, ByteBuffer.wrap(text));
-      }
-    } catch (IOException e) { return null; }
-    return text;
+      return (byte[]) Files.getAttribute(file, ATTRIBUTE);
+    } catch (IOException | RuntimeException e) {
+      return null; // it has none, or the file system has none
+    }
   }
 }
 
 /** Writes files whole or not at all: beside their final name first, and then renamed in one step. */
 final class WholeFile {
+  private static final Log LOG = new Log(ProcessImages.class);
   private static final Pattern PART = Pattern.compile("\\.compress-[0-9a-f]{16}\\.part");
   private static final Set<PosixFilePermission> CLOSED = PosixFilePermissions.fromString("rw-------");
-  private static final long LAST_BYTE = Long.MAX_VALUE - 1; // is locked: on Windows nobody can read what is
+  private static final long LAST_BYTE = Long.MAX_VALUE - 1; // the one that is locked: on Windows nobody can read that
   private static final int CHUNK = 1 << 20; // bytes; the channel copies each to a buffer of that size outside the heap
 
-  /** What is asked where there is a file already: is the part to replace it? If not, it stays, and the part goes. */
+  /** Decides, where there is a file already, whether the part replaces it. If not, it stays, and the part goes. */
   interface Replacement {
     boolean isDue(Path part) throws IOException;
+  }
+
+  /** Something that not every file system can do. */
+  private interface Step {
+    void take() throws IOException;
+  }
+
+  /** Takes a step if the file system can, and returns whether it did. A file that has vanished is another matter. */
+  private static boolean ifSupported(Step step) throws NoSuchFileException {
+    try {
+      step.take();
+      return true;
+    } catch (NoSuchFileException e) {
+      throw e;
+    } catch (IOException | UnsupportedOperationException e) {
+      return false;
+    }
   }
 
   /** Writes the file; it gets the time and the access of the original and, unless null, this attribute. */
@@ -1309,7 +1455,9 @@ final class WholeFile {
         tryToWrite(file, bytes, original, attribute, replacement);
         return;
       } catch (NoSuchFileException e) { // another run took the part for a leftover: locks are not shared everywhere
-        if (attempt == 20 || !Files.isDirectory(file.toAbsolutePath().getParent())) { throw e; }
+        if (attempt == 20 || !Files.isDirectory(file.toAbsolutePath().getParent())) {
+          throw e;
+        }
       }
     }
   }
@@ -1321,11 +1469,7 @@ final class WholeFile {
     FileAttribute<?>[] closed = {PosixFilePermissions.asFileAttribute(CLOSED)};
     try (FileChannel channel = FileChannel.open(part, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
         posix ? closed : new FileAttribute<?>[0])) {
-      try {
-        channel.lock(LAST_BYTE, 1, false); // until it is complete; it ends with the process, however that ends
-      } catch (IOException e) {
-        // A file system without locks.
-      }
+      ifSupported(() -> channel.lock(LAST_BYTE, 1, false)); // until it is complete, or the process ends, however
       if (posix) {
         setAccess(part, original.access()); // while it is empty
       }
@@ -1333,67 +1477,52 @@ final class WholeFile {
         written += channel.write(ByteBuffer.wrap(bytes, written, Math.min(CHUNK, bytes.length - written)));
       }
       if (attribute != null) {
-        Provenance.attribute(part, attribute); // only now: that opens and closes it, which gives the lock back
+        // Only now: that opens and closes the part, which gives the lock back.
+        ifSupported(() -> Files.setAttribute(part, Provenance.ATTRIBUTE, attribute));
       }
-      try {
-        Files.setLastModifiedTime(part, original.time());
-      } catch (NoSuchFileException e) {
-        throw e;
-      } catch (IOException e) {
-        // A file system that gives its own times: --update will do the image again.
-      }
+      ifSupported(() -> Files.setLastModifiedTime(part, original.time())); // if not, --update does the image again
       rename(part, file, replacement);
     } finally {
       Files.deleteIfExists(part);
     }
   }
 
-  /** Gives the part its final name. One thread at a time: the look at what is there and the move are two steps. */
+  /** Gives the part its final name. One thread at a time, for looking at what is there and moving are two steps. */
   private static synchronized void rename(Path part, Path file, Replacement replacement) throws IOException {
-    if (!Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
-      try {
-        Files.createLink(file, part); // unlike a move it never replaces what another process has put there meanwhile
-        return;
-      } catch (NoSuchFileException e) {
-        throw e;
-      } catch (FileAlreadyExistsException e) {
-        // It has.
-      } catch (IOException | UnsupportedOperationException e) { // a file system without hard links
-        Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
-        return;
-      }
-    }
-    if (replacement.isDue(part)) {
+    // A link, unlike a move, never replaces what another process has put there meanwhile.
+    if (!ifSupported(() -> Files.createLink(file, part))
+        && (!Files.exists(file, LinkOption.NOFOLLOW_LINKS) || replacement.isDue(part))) {
       Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     }
   }
 
-  /** Gives a part the group and the permissions of the original; where it may not have the group, none for its own. */
+  /** Gives a part the group and the permissions of the original; if it may not have the group, none for its own. */
   private static void setAccess(Path part, PosixFileAttributes original) throws IOException {
     PosixFileAttributeView view = Files.getFileAttributeView(part, PosixFileAttributeView.class);
     Set<PosixFilePermission> mode = EnumSet.copyOf(original.permissions());
     mode.removeIf(permission -> permission.name().endsWith("EXECUTE"));
     mode.addAll(CLOSED);
-    try {
-      if (!view.readAttributes().group().equals(original.group())) { view.setGroup(original.group()); }
-    } catch (FileSystemException e) { mode.removeIf(permission -> permission.name().startsWith("GROUP")); }
-    try {
-      view.setPermissions(mode);
-    } catch (FileSystemException e) {
-      // A file system without permissions.
+    if (!view.readAttributes().group().equals(original.group())
+        && !ifSupported(() -> view.setGroup(original.group()))) {
+      mode.removeIf(permission -> permission.name().startsWith("GROUP"));
     }
+    ifSupported(() -> view.setPermissions(mode));
   }
 
-  /** Deletes what runs that were killed left in a folder; what another run is writing just now is locked, and stays. */
+  /** Deletes what killed runs left in a folder. What another run is writing just now is locked, and stays. */
   static void clearLeftovers(Path folder) throws IOException {
     try (DirectoryStream<Path> parts = Files.newDirectoryStream(folder, path ->
         PART.matcher(path.getFileName().toString()).matches()
             && Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS))) { // a FIFO would have us wait
       for (Path part : parts) {
         try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE)) {
-          if (channel.tryLock(LAST_BYTE, 1, false) != null) { Files.delete(part); }
+          if (channel.tryLock(LAST_BYTE, 1, false) != null) {
+            Files.delete(part);
+          }
         } catch (NoSuchFileException e) {
           continue; // the other run has finished it meanwhile
+        } catch (IOException e) {
+          LOG.warn("%s, left by a run that was killed, stays: %s", part, Text.reason(e));
         }
       }
     }
@@ -1412,7 +1541,8 @@ final class Memory {
 
   /** Memory that is reserved until it is closed. */
   record Share(int units) implements AutoCloseable {
-    @Override public void close() { FREE.release(units); }
+    @Override
+    public void close() { FREE.release(units); }
   }
 
   /** Waits until this many bytes are free and takes them. */
@@ -1428,20 +1558,21 @@ final class Memory {
   }
 }
 
-// Pixels --------------------------------------------------------------------------------------------------------------
-// Which engine takes an image; the way by pixels, with ImageIO and TwelveMonkeys, of what the other cannot take.
+// Recompressing -------------------------------------------------------------------------------------------------------
+// From the bytes of an image to those of its copy: by its coefficients, or by its pixels as everybody else does.
 
 /**
  * The copy of an image.
  *
  * @param bytes a whole JPEG
  * @param kept whether it is the original: recompression would not have saved a byte
+ * @param taken when the original was, as {@link Exif} has it
  * @param warnings what was left out of it though it was part of how the original looked
  */
-record Copy(byte[] bytes, boolean kept, List<String> warnings) {
+record Copy(byte[] bytes, boolean kept, String taken, List<String> warnings) {
   /** This copy where it saves a byte at least, else the original. */
-  Copy notLargerThan(byte[] original) {
-    return bytes.length < original.length ? this : new Copy(original, true, List.of());
+  Copy orOriginal(byte[] original) {
+    return bytes.length < original.length ? this : new Copy(original, true, taken, List.of());
   }
 }
 
@@ -1450,135 +1581,100 @@ final class Recompressor {
   /**
    * What shapes a copy.
    *
-   * @param quality 1 to 100, on libjpeg's scale
+   * @param quality 1 to 100, on libjpeg's scale; or LOSSLESS: every coefficient stays as it is
    * @param smallest whether as good a picture is to take as few bytes as can be: see {@link Smallest}
    * @param keepMetadata whether the copy has all of the original's, or only what makes it look the same
    */
   record Settings(int quality, Compress.Engine engine, boolean smallest, boolean keepMetadata) {
+    static final int LOSSLESS = 101;
+
     /** In short, for the copy to remember: the quality, and a letter for each that is not as usual. */
     String letters() {
-      return quality + (engine == Compress.Engine.pixels ? "p" : "") + (smallest ? "s" : "")
-          + (keepMetadata ? "k" : "");
+      return (isLossless() ? "lossless" : quality) + (byPixels() ? "p" : "") + (smallest ? "s" : "") + (keepMetadata ? "k" : "");
+    }
+
+    boolean byPixels() {
+      return engine == Compress.Engine.pixels;
+    }
+
+    boolean isLossless() {
+      return quality == LOSSLESS;
     }
   }
 
-  /** How much heap, in bytes, recompressing a JPEG of this header and size takes; an exception if none can do it. */
-  static long memory(JpegHeader header, long size, Settings settings) throws JpegException {
-    header.check(size);
-    long head = settings.keepMetadata ? 4L * header.firstScan : 0;
-    if (byCoefficients(header, settings)) { return head + CoefficientEngine.memory(header, size, settings.smallest); }
-    int quality = settings.smallest ? Smallest.BY_PIXELS : settings.quality;
-    long written = settings.smallest ? PixelEngine.written(header, quality) : 0; // and recompressed
-    return head + Math.max(
-        PixelEngine.memory(header, size, quality), 2 * size + CoefficientEngine.memory(header, written, true));
-  }
-
-  /** The copy of a JPEG, whatever its size; throws a JpegException where none can be made. */
-  static Copy recompress(byte[] jpeg, Settings settings) throws IOException {
-    JpegHeader header = JpegHeader.read(jpeg);
-    header.check(jpeg.length);
+  /** The copy of a JPEG of this header, whatever its size; throws a JpegException where none can be made. */
+  static Copy recompress(byte[] jpeg, JpegHeader first, Settings settings) throws IOException {
+    JpegHeader header = first.isOf(jpeg) ? first : JpegHeader.read(jpeg); // the file may have changed meanwhile
     List<String> warnings = new ArrayList<>();
-    GainMap map = GainMap.find(jpeg, header, memory(header, jpeg.length, settings) - jpeg.length, warnings);
-    byte[] metadata = Provenance.into(Metadata.of(jpeg, header, map, settings.keepMetadata), settings, jpeg.length);
-    boolean direct = byCoefficients(header, settings);
-    int quality = settings.smallest ? Smallest.BY_PIXELS : settings.quality;
-    byte[] picture = direct ? CoefficientEngine.recompress(jpeg, header, settings)
-        : PixelEngine.recompress(jpeg, header, quality, warnings);
-    if (settings.smallest && !direct) {
-      picture = CoefficientEngine.recompress(picture, JpegHeader.read(picture), settings);
+    GainMap map = GainMap.find(jpeg, header, header.memory(settings) - jpeg.length, warnings);
+    JpegHeader.Kind kind = settings.byPixels() ? PixelEngine.kind(header) : Sampling.of(header, settings).kind();
+    byte[] metadata = Metadata.of(jpeg, header, kind, map, settings.keepMetadata);
+    byte[] picture = settings.byPixels()
+        ? PixelEngine.recompress(jpeg, header, settings.quality) : CoefficientEngine.recompress(jpeg, header, settings);
+    if (header.icc.broken()) {
+      warnings.add("has a colour profile that cannot be used: left out of the copy");
     }
-    if (header.icc.broken()) { warnings.add(Icc.LEFT_OUT); }
-    return new Copy(Metadata.join(picture, metadata, map), false, warnings.stream().distinct().toList());
-  }
-
-  private static boolean byCoefficients(JpegHeader header, Settings settings) {
-    return settings.engine == Compress.Engine.auto && CoefficientEngine.takes(header);
+    metadata = Provenance.into(metadata, settings, jpeg.length);
+    return new Copy(Metadata.join(picture, metadata, map), false, header.exif.taken(), warnings.stream().distinct().toList());
   }
 }
 
-/** Recompresses any JPEG by way of its pixels: TwelveMonkeys reads them, the JDK's writer writes them. */
+/**
+ * Recompresses a JPEG by way of its pixels, as most programs do: TwelveMonkeys reads them, the JDK writes them. It is
+ * here to be compared with. What libjpeg makes up for damaged data stays; CMYK becomes sRGB, without its profile.
+ */
 final class PixelEngine {
-  /**
-   * The file, its cleaned copy and its gain map, the pixels (and those of CMYK as read), the file written in chunks and
-   * in one; for the check that comes first, a row of MCUs, of up to 32 lines in 4 components.
-   */
-  static long memory(JpegHeader header, long size, int quality) throws JpegException {
-    long pixels = (long) header.width * header.height;
-    int bytes = header.components.size() == 4 ? 7 : header.components.size();
-    if (pixels * bytes > Integer.MAX_VALUE) {
-      throw new JpegException(Text.format("not supported: %s of pixels", Text.size(pixels * bytes)));
+  /** How the copy's components make a colour. */
+  static JpegHeader.Kind kind(JpegHeader header) {
+    return header.kind == JpegHeader.Kind.GREY ? JpegHeader.Kind.GREY : JpegHeader.Kind.YCBCR;
+  }
+
+  /** The bytes of heap that it takes: the file twice, the pixels as read and as sRGB, what is written. */
+  static long memory(JpegHeader header) throws JpegException {
+    long samples = (long) header.width * header.height * header.components.size();
+    if (samples > Integer.MAX_VALUE) {
+      throw new JpegException("not supported by --engine=pixels: " + Text.size(samples) + " of pixels");
     }
-    return 3 * size + pixels * bytes + 2 * written(header, quality) + header.width * 256L + (1 << 20);
+    return 2L * header.fileSize + 4 * samples + (1 << 20);
   }
 
-  /** The bytes that a copy of a quality takes at most. */
-  static long written(JpegHeader header, int quality) {
-    long pixels = (long) header.width * header.height;
-    return quality <= 50 ? pixels / 4 : pixels * 2;
-  }
-
-  /** Recompresses a JPEG, without its metadata; warns if CMYK cannot be read by its profile. */
-  static byte[] recompress(byte[] jpeg, JpegHeader header, int quality, List<String> warnings) throws IOException {
-    boolean wide = CoefficientEngine.check(jpeg, header); // libjpeg makes up what is missing or damaged
-    if (wide && header.isCmyk()) { throw new JpegException("not supported: CMYK with quantization tables of 16 bits"); }
-    // Without its profile an RGB or grey image is read as its numbers are; the copy gets the profile, unchanged.
-    return encode(decode(jpeg, header, header.isCmyk() && header.icc.profile() != null, wide, warnings), quality);
-  }
-
-  private static BufferedImage decode(byte[] jpeg, JpegHeader header, boolean byProfile, boolean wide,
-      List<String> warnings) throws IOException {
-    Iterator<ImageReader> readers = ImageIO.getImageReadersByFormatName("JPEG");
-    ImageReader reader = readers.next(); // TwelveMonkeys', for CMYK; but it takes quantization steps over 255 for 255
-    reader = wide ? readers.next() : reader;
-    try (ByteArrayImageInputStream in = new ByteArrayImageInputStream(header.cleaned(jpeg, byProfile))) {
-      reader.addIIOReadWarningListener((source, warning) ->
-          warnings.addAll(byProfile && warning.contains("No embedded ICC") ? List.of(Icc.LEFT_OUT) : List.of()));
-      reader.setInput(in, true, true);
-      return reader.read(0);
-    } catch (IOException | RuntimeException e) { // the image's data are sound: they have been checked
-      if (byProfile) {
-        warnings.add(Icc.LEFT_OUT);
-        return decode(jpeg, header, false, wide, warnings);
-      }
-      throw new JpegException("not supported: the decoder cannot make sense of it");
-    } finally {
-      reader.dispose();
-    }
-  }
-
-  private static byte[] encode(BufferedImage picture, int quality) throws IOException {
+  /** Recompresses a JPEG, without its metadata. */
+  static byte[] recompress(byte[] jpeg, JpegHeader header, int quality) throws IOException {
+    ImageReader reader = ImageIO.getImageReadersByFormatName("JPEG").next();
     ImageWriter writer = ImageIO.getImageWritersByFormatName("JPEG").next();
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream(1 << 20);
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream(1 << 16);
     try (MemoryCacheImageOutputStream out = new MemoryCacheImageOutputStream(bytes)) {
+      reader.setInput(new ByteArrayImageInputStream(bare(jpeg, header)), true, true);
+      BufferedImage picture = reader.read(0);
       JPEGImageWriteParam param = (JPEGImageWriteParam) writer.getDefaultWriteParam();
       param.setOptimizeHuffmanTables(true);
-      IIOMetadata metadata = writer.getDefaultImageMetadata(ImageTypeSpecifier.createFromRenderedImage(picture), param);
-      setQuality(metadata, quality);
+      param.setCompressionMode(ImageWriteParam.MODE_EXPLICIT);
+      param.setCompressionQuality(quality / 100f); // the writer rounds the tables a little differently from libjpeg
       writer.setOutput(out);
-      writer.write(null, new IIOImage(picture, null, metadata), param);
+      writer.write(null, new IIOImage(picture, null, null), param);
+    } catch (IOException | RuntimeException e) {
+      throw new JpegException("--engine=pixels cannot read it: " + e.getMessage());
     } finally {
+      reader.dispose();
       writer.dispose();
     }
     return bytes.toByteArray();
   }
 
-  /** Puts libjpeg's tables in: those that the writer's own quality (0.0 to 1.0) makes are rounded differently. */
-  private static void setQuality(IIOMetadata metadata, int quality) throws IIOInvalidTreeException {
-    String format = metadata.getNativeMetadataFormatName();
-    IIOMetadataNode root = (IIOMetadataNode) metadata.getAsTree(format);
-    NodeList tables = root.getElementsByTagName("dqtable");
-    for (int i = 0; i < tables.getLength(); i++) {
-      ((IIOMetadataNode) tables.item(i)).setUserObject(table(i == 1, quality));
+  /** The JPEG without metadata: a profile would turn the numbers into others, but for inks, which need it. */
+  private static byte[] bare(byte[] jpeg, JpegHeader header) throws JpegException {
+    ByteArrayOutputStream out = new ByteArrayOutputStream(jpeg.length);
+    out.write(jpeg, 0, 2);
+    Segments s = new Segments(jpeg, 2);
+    for (s.next(); s.marker != Marker.SOS; s.next()) {
+      boolean needed = !Marker.isAppOrComment(s.marker) || s.is(Marker.APP0, "JFIF") || s.isAdobe()
+          || s.is(Marker.APP2, "ICC_PROFILE") && header.isCmyk() && !header.icc.broken();
+      if (needed && !Marker.isStandalone(s.marker)) {
+        out.write(jpeg, s.start - 4, s.end - s.start + 4);
+      }
     }
-    metadata.setFromTree(format, root);
-  }
-
-  /** The standard table as ImageIO takes it: row by row, not in zigzag order. */
-  static JPEGQTable table(boolean chrominance, int quality) {
-    int[] steps = StandardTables.steps(chrominance, quality);
-    int[] natural = new int[64];
-    for (int k = 0; k < 64; k++) { natural[StandardTables.ZIGZAG[k]] = steps[k]; }
-    return new JPEGQTable(natural);
+    out.write(jpeg, header.firstScan, jpeg.length - header.firstScan);
+    return out.toByteArray();
   }
 }
 
@@ -1593,14 +1689,18 @@ final class JpegException extends IOException {
   JpegException(String message) { super(message); }
 
   /** Of a header that ends before it is complete. */
-  static JpegException cutShort() { return new JpegException(CUT_SHORT); }
+  static JpegException cutShort() {
+    return new JpegException(CUT_SHORT);
+  }
 
   /** Whether more of the file might help. */
   boolean isCutShort() { return getMessage().equals(CUT_SHORT); }
 
   /** Throws unless this part of the JPEG is sound. */
   static void check(boolean sound, String part) throws JpegException {
-    if (!sound) { throw new JpegException("corrupt: " + part); }
+    if (!sound) {
+      throw new JpegException("corrupt: " + part);
+    }
   }
 }
 
@@ -1616,13 +1716,19 @@ final class Marker {
   static final int JPG = 0xC8, TEM = 0x01; // reserved; for temporary use in arithmetic coding
 
   /** Whether this is a marker without a length and parameters (T.81 B.1.1.3). */
-  static boolean isStandalone(int marker) { return marker == TEM || (marker >= RST0 && marker <= EOI); }
+  static boolean isStandalone(int marker) {
+    return marker == TEM || (marker >= RST0 && marker <= EOI);
+  }
 
   /** Whether this is application data or a comment: nothing that decoding needs (T.81 B.2.4.5-6). */
-  static boolean isAppOrComment(int marker) { return (marker >= APP0 && marker <= 0xEF) || marker == COM; }
+  static boolean isAppOrComment(int marker) {
+    return (marker >= APP0 && marker <= 0xEF) || marker == COM;
+  }
 
   /** Whether this is a table that decoding needs, or the restart interval (T.81 B.2.4). */
-  static boolean isTable(int marker) { return marker == DQT || marker == DHT || marker == DRI; }
+  static boolean isTable(int marker) {
+    return marker == DQT || marker == DHT || marker == DRI;
+  }
 
   /** Whether this starts a frame, of any process (T.81 table B.1). */
   static boolean isFrame(int marker) {
@@ -1639,7 +1745,6 @@ final class Segments {
   int marker; // the second byte of the marker, see Marker
   int start; // of the parameters, behind the marker and the length
   int end; // of the segment: where the next marker is expected
-  boolean garbage; // whether bytes that belong to no segment were skipped
 
   /** Starts the walk at this offset, where a marker is expected. */
   Segments(byte[] jpeg, int offset) {
@@ -1647,27 +1752,28 @@ final class Segments {
     end = offset;
   }
 
-  /** Moves to the next segment, over fill bytes (B.1.1.2) and, noting it, over garbage. */
+  /** Moves to the next segment, over fill bytes (B.1.1.2) and, as libjpeg does, over bytes that belong to none. */
   void next() throws JpegException {
     int p = end;
-    while (true) {
-      if (p + 2 > jpeg.length) { throw JpegException.cutShort(); }
-      if ((jpeg[p] & 0xFF) != 0xFF || jpeg[p + 1] == 0) {
-        garbage = true;
-      } else if ((jpeg[p + 1] & 0xFF) != 0xFF) {
-        break;
-      }
+    while (p + 2 <= jpeg.length && (jpeg[p] != -1 || jpeg[p + 1] == 0 || jpeg[p + 1] == -1)) {
       p++;
+    }
+    if (p + 2 > jpeg.length) {
+      throw JpegException.cutShort();
     }
     marker = jpeg[p + 1] & 0xFF;
     start = p + 2;
     end = start;
     if (!Marker.isStandalone(marker)) {
-      if (start + 2 > jpeg.length) { throw JpegException.cutShort(); }
+      if (start + 2 > jpeg.length) {
+        throw JpegException.cutShort();
+      }
       end = start + u16(start);
       start += 2;
       JpegException.check(end >= start, "a header segment of impossible length");
-      if (end > jpeg.length) { throw JpegException.cutShort(); }
+      if (end > jpeg.length) {
+        throw JpegException.cutShort();
+      }
     }
   }
 
@@ -1691,7 +1797,9 @@ final class Segments {
   static int endOfScan(byte[] jpeg, int from) {
     for (int p = indexOf0xFF(jpeg, from, jpeg.length); p + 1 < jpeg.length; p = indexOf0xFF(jpeg, p + 1, jpeg.length)) {
       int next = jpeg[p + 1] & 0xFF;
-      if (next != 0 && next != 0xFF && (next & 0xF8) != Marker.RST0) { return p; }
+      if (next != 0 && next != 0xFF && (next & 0xF8) != Marker.RST0) {
+        return p;
+      }
     }
     return jpeg.length;
   }
@@ -1701,16 +1809,20 @@ final class Segments {
     int p = from;
     while (p <= to - 8) {
       long eight = (long) LONGS.get(bytes, p);
-      if ((eight & ~eight - 0x0101010101010101L & 0x8080808080808080L) != 0) { break; }
+      if ((eight & ~eight - 0x0101010101010101L & 0x8080808080808080L) != 0) {
+        break;
+      }
       p += 8;
     }
-    while (p < to && bytes[p] != -1) { p++; }
+    while (p < to && bytes[p] != -1) {
+      p++;
+    }
     return p;
   }
 }
 
 /**
- * What the marker segments of a JPEG say (T.81 annex B), up to its first scan, for both engines. No length in the file
+ * What the marker segments of a JPEG say (T.81 annex B), up to its first scan. No length in the file
  * is believed unchecked, and nothing is allocated for what is merely declared.
  */
 final class JpegHeader {
@@ -1722,47 +1834,43 @@ final class JpegHeader {
 
   /** What libjpeg, and so nearly every reader, takes at most. */
   static final int MAX_DIMENSION = 65500;
-  final int process; // the SOF marker: Marker.SOF0 baseline, SOF1 extended, SOF2 progressive...
-  final int precision; // bits per sample
-  final int height; // pixels; 0: defined by a DNL segment after the first scan
-  final int width; // pixels
-  final List<Component> components;
+  int process; // the SOF marker: Marker.SOF0 baseline, SOF1 extended, SOF2 progressive...
+  int precision; // bits per sample
+  int height; // pixels; 0: defined by a DNL segment after the first scan
+  int width; // pixels
+  List<Component> components;
   final Kind kind; // null: none of them
-  final Exif exif;
+  Exif exif = Exif.NONE;
   final Icc icc;
-  final Tiff mpf; // multi-picture format (CIPA DC-007); empty: none
-  final String hdr; // the XMP and the ISO 21496-1 segments, a character for each byte
-  final boolean jfif; // a JFIF APP0 segment was found
-  final boolean garbage; // bytes between the segments that belong to none; readers skip them
+  Tiff mpf = Tiff.NONE; // multi-picture format (CIPA DC-007); empty: none
+  int mpfStart; // where in the file it begins
+  String hdr = ""; // the XMP and the ISO 21496-1 segments, a character for each byte
+  final boolean adobe; // Adobe's APP14 segment was found
   final int firstScan; // offset of the first SOS marker
+  final long fileSize; // bytes
+  private final long checksum; // of the file up to the first scan
 
-  private JpegHeader(byte[] jpeg) throws JpegException {
+  private JpegHeader(byte[] jpeg, long fileSize) throws JpegException {
+    this.fileSize = fileSize;
     Segments segments = new Segments(jpeg, 2);
-    List<Component> list = null;
-    int frame = 0; // offset of its segment's parameters
-    int frameMarker = 0;
-    Exif photograph = Exif.NONE;
-    Tiff pictures = Tiff.NONE;
-    StringBuilder xmp = new StringBuilder();
     List<byte[]> profile = new ArrayList<>();
-    boolean named = false;
+    boolean jfif = false;
     int transform = -1; // of the Adobe APP14 segment: 0 none, 1 YCbCr, 2 YCCK; -1: no segment
     int from = segments.end;
     for (segments.next(); segments.marker != Marker.SOS; from = segments.end, segments.next()) {
       int marker = segments.marker;
       if (Marker.isFrame(marker)) {
-        JpegException.check(list == null, "it declares its size twice");
-        list = components(segments);
-        frame = segments.start;
-        frameMarker = marker;
+        JpegException.check(components == null, "it declares its size twice");
+        readFrame(segments);
       } else if (segments.is(Marker.APP0, "JFIF") && segments.size() >= 14) {
-        named = true;
-      } else if (segments.is(Marker.APP1, "Exif") && !photograph.isTurned()) {
-        photograph = Exif.read(jpeg, segments.start + 6, segments.end);
-      } else if (segments.is(Marker.APP2, "MPF")) {
-        pictures = pictures == Tiff.NONE ? Tiff.at(jpeg, segments.start + 4, segments.end) : pictures;
+        jfif = true;
+      } else if (segments.is(Marker.APP1, "Exif") && !exif.isTurned()) {
+        exif = Exif.read(jpeg, segments.start + 6, segments.end);
+      } else if (segments.is(Marker.APP2, "MPF") && mpf == Tiff.NONE) {
+        mpfStart = segments.start + 4;
+        mpf = Tiff.at(Arrays.copyOfRange(jpeg, mpfStart, segments.end), 0, segments.end - mpfStart);
       } else if (segments.is(Marker.APP1, Metadata.XMP) || segments.is(Marker.APP2, GainMap.ISO)) {
-        xmp.append(xmp.length() > 2 * Segments.MAX ? "" : segments.text()); // there is one of each, in sound files
+        hdr += hdr.length() > 2 * Segments.MAX ? "" : segments.text(); // there is one of each, in sound files
       } else if (segments.is(Marker.APP2, "ICC_PROFILE")) {
         profile.add(Arrays.copyOfRange(jpeg, segments.start + 12, segments.end));
       } else if (segments.isAdobe()) {
@@ -1770,53 +1878,54 @@ final class JpegHeader {
       } else if (Marker.isStandalone(marker)) {
         JpegException.check(marker != Marker.EOI, "there is no picture in it");
         JpegException.check(marker != Marker.SOI, "a second image starts at byte " + from);
-        segments.garbage = true;
       } else if (marker == Marker.JPG || marker < Marker.SOF0 || marker >= 0xF0) {
         JpegException.check(marker == Marker.COM, "a reserved marker at byte " + from);
       }
     }
-    JpegException.check(list != null, "the picture's size is missing");
-    process = frameMarker;
-    precision = jpeg[frame] & 0xFF;
-    height = segments.u16(frame + 1);
-    width = segments.u16(frame + 3);
-    components = list;
-    kind = kind(components, transform, named);
-    exif = photograph;
-    mpf = pictures;
-    hdr = xmp.toString();
+    JpegException.check(components != null, "the picture's size is missing");
+    kind = kind(transform, jfif);
     icc = Icc.read(profile, kind == Kind.GREY ? "GRAY" : isCmyk() ? "CMYK" : "RGB ");
-    jfif = named;
-    garbage = segments.garbage;
+    adobe = transform >= 0;
     firstScan = segments.start - 4;
+    checksum = checksum(jpeg);
   }
 
-  /** Reads the segments up to the first scan. */
+  /** Reads the segments up to the first scan of a whole JPEG. */
   static JpegHeader read(byte[] jpeg) throws JpegException {
-    if (jpeg.length == 0) { throw new JpegException("empty file"); }
+    return read(jpeg, jpeg.length);
+  }
+
+  /** Reads them from the first bytes of a file of this size, in bytes; a JpegException that is cut short wants more. */
+  static JpegHeader read(byte[] jpeg, long fileSize) throws JpegException {
+    if (jpeg.length == 0) {
+      throw new JpegException("empty file");
+    }
     if (jpeg.length < 4 || (jpeg[0] & jpeg[2] & 0xFF) != 0xFF || (jpeg[1] & 0xFF) != Marker.SOI) {
       throw new JpegException("not a JPEG");
     }
-    return new JpegHeader(jpeg);
+    return new JpegHeader(jpeg, fileSize);
   }
 
-  /** The components of a frame (T.81 B.2.2), checked. */
-  private static List<Component> components(Segments s) throws JpegException {
+  /** Reads the frame's header (T.81 B.2.2). */
+  private void readFrame(Segments s) throws JpegException {
     int n = s.size() < 6 ? 0 : s.jpeg[s.start + 5] & 0xFF;
     JpegException.check(n > 0 && s.size() == 6 + 3 * n, "the declaration of its size");
-    JpegException.check(s.u16(s.start + 3) > 0, "it declares a width of 0 pixels");
-    Component[] list = new Component[n];
-    for (int i = 0, at = s.start + 6; i < n; i++, at += 3) {
+    process = s.marker;
+    precision = s.jpeg[s.start] & 0xFF;
+    height = s.u16(s.start + 1);
+    width = s.u16(s.start + 3);
+    JpegException.check(width > 0, "it declares a width of 0 pixels");
+    components = new ArrayList<>();
+    for (int at = s.start + 6; at < s.end; at += 3) {
       int sampling = s.jpeg[at + 1] & 0xFF;
       Component c = new Component(s.jpeg[at] & 0xFF, sampling >> 4, sampling & 15, s.jpeg[at + 2] & 0xFF);
       JpegException.check(c.h >= 1 && c.h <= 4 && c.v >= 1 && c.v <= 4 && c.tq <= 3,
           "impossible sampling of a colour component");
-      list[i] = c;
+      components.add(c);
     }
-    return List.of(list);
   }
 
-  private static Kind kind(List<Component> components, int adobeTransform, boolean jfif) {
+  private Kind kind(int adobeTransform, boolean jfif) {
     boolean named = components.stream().limit(3).map(c -> (char) c.id).toList().equals(List.of('R', 'G', 'B'));
     return switch (components.size()) {
       case 1 -> Kind.GREY;
@@ -1826,18 +1935,43 @@ final class JpegHeader {
     };
   }
 
-  /** Whether its colours are inks, as they are or as YCCK: they become sRGB. */
+  /** Whether its colours are inks, as they are or as YCCK. */
   boolean isCmyk() { return kind == Kind.CMYK || kind == Kind.YCCK; }
 
-  /** Refuses what no engine can recompress, or what cannot be whole in a file of this size, in bytes. */
-  void check(long size) throws JpegException {
-    if (unsupported() != null) { throw new JpegException("not supported: " + unsupported()); }
+  /** Whether this is the header of a whole file. */
+  boolean isOf(byte[] jpeg) {
+    return jpeg.length == fileSize && checksum(jpeg) == checksum;
+  }
+
+  private long checksum(byte[] jpeg) {
+    CRC32 crc = new CRC32();
+    crc.update(jpeg, 0, firstScan);
+    return crc.getValue();
+  }
+
+  /** How much heap, in bytes, recompressing the JPEG takes; an exception if it cannot be done. */
+  long memory(Recompressor.Settings settings) throws JpegException {
+    check();
+    long metadata = settings.keepMetadata() ? 4L * firstScan : 0;
+    return metadata + (settings.byPixels() ? PixelEngine.memory(this) : CoefficientEngine.memory(this, settings));
+  }
+
+  /** Waits for as much heap as that. */
+  Memory.Share reserveMemory(Recompressor.Settings settings) throws JpegException {
+    return Memory.reserve(memory(settings));
+  }
+
+  /** Refuses what cannot be recompressed, or what cannot be whole in a file of its size. */
+  void check() throws JpegException {
+    if (unsupported() != null) {
+      throw new JpegException("not supported: " + unsupported());
+    }
     long blocks = 0; // A.2.4, of the components as they are, without what fills their last MCUs up
     for (Component c : components) {
       blocks += Math.ceilDiv((long) width * c.h, 8 * maxH()) * Math.ceilDiv((long) height * c.v, 8 * maxV());
     }
     int bits = process == Marker.SOF2 ? 1 : 2; // that a block takes at least
-    if ((size - firstScan) * 8 < blocks * bits) {
+    if ((fileSize - firstScan) * 8 < blocks * bits) {
       throw new JpegException("truncated: far too short for " + width + " x " + height + " pixels");
     }
   }
@@ -1859,64 +1993,57 @@ final class JpegHeader {
         : kind == null ? components.size() + " colour components" : null;
   }
 
-  /** A copy of the JPEG with nothing in its head but what decoding needs; on request with the ICC profile, if sound. */
-  byte[] cleaned(byte[] jpeg, boolean withIcc) throws JpegException {
-    ByteArrayOutputStream out = new ByteArrayOutputStream(jpeg.length + 64);
-    out.write(jpeg, 0, 2);
-    if (jfif) { out.writeBytes(jfif()); }
-    if (kind != Kind.GREY) { // so that every reader sees the same colours in it as kind()
-      int transform = kind == Kind.YCBCR ? 1 : kind == Kind.YCCK ? 2 : 0;
-      out.writeBytes(new byte[] {-1, -18, 0, 14, 'A', 'd', 'o', 'b', 'e', 0, 100, 0, 0, 0, 0, (byte) transform});
-    }
-    if (withIcc) { icc.writeTo(out); }
-    Segments s = new Segments(jpeg, 2);
-    for (s.next(); s.marker != Marker.SOS; s.next()) {
-      if (Marker.isTable(s.marker) || Marker.isFrame(s.marker)) { out.write(jpeg, s.start - 4, s.end - s.start + 4); }
-    }
-    out.write(jpeg, firstScan, jpeg.length - firstScan);
-    return out.toByteArray();
+  /** Whether all components are sampled alike. */
+  boolean isEvenlySampled() {
+    return components.stream().allMatch(c -> c.h == maxH() && c.v == maxV());
   }
-
-  /** A whole JFIF APP0 segment: version 1.01, square pixels, no thumbnail. */
-  static byte[] jfif() { return new byte[] {-1, (byte) 0xE0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0}; }
 }
 
 /** Chooses the segments that stand in front of a copy's tables: what it keeps of its original's metadata. */
 final class Metadata {
   static final String XMP = "http://ns.adobe.com/xap/1.0/";
 
+  private static final byte[] JFIF = // a whole segment: version 1.01, square pixels, no thumbnail
+      {-1, (byte) 0xE0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0};
+
   /**
-   * The segments by which a copy looks the same: JFIF, EXIF with next to nothing, what leads to the gain map, and the
-   * ICC profile, unless it is for the CMYK that the copy no longer is. To keep, all of the original's instead, byte for
-   * byte and in their order, but for what would be wrong of the copy.
+   * The segments by which a copy, of this kind of colours, looks the same: JFIF or Adobe's mark, EXIF with next to
+   * nothing, what leads to the gain map, and the ICC profile, unless it is for inks that the copy no longer has. To
+   * keep, all of the original's instead, byte for byte and in their order, but for what would be wrong of the copy.
    */
-  static byte[] of(byte[] jpeg, JpegHeader header, GainMap map, boolean keep) throws JpegException {
+  static byte[] of(byte[] jpeg, JpegHeader header, JpegHeader.Kind kind, GainMap map, boolean keep)
+      throws JpegException {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    boolean sameColours = !header.isCmyk();
+    boolean jfif = kind == JpegHeader.Kind.GREY || kind == JpegHeader.Kind.YCBCR;
+    boolean profile = !header.icc.broken() && (!header.isCmyk() || kind == header.kind);
     if (!keep) {
-      out.writeBytes(JpegHeader.jfif());
-      header.exif.writeTo(out, sameColours, map != null && map.needsNotes());
+      if (jfif) {
+        out.writeBytes(JFIF);
+      }
+      header.exif.writeTo(out, map != null && map.needsNotes());
+    }
+    if (!jfif && (header.adobe || kind == JpegHeader.Kind.RGB)) { // inks are the other way round without it
+      char transform = kind == JpegHeader.Kind.YCCK ? '\2' : '\0';
+      write(out, Marker.APP0 + 14, "Adobe\0\144\0\0\0\0" + transform);
     }
     Segments s = new Segments(jpeg, 2);
     for (s.next(); s.marker != Marker.SOS; s.next()) {
-      String text = s.text();
-      if (!Marker.isAppOrComment(s.marker) || s.isAdobe() || s.is(Marker.APP2, "MPF")
-          || s.is(Marker.APP2, "ICC_PROFILE") && (!sameColours || header.icc.broken())
-          || Provenance.TEXT.matcher(text).matches()) { // of another copy
+      boolean icc = s.is(Marker.APP2, "ICC_PROFILE");
+      if (!Marker.isAppOrComment(s.marker) || s.isAdobe() || s.is(Marker.APP2, "MPF") || icc && !profile
+          || s.is(Marker.APP0, "JFIF") && !jfif
+          || Provenance.TEXT.matcher(s.text()).matches()) { // of another copy
         continue;
       }
       boolean xmp = s.is(Marker.APP1, XMP);
-      if (keep && !sameColours) { // sRGB now, and not Adobe RGB, as EXIF says in either byte order
-        text = text.replace("\0\1\0\2\0\0\0\4R03", "\0\1\0\2\0\0\0\4R98")
-            .replace("\1\0\2\0\4\0\0\0R03", "\1\0\2\0\4\0\0\0R98");
-      }
       if (keep) {
-        write(out, s.marker, xmp ? GainMap.withLengths(text, map) : text);
-      } else if (map != null && (s.is(Marker.APP2, GainMap.ISO) || xmp && text.contains(GainMap.ADOBE))) {
-        write(out, s.marker, xmp ? map.xmp() : text); // of its own: the original's may say who was where
+        write(out, s.marker, xmp ? GainMap.withLengths(s.text(), map) : s.text());
+      } else if (map != null && (s.is(Marker.APP2, GainMap.ISO) || xmp && s.text().contains(GainMap.ADOBE))) {
+        write(out, s.marker, xmp ? map.xmp() : s.text()); // of its own: the original's may say who was where
       }
     }
-    if (!keep && sameColours) { header.icc.writeTo(out); }
+    if (!keep && profile) {
+      header.icc.writeTo(out);
+    }
     return out.toByteArray();
   }
 
@@ -1927,11 +2054,14 @@ final class Metadata {
     out.writeBytes(bytes);
   }
 
-  /** The copy: a picture as an engine writes it, with these segments for its JFIF, and the gain map behind it. */
+  /** The copy: a picture as an engine writes it, with these segments for its own, and the gain map behind it. */
   static byte[] join(byte[] written, byte[] metadata, GainMap map) throws JpegException {
     Segments s = new Segments(written, 2);
-    s.next();
-    int from = s.marker == Marker.APP0 ? s.end : 2;
+    int from;
+    do {
+      from = s.end;
+      s.next();
+    } while (Marker.isAppOrComment(s.marker));
     int size = 2 + metadata.length + (map == null ? 0 : GainMap.MPF) + written.length - from;
     ByteBuffer copy = ByteBuffer.allocate(size + (map == null ? 0 : map.jpeg().length));
     copy.put(written, 0, 2).put(metadata);
@@ -1965,6 +2095,8 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
       0x20001, "a part of a panorama", 0x20002, "a picture of a stereo pair", 0x20003, "a view from another angle");
   static final int MPF = 90; // bytes of the segment for two pictures
   private static final int MAX_PICTURES = 16;
+  private static final Recompressor.Settings LOSSLESS =
+      new Recompressor.Settings(Recompressor.Settings.LOSSLESS, Compress.Engine.auto, false, true);
 
   /** What stands, or should stand, at a place in the file. */
   private record Part(long from, long size, int flags) {}
@@ -1979,11 +2111,13 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
     byte[] entries = header.mpf.values(header.mpf.directory(), 0xB002, 1);
     Tiff list = new Tiff(entries, 0, entries.length, header.mpf.little());
     for (int at = 16; at + 16 <= Math.min(entries.length, MAX_PICTURES * 16); at += 16) {
-      long from = header.mpf.start() + list.number(at + 8, 4);
+      long from = header.mpfStart + list.number(at + 8, 4);
       parts.add(new Part(from, list.number(at + 4, 4), (int) list.number(at, 4)));
     }
     readContainer(header.hdr, jpeg, parts, warnings);
-    if (parts.isEmpty() && isGainMap(header.hdr)) { parts.add(new Part(0, 0, 0)); }
+    if (parts.isEmpty() && isGainMap(header.hdr)) {
+      parts.add(new Part(0, 0, 0));
+    }
     GainMap map = null;
     for (Part part : parts) {
       String name = NAMES.getOrDefault(part.flags & 0xFFFFFF, "a second picture"); // CIPA DC-007 table 4
@@ -2031,24 +2165,19 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
     int end = jpeg.length - 4; // Samsung's cameras end a file with a list of what they put behind the picture
     film |= "SEFT".equals(new String(jpeg, end, 4, StandardCharsets.ISO_8859_1))
         && new String(jpeg, StandardCharsets.ISO_8859_1).contains("MotionPhoto_Data");
-    if (film) { warnings.add("has a film (Motion Photo) behind the picture: left out of the copy"); }
+    if (film) {
+      warnings.add("has a film (Motion Photo) behind the picture: left out of the copy");
+    }
   }
 
-  // A gain map that is whole, to be kept. One that is grey or 4:2:0 gets better codes for the same coefficients, which
-  // costs nothing: coarser steps would cost decibels of the HDR picture, more than the photograph's own do.
+  // A gain map that is whole, to be kept, with better codes for the same coefficients, which costs nothing: coarser
+  // steps would cost decibels of the HDR picture, more than the photograph's own do.
   private static byte[] checked(byte[] map, JpegHeader header, long memory) throws JpegException {
-    header.check(map.length);
-    JpegException.check(!header.garbage, "stray data between its parts");
-    JpegException.check(CoefficientEngine.memory(header, map.length, false) <= memory, "larger than its picture");
-    boolean wide = CoefficientEngine.check(map, header);
-    boolean same = header.kind == JpegHeader.Kind.GREY
-        || header.maxH() * header.maxV() == 4 && header.components.get(1).tq() == header.components.get(2).tq();
-    if (same && !wide && CoefficientEngine.takes(header)) {
-      Recompressor.Settings finest = new Recompressor.Settings(100, Compress.Engine.auto, false, true);
-      byte[] coded = CoefficientEngine.recompress(map, header, finest); // with the steps that it has
-      coded = Metadata.join(coded, Metadata.of(map, header, null, true), null);
-      map = coded.length < map.length ? coded : map;
-    }
+    header.check();
+    JpegException.check(CoefficientEngine.memory(header, LOSSLESS) <= memory, "larger than its picture");
+    byte[] coded = CoefficientEngine.recompress(map, header, LOSSLESS);
+    coded = Metadata.join(coded, Metadata.of(map, header, header.kind, null, true), null);
+    map = coded.length < map.length ? coded : map;
     boolean ended = map[map.length - 2] == -1 && map[map.length - 1] == (byte) Marker.EOI;
     return ended ? map : ByteBuffer.allocate(map.length + 2).put(map).putShort((short) 0xFFD9).array();
   }
@@ -2115,10 +2244,14 @@ record Tiff(byte[] bytes, int start, int end, boolean little) {
 
   /** Where a tag's entry in a directory is: tag, type, count, value or its offset; -1: nowhere. */
   private long entry(long directory, int tag) {
-    if (directory < 8 || directory > end - start - 2) { return -1; }
+    if (directory < 8 || directory > end - start - 2) {
+      return -1;
+    }
     long entries = number(directory, 2);
     for (long at = directory + 2; entries > 0 && at + 12 <= end - start; entries--, at += 12) {
-      if (number(at, 2) == tag) { return at; }
+      if (number(at, 2) == tag) {
+        return at;
+      }
     }
     return -1;
   }
@@ -2177,13 +2310,14 @@ record Exif(int orientation, boolean adobeRgb, String taken, byte[] headroom) {
   boolean isTurned() { return orientation >= 0; }
 
   /** Writes a segment, big endian, of orientation, mark of Adobe RGB, headroom, and no more; none of none of them. */
-  void writeTo(ByteArrayOutputStream out, boolean sameColours, boolean withHeadroom) {
+  void writeTo(ByteArrayOutputStream out, boolean withHeadroom) {
     int turned = orientation > 8 ? 1 : Math.max(orientation, 1);
-    boolean marked = adobeRgb && sameColours;
-    if (turned == 1 && !marked && !withHeadroom) { return; }
-    int entries = (marked ? 2 : 0) + (withHeadroom ? 1 : 0); // in the directory of the photograph's data
+    if (turned == 1 && !adobeRgb && !withHeadroom) {
+      return;
+    }
+    int entries = (adobeRgb ? 2 : 0) + (withHeadroom ? 1 : 0); // in the directory of the photograph's data
     int interoperability = entries == 0 ? 26 : 44 + 12 * entries; // offsets count from behind "Exif" and two zeros
-    int notes = interoperability + (marked ? 18 : 0);
+    int notes = interoperability + (adobeRgb ? 18 : 0);
     ByteBuffer exif = ByteBuffer.allocate(10 + notes + (withHeadroom ? APPLE.length + 46 : 0));
     exif.putShort((short) 0xFFE1).putShort((short) (exif.capacity() - 2));
     exif.put("Exif\0\0MM\0*".getBytes(StandardCharsets.ISO_8859_1)).putInt(8).putShort((short) (entries > 0 ? 2 : 1));
@@ -2192,8 +2326,10 @@ record Exif(int orientation, boolean adobeRgb, String taken, byte[] headroom) {
       entry(exif, 0x8769, 4, 1, 38);
       exif.putInt(0).putShort((short) entries);
     }
-    if (withHeadroom) { entry(exif, 0x927C, 7, APPLE.length + 46, notes); }
-    if (marked) {
+    if (withHeadroom) {
+      entry(exif, 0x927C, 7, APPLE.length + 46, notes);
+    }
+    if (adobeRgb) {
       entry(exif, 0xA001, 3, 1, 0xFFFF << 16); // colour space: none that EXIF names
       entry(exif, 0xA005, 4, 1, interoperability);
       exif.putInt(0).putShort((short) 1);
@@ -2221,7 +2357,6 @@ record Exif(int orientation, boolean adobeRgb, String taken, byte[] headroom) {
  * @param broken whether there is one, but incomplete or not credible
  */
 record Icc(byte[] profile, boolean broken) {
-  static final String LEFT_OUT = "has a colour profile that cannot be used: left out of the copy";
   private static final int HEADER = 128; // bytes, ICC.1 section 7.2
   private static final int PART = 65519; // a segment's 65,533 bytes less the 14 of its own header
 
@@ -2232,7 +2367,9 @@ record Icc(byte[] profile, boolean broken) {
     ByteArrayOutputStream whole = new ByteArrayOutputStream();
     int number = 0;
     for (byte[] part : parts) {
-      if (part.length < 2 || (part[0] & 0xFF) != ++number || (part[1] & 0xFF) != parts.size()) { return broken; }
+      if (part.length < 2 || (part[0] & 0xFF) != ++number || (part[1] & 0xFF) != parts.size()) {
+        return broken;
+      }
       whole.write(part, 2, part.length - 2);
     }
     ByteBuffer profile = ByteBuffer.wrap(whole.toByteArray()); // big endian, as it is
@@ -2283,7 +2420,9 @@ final class StandardTables {
     int percent = quality < 50 ? 5000 / quality : 200 - 2 * quality;
     int[] base = chrominance ? CHROMINANCE : LUMINANCE;
     int[] steps = new int[64];
-    for (int k = 0; k < 64; k++) { steps[k] = Math.clamp((base[ZIGZAG[k]] * percent + 50) / 100, 1, 255); }
+    for (int k = 0; k < 64; k++) {
+      steps[k] = Math.clamp((base[ZIGZAG[k]] * percent + 50) / 100, 1, 255);
+    }
     return steps;
   }
 }
@@ -2348,12 +2487,11 @@ final class HuffmanCode {
   private final boolean progressive;
 
   /** Reads the table whose 16 counts stand at this offset (B.2.4.2), the symbols behind them. */
-  HuffmanCode(byte[] d, int at, int total, boolean dc, boolean progressive) throws JpegException {
+  HuffmanCode(byte[] d, int at, boolean dc, boolean progressive) throws JpegException {
     this.progressive = progressive;
     bits = dc || d.length < LARGE_FILE ? 10 : 13;
     codes = new char[1 << bits];
-    symbols = Arrays.copyOfRange(d, at + 16, at + 16 + total);
-    for (byte symbol : symbols) { JpegException.check(!dc || (symbol & 0xFF) < 16, "a Huffman table"); }
+    symbols = Arrays.copyOfRange(d, at + 16, at + 16 + 256); // at most; what stands behind them has no code
     int code = 0;
     int index = 0;
     for (int length = 1; length <= 16; length++, code <<= 1) {
@@ -2361,6 +2499,7 @@ final class HuffmanCode {
       JpegException.check(code + n < 1 << length, "a Huffman table"); // C.2: all ones is no code
       base[length] = index - code;
       for (; n > 0; n--, code++, index++) {
+        JpegException.check(!dc || (symbols[index] & 0xFF) < 16, "a Huffman table");
         if (length <= bits) {
           int from = code << bits - length;
           Arrays.fill(codes, from, from + (1 << bits - length), (char) (length << 8 | symbols[index] & 0xFF));
@@ -2378,7 +2517,9 @@ final class HuffmanCode {
 
   private int longer(int sixteen) {
     for (int length = bits + 1; length <= 16; length++) {
-      if (sixteen < limit[length]) { return length << 8 | symbols[base[length] + (sixteen >> 16 - length)] & 0xFF; }
+      if (sixteen < limit[length]) {
+        return length << 8 | symbols[base[length] + (sixteen >> 16 - length)] & 0xFF;
+      }
     }
     return 0;
   }
@@ -2483,7 +2624,9 @@ final class ScanReader {
 
   /** Before each block: sees to it that its bytes are there. */
   void prepare() throws JpegException {
-    if (next > safe) { fill(); }
+    if (next > safe) {
+      fill();
+    }
   }
 
   private void fill() throws JpegException {
@@ -2529,7 +2672,9 @@ final class ScanReader {
   int difference(HuffmanCode dc) throws JpegException {
     long bits = bits(next);
     int code = dc.code(bits);
-    if (code == 0) { throw damaged("a code that means nothing"); }
+    if (code == 0) {
+      throw damaged("a code that means nothing");
+    }
     int length = code >> 8;
     int size = code & 15;
     next += length + size;
@@ -2586,7 +2731,9 @@ final class ScanReader {
     int entry = code.entry(bits(from));
     int advance = entry >> 8 & 0xFF;
     next = from + (entry & 0xFF); // for what is taken or wrong here
-    if (index + advance > to && advance < HuffmanCode.END) { throw damaged("a code that means nothing"); }
+    if (index + advance > to && advance < HuffmanCode.END) {
+      throw damaged("a code that means nothing");
+    }
     int category = Math.max(advance - HuffmanCode.END, 0);
     endRun = (1 << category) - 1 + take(category);
     return entry + category;
@@ -2627,7 +2774,9 @@ final class ScanReader {
       int n = Long.bitCount(known & band & below);
       corrections = corrections << n | (n > 32 ? (long) take(n - 32) << 32 | take(32) & 0xFFFFFFFFL : take(n));
       band &= ~(below << 1 | 1);
-      if (value != 0) { rows.set(block, k, value << range.low(), range.low()); }
+      if (value != 0) {
+        rows.set(block, k, value << range.low(), range.low());
+      }
     }
     endRun = Math.max(endRun - 1, 0);
     corrections <<= -Long.bitCount(known);
@@ -2640,9 +2789,13 @@ final class ScanReader {
 
   /** Before each MCU: moves behind the restart marker that is due (E.2.4), and nothing else; true if one was. */
   boolean passRestart() throws JpegException {
-    if (restartInterval == 0 || untilRestart-- > 0) { return false; }
+    if (restartInterval == 0 || untilRestart-- > 0) {
+      return false;
+    }
     untilRestart = restartInterval - 1;
-    if (!complete) { fill(); }
+    if (!complete) {
+      fill();
+    }
     boolean there = complete && left() >= 0 && left() < 8;
     skipFill();
     int marker = Marker.RST0 + (restarts++ & 7);
@@ -2659,7 +2812,9 @@ final class ScanReader {
 
   /** After each MCU row: checks that the data has not ended before. */
   void checkRow() throws JpegException {
-    if (left() < 0) { throw damaged(""); }
+    if (left() < 0) {
+      throw damaged("");
+    }
   }
 
   /**
@@ -2667,21 +2822,29 @@ final class ScanReader {
    * filled up byte or a few zeros before it; no reader minds.
    */
   void checkEnd() throws JpegException {
-    if (!complete) { fill(); }
+    if (!complete) {
+      fill();
+    }
     checkRow();
     boolean clean = complete && left() < 72 && endRun == 0;
-    for (int i = filled - (left() >> 3); clean && i < filled; i++) { clean = piece[i] == 0 || piece[i] == -1; }
+    for (int i = filled - (left() >> 3); clean && i < filled; i++) {
+      clean = piece[i] == 0 || piece[i] == -1;
+    }
     int next = Marker.EOI;
     for (skipFill(); position + 1 < data.length; position += 2, skipFill()) {
       next = data[position + 1] & 0xFF;
-      if (data[position] != -1 || (next & 0xF8) != Marker.RST0) { break; }
+      if (data[position] != -1 || (next & 0xF8) != Marker.RST0) {
+        break;
+      }
     }
     boolean marker = position >= data.length || data[position] == -1 && next != 0;
     JpegException.check(clean && marker, "stray data behind the picture");
   }
 
   private void skipFill() { // B.1.1.2
-    while (position + 1 < data.length && (data[position] & data[position + 1]) == -1) { position++; }
+    while (position + 1 < data.length && (data[position] & data[position + 1]) == -1) {
+      position++;
+    }
   }
 
   /** What is wrong, and where; past the end of the data nothing else is wrong. */
@@ -2703,40 +2866,53 @@ final class Requantizer {
   private static final double DEAD_ZONE = 0.5001; // of a new step: up to here an AC coefficient becomes zero
   private static final int SHIFT = 19; // of fixed-point numbers
 
-  /** Limits that nothing passes: for blocks that are not visible. */
-  static final int[] NOTHING = new int[64];
-
   /** Limits that everything but zero passes. */
   static final int[] ALL = new int[64];
 
-  static { Arrays.fill(NOTHING, 1 << 15); }
+  /** For coefficients that are as they are to be. */
+  static final Requantizer EXACT = new Requantizer(steps(1), 1, steps(1));
 
   final int[] target; // steps, in zigzag order
   final int[] limit = new int[64]; // by index: the largest magnitude that becomes 0
+  final boolean isExact; // nothing changes
+  private final int most; // magnitude of a new AC coefficient
   private final int[] multiplier = new int[64];
   private final int[] dc; // by DC coefficient, 0 being in the middle: its new value
 
   /** For AC coefficients in fractions of the source's steps: 1 for whole ones. */
   Requantizer(int[] source, int fraction, int[] target) {
     this.target = target;
+    isExact = fraction == 1 && Arrays.equals(source, target);
+    most = isExact ? Short.MAX_VALUE : 1023;
     for (int k = 0; k < 64; k++) {
-      double ratio = (double) source[k] / (target[k] * fraction);
+      double ratio = isExact ? 1 : (double) source[k] / (target[k] * fraction);
       multiplier[k] = (int) (ratio * (1 << SHIFT) + 0.5); // a cast saturates
-      limit[k] = (int) (DEAD_ZONE / ratio);
+      limit[k] = (int) Math.min(DEAD_ZONE / ratio, Short.MAX_VALUE);
     }
-    int most = largest(source);
-    dc = new int[2 * most + 1];
-    for (int i = 0; i < dc.length; i++) { dc[i] = nearest((i - most) * source[0]); }
+    int largest = largest(source);
+    dc = new int[isExact ? 0 : 2 * largest + 1];
+    for (int i = 0; i < dc.length; i++) {
+      dc[i] = nearest((i - largest) * source[0]);
+    }
+  }
+
+  /** The same step for all. */
+  static int[] steps(int step) {
+    int[] steps = new int[64];
+    Arrays.fill(steps, step);
+    return steps;
   }
 
   /** No DC coefficient of 8-bit samples is beyond this; there is some room for overshoot. */
-  static int largest(int[] source) { return 2048 / source[0] + 1; }
+  static int largest(int[] source) {
+    return 2048 / Math.max(source[0], 1) + 1;
+  }
 
   /** The new value of the magnitude of an AC coefficient that passed: 1 to 1023. */
   int level(int magnitude, int k) {
     // Rounded at a little less than a half, so that ties go down although the multiplier is rounded itself.
     long product = (long) magnitude * multiplier[k] + (1 << SHIFT - 1) - (1 << SHIFT - 7);
-    return (int) Math.min(Math.max(product >> SHIFT, 1), 1023);
+    return (int) Math.min(Math.max(product >> SHIFT, 1), most);
   }
 
   /** The magnitude of an AC coefficient in new steps, not rounded. */
@@ -2744,8 +2920,8 @@ final class Requantizer {
 
   /** The new value of a DC coefficient. */
   int dc(int value) {
-    int most = dc.length >> 1;
-    return dc[Math.clamp(value, -most, most) + most];
+    int largest = dc.length >> 1;
+    return isExact ? value : dc[Math.clamp(value, -largest, largest) + largest];
   }
 
   // The new value, -1024 to 1023 so that differences fit (F.1.2.1), of a DC coefficient that is not quantized. In
@@ -2766,13 +2942,21 @@ final class Requantizer {
 
 /** A coefficient in one int: its index in zigzag order in bits 0 to 6, sign in bit 7, magnitude in those above. */
 final class Coefficient {
-  static int of(boolean negative, int magnitude, int index) { return magnitude << 8 | (negative ? 128 : 0) | index; }
+  static int of(boolean negative, int magnitude, int index) {
+    return magnitude << 8 | (negative ? 128 : 0) | index;
+  }
 
-  static int index(int coefficient) { return coefficient & 63; }
-  static int magnitude(int coefficient) { return coefficient >> 8; }
+  static int index(int coefficient) {
+    return coefficient & 63;
+  }
+  static int magnitude(int coefficient) {
+    return coefficient >> 8;
+  }
 
   /** 0, or -1 where it is negative. */
-  static int sign(int coefficient) { return coefficient << 24 >> 31; }
+  static int sign(int coefficient) {
+    return coefficient << 24 >> 31;
+  }
 
   static int value(int coefficient) {
     int sign = sign(coefficient);
@@ -2780,42 +2964,19 @@ final class Coefficient {
   }
 }
 
-/** Takes the blocks of the copy, in the order of its MCUs (A.2.3), as those who decode deliver them. */
-interface BlockSink {
-  /** Takes all that a check decodes, and makes nothing of it. */
-  BlockSink NOTHING = new BlockSink() {
-    @Override public int[] limits(Plane plane) { return Requantizer.NOTHING; }
-    @Override public void block(Plane plane, int dc, int[] kept, int from, int to) {}
-    @Override public void padding(Plane plane) {}
-  };
-
-  /** By index: up to this magnitude, in the source's steps, a plane's coefficients need not be delivered. */
-  int[] limits(Plane plane);
-
-  /**
-   * Takes a block, not requantized yet: the value of its DC coefficient, and of the others those over the limits,
-   * {@link Coefficient}s kept[from] to kept[to - 1].
-   */
-  void block(Plane plane, int dc, int[] kept, int from, int to);
-
-  /** Takes a block beyond the picture's edge, which only fills up an MCU. */
-  void padding(Plane plane);
-}
-
 // Writing -------------------------------------------------------------------------------------------------------------
-// From blocks to the best Huffman codes for them: baseline, and progressive with a search for --smallest.
+// From blocks to the best Huffman codes for them: baseline or progressive, and a search for --smallest.
 
 /**
- * The symbols of the new scan (T.81 F.1.2), kept until their frequencies, counted here, have given the best code. A
- * char is a symbol, RRRRSSSS, in the low byte, the value bits of a small one above, the highest bit set on a block's
- * last. 8 or more value bits follow in a char of their own.
+ * A component of the copy: its quantized coefficients, by row of blocks. They are kept until their frequencies have
+ * given the best code. Each is a symbol of a sequential scan (T.81 F.1.2): a char with RRRRSSSS in the low byte, the
+ * value bits of a small one above, the highest bit set on a block's last. 8 or more value bits follow in a char of
+ * their own. A DC coefficient is its difference to that of the block before, in the order of the MCUs.
  */
-final class Symbols implements BlockSink {
+final class Symbols {
   static final int LAST = 0x8000;
   static final int FULL = LAST | 0x10; // ends a block without end of block code: 63 is not zero
-  static final int END_OF_CHUNK = 0xFF; // no symbol of a DC coefficient
-  private static final int CHUNK = 1 << 15; // chars: memory grows evenly and is never copied
-  private static final int BLOCK = 130; // chars at most
+  static final int BLOCK = 260; // bytes of a row that a block takes at most
   private static final char[] SMALL = new char[256]; // for -127 to 127, as sign and magnitude
 
   static {
@@ -2826,77 +2987,88 @@ final class Symbols implements BlockSink {
     }
   }
 
-  final ArrayDeque<char[]> chunks = new ArrayDeque<>();
-  final int[][] dcCounts = new int[2][256]; // of symbols, by table: luminance, chrominance
-  final int[][] acCounts = new int[2][256];
-  private final int[] lastDc = new int[3]; // by component
-  private char[] chunk = new char[0];
-  private int size; // of what is in the chunk
-  private int last; // where the block's last symbol is
+  final char[][] rows; // those included that only fill up MCUs
+  final short[] dc; // by block, in the order of the MCUs: the value itself
+  final int[] dcCounts = new int[256]; // of symbols
+  final int[] acCounts = new int[256];
+  private final char[][] mcuRow; // the rows in work
+  private final int[] sizes; // of what is in them
+  private int first; // of these
+  private int blocks;
 
-  @Override public int[] limits(Plane plane) { return plane.requantizer.limit; }
-
-  @Override public void block(Plane plane, int dc, int[] kept, int from, int to) {
-    add(plane, plane.requantizer.dc(dc), kept, from, to);
+  Symbols(BlockGrid grid) {
+    rows = new char[grid.mcusHigh() * grid.v()][];
+    dc = new short[grid.mcusWide() * grid.h() * rows.length];
+    mcuRow = new char[grid.v()][grid.mcusWide() * grid.h() * BLOCK / 2];
+    sizes = new int[grid.v()];
   }
 
-  /** Adds the cheapest block there is, as libjpeg does. */
-  @Override public void padding(Plane plane) { add(plane, lastDc[plane.index], null, 0, 0); }
-
-  private void add(Plane plane, int dc, int[] kept, int from, int to) {
-    if (size >= chunk.length - BLOCK) {
-      endChunk();
-      chunk = new char[CHUNK];
-      chunks.add(chunk);
-      size = 0;
-    }
-    int difference = dc - lastDc[plane.index];
-    lastDc[plane.index] = dc;
+  /** Adds a block in row y of the MCU row: the value of its DC coefficient; kept[from] to kept[to - 1] to requantize. */
+  void add(int y, int value, Requantizer requantizer, int[] kept, int from, int to) {
+    char[] row = mcuRow[y];
+    int last = sizes[y];
+    int difference = value - (blocks == 0 ? 0 : dc[blocks - 1]);
+    dc[blocks++] = (short) value;
     int sign = difference >> 31;
-    put(0, (difference ^ sign) - sign, sign, dcCounts[plane.table]);
-    int[] counts = acCounts[plane.table];
-    Requantizer requantizer = plane.requantizer;
+    int size = put(row, last, 0, (difference ^ sign) - sign, sign, dcCounts);
     int before = 0;
     for (int i = from; i < to; i++) {
       int k = Coefficient.index(kept[i]);
       int zeros = k - before - 1;
       for (; zeros > 15; zeros -= 16) {
-        chunk[size++] = 0xF0;
-        counts[0xF0]++;
+        row[size++] = 0xF0;
+        acCounts[0xF0]++;
       }
-      put(zeros << 4, requantizer.level(Coefficient.magnitude(kept[i]), k), Coefficient.sign(kept[i]), counts);
+      last = size;
+      int level = requantizer.level(Coefficient.magnitude(kept[i]), k);
+      size = put(row, size, zeros << 4, level, Coefficient.sign(kept[i]), acCounts);
       before = k;
     }
     if (before < 63) {
-      chunk[last] |= LAST;
-      counts[0]++;
+      row[last] |= LAST;
+      acCounts[0]++;
     } else {
-      chunk[size++] = FULL;
+      row[size++] = FULL;
     }
+    sizes[y] = size;
   }
 
-  private void put(int run, int magnitude, int sign, int[] counts) {
-    last = size;
+  /** Adds a block that only fills up an MCU, the cheapest there is: without a difference, and empty. */
+  void addPadding(int y) {
+    dc[blocks] = dc[blocks++ - 1];
+    mcuRow[y][sizes[y]++] = LAST;
+    dcCounts[0]++;
+    acCounts[0]++;
+  }
+
+  /** Puts a symbol, and its value, at this place of a row, and counts it; returns the place behind. */
+  private static int put(char[] row, int at, int run, int magnitude, int sign, int[] counts) {
     if (magnitude < 128) {
       int symbol = SMALL[magnitude | sign & 128] + run;
-      chunk[size++] = (char) symbol;
+      row[at] = (char) symbol;
       counts[symbol & 0xFF]++;
-    } else {
-      int bits = 32 - Integer.numberOfLeadingZeros(magnitude);
-      chunk[size++] = (char) (run | bits);
-      chunk[size++] = (char) ((magnitude ^ sign) & (1 << bits) - 1);
-      counts[run | bits]++;
+      return at + 1;
     }
+    int bits = 32 - Integer.numberOfLeadingZeros(magnitude);
+    row[at] = (char) (run | bits);
+    row[at + 1] = (char) ((magnitude ^ sign) & (1 << bits) - 1);
+    counts[run | bits]++;
+    return at + 2;
   }
 
-  /** Ends the chunk, and after the last block, all. */
-  void endChunk() {
-    if (size < chunk.length) { chunk[size] = END_OF_CHUNK; }
+  /** Ends a row of MCUs. */
+  void endMcuRow() {
+    for (int y = 0; y < sizes.length; y++) {
+      rows[first++] = Arrays.copyOf(mcuRow[y], sizes[y]);
+      sizes[y] = 0;
+    }
   }
 }
 
 /** The best Huffman code for counted symbols, of at most 16 bits (T.81 annex K.2). */
 final class OptimalCode {
+  private static final int MAX_VALUE = 11; // bits
+
   /** By symbol: the code, moved up by the size of its value, << 5 | the bits of both. */
   final int[] codes = new int[256];
   final long bits; // that all the symbols take, values included
@@ -2904,18 +3076,25 @@ final class OptimalCode {
   private final byte[] symbols = new byte[256]; // by length of code
   private int total;
 
-  OptimalCode(int[] counts) {
+  /** Throws a JpegException where a symbol's code and value might not fit in 27 bits. */
+  OptimalCode(int[] counts) throws JpegException {
     int[] weights = counts.clone();
     int[] size = codeSizes(weights);
     while (size[256] > 16) { // the longest; in place of figure K.3: what is rare counts for more
       Arrays.setAll(weights, s -> (weights[s] + 1) / 2);
       size = codeSizes(weights);
     }
-    for (int s = 0; s < 256; s++) { lengths[size[s]]++; }
-    int[] place = new int[17]; // by length: where its next symbol goes
-    for (int length = 2; length <= 16; length++) { place[length] = place[length - 1] + lengths[length - 1]; }
     for (int s = 0; s < 256; s++) {
-      if (size[s] > 0) { symbols[place[size[s]]++] = (byte) s; }
+      lengths[size[s]]++;
+    }
+    int[] place = new int[17]; // by length: where its next symbol goes
+    for (int length = 2; length <= 16; length++) {
+      place[length] = place[length - 1] + lengths[length - 1];
+    }
+    for (int s = 0; s < 256; s++) {
+      if (size[s] > 0) {
+        symbols[place[size[s]]++] = (byte) s;
+      }
     }
     long sum = 0;
     int code = 0;
@@ -2923,6 +3102,9 @@ final class OptimalCode {
       for (; total < place[length]; total++) {
         int s = symbols[total] & 0xFF;
         int all = length + (s & 15);
+        if ((s & 15) > MAX_VALUE) {
+          throw new JpegException("not supported: coefficients of more than " + MAX_VALUE + " bits");
+        }
         codes[s] = code++ << (s & 15) + 5 | all;
         sum += (long) counts[s] * all;
       }
@@ -2935,7 +3117,9 @@ final class OptimalCode {
     PriorityQueue<Long> rarest = new PriorityQueue<>(); // frequency << 10 | symbol, or beyond them what is joined
     rarest.add(256L);
     for (int s = 0; s < 256; s++) {
-      if (counts[s] > 0) { rarest.add((long) counts[s] << 10 | s); }
+      if (counts[s] > 0) {
+        rarest.add((long) counts[s] << 10 | s);
+      }
     }
     int[] joined = new int[514]; // into what
     for (int next = 257; rarest.size() > 1; next++) {
@@ -2947,45 +3131,302 @@ final class OptimalCode {
     }
     int[] size = new int[257];
     for (int s = 0; s <= 256; s++) {
-      for (int up = joined[s]; up > 0; up = joined[up]) { size[s]++; }
+      for (int up = joined[s]; up > 0; up = joined[up]) {
+        size[s]++;
+      }
     }
     return size;
+  }
+
+  /** The bits of its table. */
+  int tableBits() {
+    return (17 + total) * 8;
   }
 
   /** Writes the table for a DHT segment (B.2.4.2), with its class and identifier. */
   void writeTo(ByteArrayOutputStream out, int id) {
     out.write(id);
-    for (int length = 1; length <= 16; length++) { out.write(lengths[length]); }
+    for (int length = 1; length <= 16; length++) {
+      out.write(lengths[length]);
+    }
     out.write(symbols, 0, total);
   }
 }
 
-/** A long row of 16-bit numbers. Memory grows evenly and is never copied. */
-final class Levels {
-  private static final int SHIFT = 13;
-  private final List<char[]> chunks = new ArrayList<>();
-  int size;
+/**
+ * A scan of a copy (T.81 B.2.3): all coefficients, as in baseline JPEG (F.1.2); or in progressive JPEG (annex G) those of
+ * DC, or of one component a band of the others; and of these all bits but the lowest, or one bit more. Its symbols are
+ * counted first, which gives the best codes, and then written.
+ */
+final class CopyScan {
+  private static final int MAX_END_RUN = 0x7FFF; // G.1.2.2
+  private static final int MAX_CORRECTIONS = 1_000; // bits that wait for a code; libjpeg has as much room
+  private static final int AC = 2; // codes: 0 and 1 of DC coefficients, and from here on two of the others
 
-  void add(int number) {
-    if (size >> SHIFT == chunks.size()) { chunks.add(new char[1 << SHIFT]); }
-    chunks.get(size >> SHIFT)[size++ & (1 << SHIFT) - 1] = (char) number;
+  private final Plane[] planes; // one, or all
+  private final int from; // Ss: index of the first coefficient
+  private final int to; // Se: and of the last
+  private final int high; // Ah: the lowest bit known before; 0: none
+  private final int low; // Al: the lowest bit known behind
+  private final int[][] counts = new int[4][]; // of symbols, by code
+  private final OptimalCode[] codes = new OptimalCode[4]; // or null
+  private long bits; // that it takes; while symbols are counted, of what has no code
+  private CopyWriter out; // null: symbols are counted
+  private final int[] found = new int[64]; // the coefficients of a block
+  private int endRun; // EOBRUN: blocks that have ended and are not coded yet
+  private final byte[] corrections = new byte[MAX_CORRECTIONS + 64]; // of these blocks, and of the one in work
+  private int waiting; // how many of them
+
+  CopyScan(int from, int to, int high, int low, Plane... planes) {
+    this.planes = planes;
+    this.from = from;
+    this.to = to;
+    this.high = high;
+    this.low = low;
   }
 
-  int get(int index) { return chunks.get(index >> SHIFT)[index & (1 << SHIFT) - 1]; }
+  /** Makes the best codes; returns how many bits it takes, going by one in so many rows of blocks. */
+  long count(int everyRow) throws JpegException {
+    out = null;
+    bits = 0;
+    Arrays.setAll(counts, i -> new int[256]);
+    go(everyRow);
+    bits *= everyRow;
+    for (int i = 0; i < 4; i++) {
+      codes[i] = Arrays.stream(counts[i]).anyMatch(n -> n > 0) ? new OptimalCode(counts[i]) : null;
+      bits += codes[i] == null ? 0 : codes[i].bits * everyRow + codes[i].tableBits();
+    }
+    return bits;
+  }
+
+  /** Writes it, with its tables and its header. */
+  void write(CopyWriter out) {
+    this.out = out;
+    ByteArrayOutputStream tables = new ByteArrayOutputStream();
+    for (int i : new int[] {0, AC, 1, AC + 1}) {
+      if (codes[i] != null) {
+        codes[i].writeTo(tables, i < AC ? i : 0x10 + i - AC);
+      }
+    }
+    ByteBuffer header = ByteBuffer.allocate(2 * planes.length + 4).put((byte) planes.length);
+    for (Plane plane : planes) {
+      int table = from > 0 ? 0 : plane.table;
+      header.put((byte) (plane.index + 1)).put((byte) (table << 4 | (to == 0 ? 0 : table)));
+    }
+    header.put((byte) from).put((byte) to).put((byte) (high << 4 | low));
+    out.beginScan(tables.toByteArray(), header.array(), bits);
+    go(1);
+    out.endScan();
+  }
+
+  private void go(int everyRow) {
+    if (from > 0) {
+      band(everyRow);
+    } else if (to == 0) {
+      dc();
+    } else if (out != null) {
+      sequential();
+    } else {
+      for (Plane plane : planes) {
+        Arrays.setAll(counts[plane.table], s -> counts[plane.table][s] + plane.symbols.dcCounts[s]);
+        Arrays.setAll(counts[AC + plane.table], s -> counts[AC + plane.table][s] + plane.symbols.acCounts[s]);
+      }
+    }
+  }
+
+  /** Writes all coefficients, MCU by MCU (A.2.3): the rows have their blocks in that order. */
+  private void sequential() {
+    int blocks = Arrays.stream(planes).mapToInt(plane -> plane.copy.h() * plane.copy.v()).sum(); // of an MCU
+    int[][] dc = new int[blocks][]; // by block: its codes,
+    int[][] ac = new int[blocks][];
+    int[] line = new int[blocks]; // and which of the MCU's rows it is in
+    char[][] rows = new char[blocks][]; // by that
+    int[] places = new int[blocks];
+    int wide = planes[0].copy.mcusWide();
+    for (int y = 0; y < planes[0].copy.mcusHigh(); y++) {
+      int n = 0;
+      int lines = 0;
+      for (Plane plane : planes) {
+        for (int j = 0; j < plane.copy.v(); j++, lines++) {
+          rows[lines] = plane.symbols.rows[y * plane.copy.v() + j];
+          places[lines] = 0;
+          for (int i = 0; i < plane.copy.h(); i++, n++) {
+            dc[n] = codes[plane.table].codes;
+            ac[n] = codes[AC + plane.table].codes;
+            line[n] = lines;
+          }
+        }
+      }
+      for (int x = 0; x < wide; x++) {
+        for (int i = 0; i < n; i++) {
+          places[line[i]] = out.block(rows[line[i]], places[line[i]], dc[i], ac[i]);
+        }
+      }
+    }
+  }
+
+  /** DC coefficients, MCU by MCU: of each the difference to the one before (F.1.2.1, G.1.2.1), or one more bit. */
+  private void dc() {
+    int mcus = planes[0].copy.mcusWide() * planes[0].copy.mcusHigh();
+    for (int mcu = 0; mcu < mcus; mcu++) {
+      for (Plane plane : planes) {
+        int blocks = plane.copy.h() * plane.copy.v();
+        for (int i = mcu * blocks; i < mcu * blocks + blocks; i++) {
+          int value = plane.symbols.dc[i] >> low;
+          if (high > 0) {
+            plain(value & 1, 1);
+          } else {
+            int difference = value - (i == 0 ? 0 : plane.symbols.dc[i - 1] >> low);
+            int size = size(Math.abs(difference));
+            put(plane.table, size, difference + (difference >> 31) & (1 << size) - 1);
+          }
+        }
+      }
+    }
+  }
+
+  private void band(int everyRow) {
+    BlockGrid grid = planes[0].copy;
+    for (int y = 0; y < grid.high(); y += everyRow) {
+      char[] row = planes[0].symbols.rows[y];
+      int at = 0;
+      for (int x = 0; x < grid.wide(); x++) {
+        int symbol = row[at];
+        at += (symbol & 15) < 8 ? 1 : 2; // the DC coefficient
+        int k = 0;
+        int n = 0;
+        while (symbol < Symbols.LAST) {
+          symbol = row[at++];
+          int size = symbol & 15;
+          k += (symbol >> 4 & 15) + 1;
+          if (size > 0) {
+            int value = size < 8 ? symbol >> 8 & 0x7F : row[at++];
+            boolean negative = value >> size - 1 == 0;
+            int magnitude = (negative ? (1 << size) - 1 - value : value) >> low;
+            if (magnitude > 0 && k >= from && k <= to) {
+              found[n++] = Coefficient.of(negative, magnitude, k);
+            }
+          }
+        }
+        if (high == 0) {
+          begin(n);
+        } else {
+          refine(n);
+        }
+      }
+    }
+    endBlocks(waiting);
+  }
+
+  /** Codes the coefficients found in a block (G.1.2.2). */
+  private void begin(int n) {
+    int before = from - 1; // index of the last one coded
+    for (int i = 0; i < n; i++) {
+      endBlocks(0);
+      int run = Coefficient.index(found[i]) - before - 1;
+      for (; run > 15; run -= 16) {
+        put(AC, 0xF0, 0);
+      }
+      int magnitude = Coefficient.magnitude(found[i]);
+      int size = size(magnitude);
+      put(AC, run << 4 | size, (magnitude ^ Coefficient.sign(found[i])) & (1 << size) - 1);
+      before = Coefficient.index(found[i]);
+    }
+    if (before < to && ++endRun == MAX_END_RUN) {
+      endBlocks(0);
+    }
+  }
+
+  /** Codes the coefficients found in a block that become known with this bit, and corrects the others (G.1.2.3). */
+  private void refine(int n) {
+    int last = n; // behind the last that becomes known
+    while (last > 0 && Coefficient.magnitude(found[last - 1]) > 1) {
+      last--;
+    }
+    int first = waiting; // of this block's corrections
+    int before = from - 1;
+    int run = 0; // of zeros that are not coded yet
+    for (int i = 0; i < n; i++) {
+      int magnitude = Coefficient.magnitude(found[i]);
+      run += Coefficient.index(found[i]) - before - 1;
+      before = Coefficient.index(found[i]);
+      for (; run > 15 && i < last; run -= 16) {
+        first = endBlocks(first);
+        put(AC, 0xF0, 0);
+        correct(first);
+      }
+      if (magnitude > 1) {
+        corrections[waiting++] = (byte) (magnitude & 1);
+      } else {
+        first = endBlocks(first);
+        put(AC, run << 4 | 1, Coefficient.sign(found[i]) + 1);
+        correct(first);
+        run = 0;
+      }
+    }
+    if ((before < to || waiting > first) && ++endRun == MAX_END_RUN || waiting > MAX_CORRECTIONS - 64) {
+      endBlocks(waiting);
+    }
+  }
+
+  /** Codes that blocks have ended, with the corrections before first, which are theirs; returns where first is now. */
+  private int endBlocks(int first) {
+    if (endRun == 0) {
+      return first;
+    }
+    int size = size(endRun) - 1;
+    put(AC, size << 4, 0);
+    plain(endRun - (1 << size), size);
+    endRun = 0;
+    int behind = waiting - first;
+    waiting = first;
+    correct(0);
+    System.arraycopy(corrections, first, corrections, 0, behind);
+    waiting = behind;
+    return 0;
+  }
+
+  /** Writes the corrections that wait from this one on. */
+  private void correct(int first) {
+    for (int i = first; i < waiting; i++) {
+      plain(corrections[i], 1);
+    }
+    waiting = first;
+  }
+
+  private static int size(int magnitude) {
+    return 32 - Integer.numberOfLeadingZeros(magnitude);
+  }
+
+  private void put(int code, int symbol, int value) {
+    if (out == null) {
+      counts[code][symbol]++;
+    } else {
+      out.put((codes[code].codes[symbol] >>> 5) + value, codes[code].codes[symbol] & 31);
+    }
+  }
+
+  /** Puts bits that have no code. */
+  private void plain(int value, int length) {
+    if (out == null) {
+      bits += length;
+    } else {
+      out.put(value, length);
+    }
+  }
 }
 
 /**
- * Some of a component's AC coefficients, which have a scan of their own: what of them is worth its bits, and its code
- * (T.81 G.1.2.2). A level is its index, sign and magnitude in a number; a magnitude over 511 is in another.
+ * Some of a component's AC coefficients, in {@code --smallest}: what of them is worth its bits, going by what codes of
+ * a progressive scan (T.81 G.1.2.2) have cost so far.
  */
 final class Band {
-  private static final int END = 0; // of a block's levels
+  private static final int END = 0; // of a block's coefficients
   private static final float SURE = 1.5f; // steps: what is larger does not become zero
   final int first; // index: Ss
   final int last; // Se
-  private final Levels[] rows; // a row of blocks in every so many
   private final float[] bits = new float[256]; // what a symbol and its value cost; 0: what it costs that a block ends
-  private int[] counts = new int[256]; // of symbols: their code is made at the end, those chosen so far tell the costs
+  private final int[] counts = new int[256]; // of the symbols chosen so far, which tell the costs
   private int blocks;
   private final int[] index = new int[65]; // of the coefficients of a block, from 1; 0 stands for its begin
   private final int[] high = new int[65]; // the nearest level,
@@ -2994,15 +3435,11 @@ final class Band {
   private final float[] least = new float[65]; // the least cost of what follows if the coefficient remains,
   private final int[] next = new int[65]; // the one that then remains next, or END,
   private final int[] level = new int[65]; // and its level
-  private int[] codes;
-  private CopyWriter out; // null: to count
   private int endRun; // EOBRUN: blocks that have ended and are not coded yet
 
-  Band(int first, int last, int rows) {
+  Band(int first, int last) {
     this.first = first;
     this.last = last;
-    this.rows = new Levels[rows];
-    Arrays.setAll(this.rows, i -> new Levels());
     for (int s = 0; s < 256; s++) { // at first: short runs and small values are frequent
       int size = s & 15;
       counts[s] = size == 0 || size > 10 ? 1 : 2048 >> Math.min(11, (s >> 5) + 2 * size);
@@ -3022,10 +3459,12 @@ final class Band {
   }
 
   /**
-   * Adds a block, in the order of the row: of the coefficients kept[from] to kept[to - 1], those levels for which the
-   * weighted squares of errors, in steps, and lambda times the bits are least in sum.
+   * Chooses of a block's coefficients kept[from] to kept[to - 1] those, and those levels of them, for which the weighted
+   * squares of errors, in steps, and lambda times the bits are least in sum. Puts them into chosen from n on.
+   *
+   * @return the place behind the last
    */
-  void add(int row, Requantizer requantizer, float[] weights, float lambda, int[] kept, int from, int to) {
+  int choose(Requantizer requantizer, float[] weights, float lambda, int[] kept, int from, int to, int[] chosen, int n) {
     int sure = to - from; // the one next to which others need not be looked at
     boolean mayEnd = true;
     for (int i = to - from; i >= 0; i--) {
@@ -3063,175 +3502,200 @@ final class Band {
         mayEnd &= steps <= SURE;
       }
     }
-    keep(rows[row], kept, from);
+    int end = n;
+    for (int i = 0; next[i] != END; i = next[i]) {
+      int coefficient = kept[from + next[i] - 1];
+      chosen[end++] = Coefficient.of(Coefficient.sign(coefficient) < 0, level[i], Coefficient.index(coefficient));
+    }
+    count(chosen, n, end);
+    return end;
   }
 
-  private static int size(int magnitude) { return 32 - Integer.numberOfLeadingZeros(magnitude); }
+  private static int size(int magnitude) {
+    return 32 - Integer.numberOfLeadingZeros(magnitude);
+  }
 
-  private void keep(Levels levels, int[] kept, int from) {
-    int start = levels.size;
-    for (int i = 0; next[i] != END; ) {
-      int magnitude = level[i];
-      i = next[i];
-      levels.add(index[i] << 10 | Coefficient.sign(kept[from + i - 1]) & 512 | (magnitude < 512 ? magnitude : 0));
-      if (magnitude >= 512) { levels.add(magnitude); }
+  private void count(int[] chosen, int from, int to) {
+    int k = first - 1;
+    for (int i = from; i < to; i++) {
+      endBlocks();
+      int run = Coefficient.index(chosen[i]) - k - 1;
+      k = Coefficient.index(chosen[i]);
+      counts[0xF0] += run >> 4;
+      counts[(run & 15) << 4 | size(Coefficient.magnitude(chosen[i]))]++;
     }
-    levels.add(END);
-    block(levels, start);
+    if (k < last && ++endRun == 0x7FFF) {
+      endBlocks();
+    }
     if ((++blocks & 8191) == 0 || blocks >= 128 && Integer.bitCount(blocks) == 1) { // more often while they are few
       look();
     }
   }
 
-  /** The best code for the levels of so many blocks. */
-  OptimalCode code(int wide, int high) {
-    counts = new int[256];
-    endRun = 0;
-    write(null, null, wide, high);
-    return new OptimalCode(counts);
-  }
-
-  /** Writes the levels of so many blocks; without a writer, counts their symbols. */
-  void write(CopyWriter out, int[] codes, int wide, int high) {
-    this.out = out;
-    this.codes = codes;
-    int[] at = new int[rows.length];
-    for (int y = 0; y < high; y++) {
-      int row = y % rows.length;
-      for (int x = 0; x < wide; x++) { at[row] = block(rows[row], at[row]); }
-    }
-    endBlocks();
-  }
-
-  private int block(Levels levels, int from) {
-    int at = from;
-    int k = first - 1;
-    for (int next; (next = levels.get(at++)) != END; ) {
-      endBlocks();
-      int run = (next >> 10) - k - 1;
-      k = next >> 10;
-      for (; run > 15; run -= 16) { put(0xF0, 0); }
-      int sign = -(next >> 9 & 1);
-      int magnitude = (next & 511) == 0 ? levels.get(at++) : next & 511;
-      int size = size(magnitude);
-      put(run << 4 | size, (magnitude ^ sign) & (1 << size) - 1);
-    }
-    if (k < last && ++endRun == 0x7FFF) { endBlocks(); }
-    return at;
-  }
-
   private void endBlocks() {
     if (endRun > 0) {
-      int size = size(endRun) - 1;
-      put(size << 4, 0);
-      if (out != null) { out.put(endRun - (1 << size), size); }
+      counts[size(endRun) - 1 << 4]++;
       endRun = 0;
-    }
-  }
-
-  private void put(int symbol, int value) {
-    if (out == null) {
-      counts[symbol]++;
-    } else {
-      out.put((codes[symbol] >>> 5) + value, codes[symbol] & 31);
     }
   }
 }
 
 /**
- * The sink of {@code --smallest}. DC coefficients are rounded as always; of the others what is worth its bits is chosen
- * at once: rate-distortion optimal quantization, as mozjpeg's. What is busy hides errors, so bits count more there.
+ * Chooses the AC coefficients of a component for {@code --smallest}: rate-distortion optimal quantization, as mozjpeg's.
+ * What is busy hides errors, so bits count more there.
  */
-final class Smallest implements BlockSink {
-  /** The quality at which pixels are written first where the coefficients cannot be had. */
-  static final int BY_PIXELS = 97;
+final class Smallest {
   private static final float[] LAMBDA = {0.09f, 0.13f}; // the error that a bit is worth: luminance, chrominance
   private static final float BUSY = 63 * 4000; // sum of the squares of AC coefficients at which it is worth twice that
 
-  private final Symbols dc;
-  final Band[][] bands; // by component
-  private final int quality;
-  private final float[][] weights; // by component and index
-  private final int[] blocks; // delivered, by component
-  private final int side; // of an MCU's luminance, in blocks
+  final int[] chosen = new int[64]; // the coefficients of a block
+  private final Plane plane;
+  private final Band[] bands = {new Band(1, 2), new Band(3, 63)};
+  private final float[] weights = new float[64]; // by index
 
-  /** Of so many components; DC coefficients become symbols here. */
-  Smallest(int components, int quality, Symbols dc) {
-    this.quality = quality;
-    weights = new float[components][64];
-    this.dc = dc;
-    side = components == 1 ? 1 : 2;
-    blocks = new int[components];
-    bands = new Band[components][];
-    for (int c = 0; c < components; c++) {
-      int rows = c == 0 ? side : 1;
-      bands[c] = new Band[] {new Band(1, 2, rows), new Band(3, 63, rows)};
-    }
-  }
-
-  @Override public int[] limits(Plane plane) {
-    int[] wanted = PerceptualTables.steps(plane.table > 0, quality);
+  Smallest(Plane plane, int quality) {
+    this.plane = plane;
+    int[] wanted = PerceptualTables.steps(plane.isCoarse, quality);
     for (int k = 0; k < 64; k++) { // errors count in the steps of the quality, though the source's are larger
-      weights[plane.index][k] = (float) Math.pow((double) plane.requantizer.target[k] / wanted[k], 2);
+      weights[k] = (float) Math.pow((double) plane.requantizer.target[k] / wanted[k], 2);
     }
-    return plane.requantizer.limit;
   }
 
-  @Override public void block(Plane plane, int value, int[] kept, int from, int to) {
-    dc.block(plane, value, kept, from, from);
+  /** Chooses of kept[from] to kept[to - 1]; returns how many there are in chosen. */
+  int choose(int[] kept, int from, int to) {
+    Requantizer requantizer = plane.requantizer;
     float energy = 0;
     for (int i = from; i < to; i++) {
       int k = Coefficient.index(kept[i]);
-      float exact = plane.requantizer.steps(Coefficient.magnitude(kept[i]), k) * plane.requantizer.target[k];
+      float exact = requantizer.steps(Coefficient.magnitude(kept[i]), k) * requantizer.target[k];
       energy += exact * exact;
     }
     float lambda = LAMBDA[plane.table] * (1 + energy / BUSY);
-    int row = plane.index == 0 ? blocks[0] / side % side : 0;
-    blocks[plane.index]++;
+    int n = 0;
     int start = from;
-    for (Band band : bands[plane.index]) {
+    for (Band band : bands) {
       int end = start;
-      while (end < to && Coefficient.index(kept[end]) <= band.last) { end++; }
-      band.add(row, plane.requantizer, weights[plane.index], lambda, kept, start, end);
+      while (end < to && Coefficient.index(kept[end]) <= band.last) {
+        end++;
+      }
+      n = band.choose(requantizer, weights, lambda, kept, start, end, chosen, n);
       start = end;
     }
-  }
-
-  @Override public void padding(Plane plane) {
-    dc.padding(plane);
-    blocks[plane.index]++;
+    return n;
   }
 }
 
-/** Writes a copy (T.81 figure B.2): its segments, and the entropy-coded data of its scans (F.1.2.3, G.1.2). */
+/** Writes a copy (T.81 figure B.2): its segments, and its scans bit by bit. */
 final class CopyWriter {
-  private final Plane[] planes;
-  private final ByteArrayOutputStream codes = new ByteArrayOutputStream(); // Huffman tables of the next scan
-  private byte[] out;
+  private static final int SAMPLE = 32; // rows of blocks, at least
+  private static final int MAX_LOW = 3; // bits that come later
+  private static final int[] BAND_ENDS = {63, 2, 5, 8, 12, 18}; // as mozjpeg's jpegtran tries them
+
+  private byte[] out = new byte[1024];
   private int position;
   private long bits; // not written yet, right-aligned
   private int count;
 
-  /** Begins a copy of a process: Marker.SOF0 baseline, SOF2 progressive. */
-  CopyWriter(JpegHeader header, Plane[] planes, int process) {
-    this.planes = planes;
-    int n = planes.length;
-    ByteBuffer quantizers = ByteBuffer.allocate(65 * Math.min(n, 2));
-    ByteBuffer frame = ByteBuffer.allocate(6 + 3 * n).put((byte) 8);
-    frame.putShort((short) header.height).putShort((short) header.width).put((byte) n);
-    for (Plane plane : planes) {
-      int sampling = n > 1 && plane.index == 0 ? 0x22 : 0x11; // 4:2:0
-      frame.put((byte) (plane.index + 1)).put((byte) sampling).put((byte) plane.table);
-      if (plane.index == plane.table) { // the first of luminance, or of chrominance
-        quantizers.put((byte) plane.table);
-        for (int step : plane.requantizer.target) { quantizers.put((byte) step); }
+  /** The copy without metadata: baseline, or on request progressive where that is smaller. */
+  static byte[] write(JpegHeader header, Plane[] planes, boolean mayBeProgressive) throws JpegException {
+    boolean together = Arrays.stream(planes).allMatch(Plane::isInterleaved);
+    Plane[][] groups = together
+        ? new Plane[][] {planes} : Arrays.stream(planes).map(plane -> new Plane[] {plane}).toArray(Plane[][]::new);
+    List<CopyScan> scans = new ArrayList<>();
+    List<CopyScan> script = new ArrayList<>();
+    for (Plane[] group : groups) {
+      scans.add(new CopyScan(0, 63, 0, 0, group));
+      script.add(new CopyScan(0, 0, 0, 0, group));
+    }
+    long least = count(scans, 1);
+    boolean progressive = false;
+    if (mayBeProgressive) {
+      for (Plane plane : planes) {
+        script.addAll(script(plane));
+      }
+      progressive = count(script, 1) < least;
+      scans = progressive ? script : scans;
+    }
+    CopyWriter writer = new CopyWriter();
+    writer.begin(header, planes, progressive);
+    for (CopyScan scan : scans) {
+      scan.write(writer);
+    }
+    return ByteBuffer.allocate(writer.position + 2).put(writer.out, 0, writer.position).putShort((short) 0xFFD9)
+        .array(); // EOI
+  }
+
+  private static long count(List<CopyScan> scans, int everyRow) throws JpegException {
+    long bits = 0;
+    for (CopyScan scan : scans) {
+      bits += scan.count(everyRow);
+    }
+    return bits;
+  }
+
+  /**
+   * The scans of a component's AC coefficients that take the fewest bits, as a sample of its rows tells: how many bits
+   * come later in scans of their own, and where the band of low frequencies ends.
+   */
+  private static List<CopyScan> script(Plane plane) throws JpegException {
+    int everyRow = Math.max(1, plane.copy.high() / SAMPLE);
+    List<CopyScan> refinements = new ArrayList<>();
+    List<CopyScan> best = List.of();
+    long least = Long.MAX_VALUE;
+    long refined = 0;
+    for (int low = 0; low <= MAX_LOW; low++) {
+      if (low > 0) {
+        refinements.addFirst(new CopyScan(1, 63, low, low - 1, plane));
+        refined += refinements.getFirst().count(everyRow);
+      }
+      long before = least;
+      for (int end : BAND_ENDS) {
+        List<CopyScan> scans = new ArrayList<>(List.of(new CopyScan(1, end, 0, low, plane)));
+        if (end < 63) {
+          scans.add(new CopyScan(end + 1, 63, 0, low, plane));
+        }
+        long bits = count(scans, everyRow) + refined;
+        if (bits < least) {
+          least = bits;
+          scans.addAll(refinements);
+          best = scans;
+        }
+      }
+      if (least == before) {
+        break;
       }
     }
-    byte[] jfif = JpegHeader.jfif();
-    out = ByteBuffer.allocate(jfif.length + 2).putShort((short) 0xFFD8).put(jfif).array(); // SOI, APP0
-    position = out.length;
-    segment(Marker.DQT, quantizers.array());
-    segment(process, frame.array());
+    return best;
+  }
+
+  /** Writes what stands before the scans: the start, the quantization tables (B.2.4.1), the frame (B.2.2). */
+  private void begin(JpegHeader header, Plane[] planes, boolean progressive) {
+    ByteArrayOutputStream tables = new ByteArrayOutputStream();
+    List<int[]> written = new ArrayList<>();
+    ByteBuffer frame = ByteBuffer.allocate(6 + 3 * planes.length).put((byte) 8);
+    frame.putShort((short) header.height).putShort((short) header.width).put((byte) planes.length);
+    boolean anyWide = false;
+    for (Plane plane : planes) {
+      int[] steps = plane.requantizer.target;
+      int id = 0; // components of the same steps share a table
+      while (id < written.size() && !Arrays.equals(written.get(id), steps)) {
+        id++;
+      }
+      if (id == written.size()) {
+        boolean wide = Arrays.stream(steps).anyMatch(step -> step > 255);
+        anyWide |= wide;
+        written.add(steps);
+        tables.write(wide ? id | 0x10 : id);
+        for (int step : steps) {
+          tables.writeBytes(wide ? new byte[] {(byte) (step >> 8), (byte) step} : new byte[] {(byte) step});
+        }
+      }
+      frame.put((byte) (plane.index + 1)).put((byte) plane.sampling).put((byte) id);
+    }
+    out[position++] = -1;
+    out[position++] = (byte) Marker.SOI;
+    segment(Marker.DQT, tables.toByteArray());
+    segment(progressive ? Marker.SOF2 : anyWide ? Marker.SOF0 + 1 : Marker.SOF0, frame.array());
   }
 
   private void segment(int marker, byte[] parameters) {
@@ -3241,79 +3705,28 @@ final class CopyWriter {
     position = segment.position();
   }
 
-  /** Writes all in one scan, or with bands, by component, a scan of the DC coefficients and one of each band. */
-  byte[] write(Symbols symbols, Band[][] bands) {
-    interleaved(symbols, bands == null ? 63 : 0);
-    for (Plane plane : bands == null ? new Plane[0] : planes) {
-      int wide = planes[0].blocksWide + plane.table >> plane.table; // chrominance has half of them
-      int high = planes[0].blocksHigh + plane.table >> plane.table;
-      for (Band band : bands[plane.index]) {
-        OptimalCode code = band.code(wide, high);
-        code.writeTo(codes, 0x10);
-        beginScan(code.bits, new byte[] {1, (byte) (plane.index + 1), 0, (byte) band.first, (byte) band.last, 0});
-        band.write(this, code.codes, wide, high);
-        endScan();
-      }
+  /** Begins a scan: its Huffman tables, its header, and room for so many bits. */
+  void beginScan(byte[] tables, byte[] header, long expected) {
+    if (tables.length > 0) {
+      segment(Marker.DHT, tables);
     }
-    return ByteBuffer.allocate(position + 2).put(out, 0, position).putShort((short) 0xFFD9).array(); // EOI
-  }
-
-  /** Writes a scan of all components, of the coefficients up to an index: 0 or 63. */
-  private void interleaved(Symbols symbols, int last) {
-    symbols.endChunk();
-    int n = planes.length;
-    int[][] dc = new int[n == 1 ? 1 : 6][]; // codes, by block of an MCU
-    int[][] ac = new int[dc.length][1]; // without AC coefficients, codes of no bits
-    long expected = 0;
-    ByteBuffer scan = ByteBuffer.allocate(2 * n + 4).put((byte) n);
-    for (Plane plane : planes) {
-      int t = plane.table;
-      scan.put((byte) (plane.index + 1)).put((byte) (last > 0 ? t * 0x11 : t * 0x10));
-      if (plane.index == t) {
-        expected += code(symbols.dcCounts[t], t, dc) + (last > 0 ? code(symbols.acCounts[t], 0x10 | t, ac) : 0);
-      }
-    }
-    beginScan(expected, scan.put((byte) 0).put((byte) last).array());
-    for (int i = 0; !symbols.chunks.isEmpty(); ) {
-      i = chunk(symbols.chunks.poll(), dc, ac, i); // its memory is taken over by the output
-    }
-    endScan();
-  }
-
-  /** Writes the blocks of a chunk, which begins with this one of an MCU; returns which one is next. */
-  private int chunk(char[] chunk, int[][] dc, int[][] ac, int first) {
-    int i = first;
-    for (int at = 0; at < chunk.length && chunk[at] != Symbols.END_OF_CHUNK; i = i + 1 == dc.length ? 0 : i + 1) {
-      at = block(chunk, at, dc[i], ac[i]);
-    }
-    return i;
-  }
-
-  /** Adds the best code for these counts, for luminance's or chrominance's blocks; returns the bits that it takes. */
-  private long code(int[] counts, int id, int[][] ofBlocks) {
-    OptimalCode code = new OptimalCode(counts);
-    code.writeTo(codes, id);
-    Arrays.fill(ofBlocks, (id & 1) * 4, ofBlocks.length, code.codes);
-    return code.bits;
-  }
-
-  private void beginScan(long expected, byte[] header) {
-    segment(Marker.DHT, codes.toByteArray());
-    codes.reset();
     segment(Marker.SOS, header);
     makeRoom(expected / 8 + expected / 1024 + 64); // some for zeros behind 0xFF
   }
 
-  private int block(char[] chunk, int from, int[] dc, int[] ac) {
+  /** Writes the block at this place of a row by these codes; returns the place behind. */
+  int block(char[] row, int from, int[] dc, int[] ac) {
     int at = from;
     int[] codes = dc;
     while (true) {
-      int symbol = chunk[at++];
+      int symbol = row[at++];
       int code = codes[symbol & 0xFF];
-      int value = (symbol & 15) < 8 ? symbol >> 8 & 0x7F : chunk[at++];
+      int value = (symbol & 15) < 8 ? symbol >> 8 & 0x7F : row[at++];
       put((code >>> 5) + value, code & 31);
       if (symbol >= Symbols.LAST) {
-        if (symbol != Symbols.FULL) { put(ac[0] >>> 5, ac[0] & 31); }
+        if (symbol != Symbols.FULL) {
+          put(ac[0] >>> 5, ac[0] & 31);
+        }
         return at;
       }
       codes = ac;
@@ -3332,7 +3745,9 @@ final class CopyWriter {
         Segments.INTS.set(out, position, four);
         position += 4;
       } else {
-        for (int shift = 24; shift >= 0; shift -= 8) { put(four >> shift & 0xFF); }
+        for (int shift = 24; shift >= 0; shift -= 8) {
+          put(four >> shift & 0xFF);
+        }
       }
     }
   }
@@ -3342,10 +3757,13 @@ final class CopyWriter {
     if (octet == 0xFF) { out[position++] = 0; } // B.1.1.5
   }
 
-  private void endScan() {
+  /** Ends the data of a scan. */
+  void endScan() {
     put(0x7F, 7); // the last byte is filled up with ones
     makeRoom(8);
-    for (; count >= 8; count -= 8) { put((int) (bits >>> count - 8 & 0xFF)); }
+    for (; count >= 8; count -= 8) {
+      put((int) (bits >>> count - 8 & 0xFF));
+    }
     count = 0;
   }
 
@@ -3358,46 +3776,82 @@ final class CopyWriter {
 }
 
 // Engine --------------------------------------------------------------------------------------------------------------
-// From a source to its copy: its components, tables and scans, all of which are decoded side by side; halved chroma.
+// From a source to its copy: its components, tables and scans, all of which are decoded side by side; other colours.
+
+/**
+ * The blocks of a component.
+ *
+ * @param h how many an MCU of its scans is wide: the sampling factor, or 1 where it is alone in them (T.81 A.2.2)
+ * @param v and high
+ * @param wide how many hold what is visible of the picture, from left to right
+ * @param high and from above
+ */
+record BlockGrid(int h, int v, int wide, int high) {
+  /** Of a component with these sampling factors, where the largest are hMax and vMax (T.81 A.1.1). */
+  static BlockGrid of(JpegHeader header, int h, int v, int hMax, int vMax) {
+    return new BlockGrid(h, v, Math.ceilDiv(Math.ceilDiv(header.width * h, hMax), 8),
+        Math.ceilDiv(Math.ceilDiv(header.height * v, vMax), 8));
+  }
+
+  int mcusWide() {
+    return Math.ceilDiv(wide, h);
+  }
+
+  int mcusHigh() {
+    return Math.ceilDiv(high, v);
+  }
+}
 
 /** One component on its way through the engine: what it is in the source, and what it becomes in the copy. */
 final class Plane {
   static final int UNSEEN = 99;
   final JpegHeader.Component component;
   final int index; // in the frame
-  final int table; // of the copy's: 0 luminance, 1 chrominance
-  final int h; // sampling factors; 1 where the component is alone in the frame (A.2.2)
-  final int v;
-  final int width; // samples that are visible
-  final int height;
-  final int blocksWide; // that hold visible samples
-  final int blocksHigh;
+  final int sampling; // of the copy: its factors, as in the frame
+  final int table; // of the copy's Huffman codes: 0, or of chrominance 1
+  final boolean isCoarse; // it gets the steps of chrominance, which are made for 4:2:0
+  final BlockGrid source;
+  final BlockGrid copy;
   int[] steps; // of the source's quantization table
   int largestDc; // magnitude that can be, in these steps
   final int[] low = new int[64]; // lowest bit known of each coefficient (successive approximation)
-  Requantizer requantizer; // null where no copy is made
-  int[] limits; // what need not be delivered: see BlockSink
+  Requantizer requantizer;
+  Symbols symbols; // of the copy
+  Smallest smallest; // null: coefficients are rounded
+  ChromaDownsampler downsampler; // null: none
 
-  /** A component within MCUs of hMax by vMax blocks of the one that is sampled most. */
-  Plane(JpegHeader header, int index, int hMax, int vMax) {
-    component = header.components.get(index);
+  Plane(JpegHeader.Component component, int index, int sampling, int table, boolean isCoarse, BlockGrid source,
+      BlockGrid copy) {
+    this.component = component;
     this.index = index;
-    table = Math.min(index, 1);
-    h = Math.min(component.h(), hMax);
-    v = Math.min(component.v(), vMax);
-    width = (header.width * h + hMax - 1) / hMax;
-    height = (header.height * v + vMax - 1) / vMax;
-    blocksWide = width + 7 >> 3;
-    blocksHigh = height + 7 >> 3;
+    this.sampling = sampling;
+    this.table = table;
+    this.isCoarse = isCoarse;
+    this.source = source;
+    this.copy = copy;
     Arrays.fill(low, UNSEEN);
   }
 
-  int mcusWide() { return (blocksWide + h - 1) / h; }
-  int mcusHigh() { return (blocksHigh + v - 1) / v; }
+  /** Whether it may share a scan with other components. */
+  boolean isInterleaved() {
+    return sampling == (copy.h() << 4 | copy.v());
+  }
+
+  /** Adds a block of the copy in row y of the MCU row: its DC value; of the others kept[from] to kept[to - 1]. */
+  void add(int y, int dc, int[] kept, int from, int to) {
+    if (smallest == null) {
+      symbols.add(y, requantizer.dc(dc), requantizer, kept, from, to);
+    } else {
+      int n = smallest.choose(kept, from, to);
+      symbols.add(y, requantizer.dc(dc), Requantizer.EXACT, smallest.chosen, 0, n);
+    }
+  }
 }
 
 /** The blocks of a component in the MCU rows in work: of each, its DC coefficient and a list of the others kept. */
 final class BlockRows {
+  static final int BLOCK = 410; // bytes that a block takes, in progressive JPEG
+
   final int[] limits; // by index: up to this magnitude coefficients are not kept
   final int stride; // blocks in a row, those included that fill up the last MCU
   final int[] dc; // by block
@@ -3470,10 +3924,9 @@ record ScanRange(int from, int to, int high, int low) {
 /** The tables that stand between the scans, and hold for those behind (T.81 B.2.4). */
 final class Tables {
   final int[][] quantization = new int[4][]; // by identifier: what was defined last
-  final HuffmanCode[] dc = new HuffmanCode[4];
-  final HuffmanCode[] ac = new HuffmanCode[4];
+  private final int[] huffman = new int[8]; // where they stand: of DC, of AC coefficients, by identifier; 0: nowhere
+  private final HuffmanCode[] codes = new HuffmanCode[8]; // as far as they have been needed
   int restartInterval;
-  boolean wide; // there was a quantization table of 16 bits
 
   /** B.2.4.1. */
   void readQuantization(Segments s) throws JpegException {
@@ -3482,29 +3935,38 @@ final class Tables {
       int bytes = 1 + (jpeg[at] >> 4 & 15);
       int id = jpeg[at++] & 15;
       JpegException.check(bytes <= 2 && id <= 3 && s.end - at >= 64 * bytes, "a quantization table");
-      wide |= bytes == 2;
       int[] steps = new int[64];
       for (int k = 0; k < 64; k++, at += bytes) {
         steps[k] = bytes == 1 ? jpeg[at] & 0xFF : s.u16(at);
-        JpegException.check(steps[k] > 0, "a quantization table");
       }
       quantization[id] = steps;
     }
   }
 
-  /** B.2.4.2. */
-  void readHuffman(Segments s, boolean progressive) throws JpegException {
+  /** B.2.4.2. Whether a table is sound is not asked before a scan needs it, as in libjpeg. */
+  void readHuffman(Segments s) throws JpegException {
     byte[] jpeg = s.jpeg;
     for (int at = s.start; at < s.end; ) {
       int kind = jpeg[at] >> 4 & 15; // 0 DC, 1 AC
       int id = jpeg[at++] & 15;
       JpegException.check(kind <= 1 && id <= 3 && s.end - at >= 16, "a Huffman table");
       int total = 0;
-      for (int i = 0; i < 16; i++) { total += jpeg[at + i] & 0xFF; }
+      for (int i = 0; i < 16; i++) {
+        total += jpeg[at + i] & 0xFF;
+      }
       JpegException.check(total <= 256 && s.end - at >= 16 + total, "a Huffman table");
-      (kind == 0 ? dc : ac)[id] = new HuffmanCode(jpeg, at, total, kind == 0, progressive);
+      huffman[kind * 4 + id] = at;
+      codes[kind * 4 + id] = null;
       at += 16 + total;
     }
+  }
+
+  /** The code for a scan's DC (kind 0) or AC coefficients (1). */
+  HuffmanCode code(byte[] jpeg, int kind, int id, boolean progressive) throws JpegException {
+    int i = kind * 4 + id;
+    JpegException.check(huffman[i] > 0, "a Huffman table is missing");
+    codes[i] = codes[i] == null ? new HuffmanCode(jpeg, huffman[i], kind == 0, progressive) : codes[i];
+    return codes[i];
   }
 }
 
@@ -3523,8 +3985,8 @@ final class ScanComponent {
     this.plane = plane;
     this.dc = dc;
     this.ac = ac;
-    h = alone ? 1 : plane.h;
-    v = alone ? 1 : plane.v;
+    h = alone ? 1 : plane.source.h();
+    v = alone ? 1 : plane.source.v();
   }
 }
 
@@ -3556,14 +4018,16 @@ final class Scan {
       int dcTable = jpeg[s.start + 2 + 2 * i] >> 4 & 15;
       int acTable = jpeg[s.start + 2 + 2 * i] & 15;
       int index = 0; // where identifiers are not unique, libjpeg takes the first component that the scan has not yet
-      while (index < frame.length && (frame[index].component.id() != id || (taken >> index & 1) > 0)) { index++; }
+      while (index < frame.length && (frame[index].component.id() != id || (taken >> index & 1) > 0)) {
+        index++;
+      }
       boolean inOrder = index < frame.length && taken >> index == 0; // that of the frame
       JpegException.check(inOrder && dcTable < 4 && acTable < 4, "the header of a scan");
       taken |= 1 << index;
       Plane plane = frame[index];
-      ScanComponent c = new ScanComponent(plane, tables.dc[dcTable], tables.ac[acTable], n == 1);
-      boolean complete = (c.dc != null || range.from() + range.high() > 0) && (c.ac != null || range.to() == 0);
-      JpegException.check(complete, "a Huffman table is missing");
+      HuffmanCode dc = range.from() + range.high() > 0 ? null : tables.code(jpeg, 0, dcTable, progressive);
+      HuffmanCode ac = range.to() == 0 ? null : tables.code(jpeg, 1, acTable, progressive);
+      ScanComponent c = new ScanComponent(plane, dc, ac, n == 1);
       components[i] = c;
       for (int k = range.from(); k <= range.to(); k++) { // that these coefficients are due (G.1.1.1)
         int due = range.high() == 0 ? Plane.UNSEEN : range.high();
@@ -3596,19 +4060,21 @@ final class Scan {
     in.rows = of;
     Plane first = components[0].plane;
     boolean alone = components.length == 1; // then an MCU is one block (A.2.2)
-    int subrows = alone ? Math.min(first.v, first.blocksHigh - y * first.v) : 1;
-    int wide = alone ? first.blocksWide : first.mcusWide();
+    int subrows = alone ? Math.min(first.source.v(), first.source.high() - y * first.source.v()) : 1;
+    int wide = alone ? first.source.wide() : first.source.mcusWide();
     for (int sub = 0; sub < subrows; sub++) {
       int units = 0; // data units, that is blocks, of an MCU
       for (ScanComponent c : components) {
         for (int i = 0; i < c.h * c.v; i++, units++) {
           mcu[units] = c;
-          places[units] = (row * c.plane.v + sub + i / c.h) * c.rows.stride + i % c.h;
+          places[units] = (row * c.plane.source.v() + sub + i / c.h) * c.rows.stride + i % c.h;
         }
       }
       for (int x = 0; x < wide; x++) {
         if (in.passRestart()) {
-          for (ScanComponent c : components) { c.prediction = 0; }
+          for (ScanComponent c : components) {
+            c.prediction = 0;
+          }
         }
         for (int i = 0; i < units; i++) {
           block(mcu[i], places[i]);
@@ -3641,7 +4107,9 @@ final class Scan {
     c.prediction += in.difference(c.dc);
     long value = (long) c.prediction << range.low();
     int largest = c.plane.largestDc;
-    if (value > largest || value + (1 << range.low()) <= -largest) { throw in.damaged("a brightness that cannot be"); }
+    if (value > largest || value + (1 << range.low()) <= -largest) {
+      throw in.damaged("a brightness that cannot be");
+    }
     return (int) value;
   }
 
@@ -3715,37 +4183,38 @@ final class ChromaDownsampler {
       join(false, false);
       for (int i = 1; i < 64; i++) {
         float value = Math.abs(block[StandardTables.ZIGZAG[i]]) * FRACTION;
-        share[k] = Math.max(share[k], value / (plane.limits[i] + 0.99f));
+        share[k] = Math.max(share[k], value / (plane.requantizer.limit[i] + 0.99f));
       }
       limits[k] = (int) Math.min(Short.MAX_VALUE, 1 / 32f / share[k]);
     }
   }
 
-  /** Makes the block at this row and column of the copy out of those in work. */
-  void deliver(int row, int column, BlockRows rows, BlockSink sink) {
+  /** Makes the block at this row and column of the copy, which is in row y of its MCU, of those in work from first on. */
+  void deliver(int row, int column, int y, BlockRows rows, int first) {
     int n = 0;
-    for (int k = gather(row, column, rows) ? 1 : 64; k < 64; k++) {
+    for (int k = gather(row, column, rows, first) ? 1 : 64; k < 64; k++) {
       float value = block[StandardTables.ZIGZAG[k]];
       int magnitude = (int) (Math.abs(value) * FRACTION);
-      if (magnitude > plane.limits[k]) {
+      if (magnitude > plane.requantizer.limit[k]) {
         kept[n++] = Coefficient.of(value < 0, Math.min(magnitude, Short.MAX_VALUE), k);
       }
     }
-    sink.block(plane, (int) Math.ceil(block[0] - 0.5f), kept, 0, n); // ties go down: Requantizer's of samples go up
+    plane.add(y, (int) Math.ceil(block[0] - 0.5f), kept, 0, n); // ties go down: Requantizer's of samples go up
   }
 
   /** False if nothing but the DC coefficient can count, as in smooth areas: then the others are not made. */
-  private boolean gather(int row, int column, BlockRows rows) {
-    int wide = Math.min(across, plane.blocksWide - column * across); // beyond the edge the picture is mirrored
-    int high = Math.min(down, plane.blocksHigh - row * down);
+  private boolean gather(int row, int column, BlockRows rows, int firstRow) {
+    int wide = Math.min(across, plane.source.wide() - column * across); // beyond the edge the picture is mirrored
+    int high = Math.min(down, plane.source.high() - row * down);
     for (int i = 0; i < 64; i++) { block[i] = ZEROS[i]; } // Arrays.fill, and so "= 0", slows down all by a tenth
-    int first = rows.dc[column * across];
+    int corner = firstRow * rows.stride + column * across;
+    int first = rows.dc[corner];
     int dc = 0;
     float shares = 0;
     for (int i = 0; i < wide * high; i++) {
       int dy = i >> wide - 1; // wide is 1 or 2
       int dx = i & wide - 1;
-      int from = dy * rows.stride + column * across + dx;
+      int from = corner + dy * rows.stride + dx;
       int at = dy * 32 + dx * 4;
       block[at] += rows.dc[from] * scale[0];
       dc += rows.dc[from];
@@ -3765,8 +4234,12 @@ final class ChromaDownsampler {
   }
 
   private void join(boolean narrow, boolean low) {
-    for (int i = 0; across == 2 && i < 64; i += 8) { join(i, 1, narrow); }
-    for (int i = 0; down == 2 && i < 8; i++) { join(i, 8, low); }
+    for (int i = 0; across == 2 && i < 64; i += 8) {
+      join(i, 1, narrow);
+    }
+    for (int i = 0; down == 2 && i < 8; i++) {
+      join(i, 8, low);
+    }
   }
 
   /** Of the four frequencies of each of two halves, or of one and its mirror image, the eight of the whole. */
@@ -3791,91 +4264,169 @@ final class ChromaDownsampler {
   }
 }
 
+/** RGB to YCbCr as JFIF has it: it is linear, and so the same for coefficients as for samples. */
+final class ColourConverter {
+  private static final float[][] WEIGHTS = { // of red, green, blue, in Y, Cb, Cr (JFIF 1.02, ITU-R BT.601)
+    {0.299f, 0.587f, 0.114f}, {-0.168736f, -0.331264f, 0.5f}, {0.5f, -0.418688f, -0.081312f}
+  };
+
+  /** Converts the blocks in work; the steps of what it makes are all 1, and what is within these limits is left out. */
+  static void convert(int[][] steps, BlockRows[] rows, int[][] limits) {
+    int[][] values = new int[3][64];
+    for (int block = 0; block < rows[0].dc.length; block++) {
+      for (int c = 0; c < 3; c++) {
+        Arrays.fill(values[c], 0);
+        values[c][0] = rows[c].dc[block] * steps[c][0];
+        for (int i = block * 64; i < rows[c].ends[block]; i++) {
+          int k = Coefficient.index(rows[c].kept[i]);
+          values[c][k] = Coefficient.value(rows[c].kept[i]) * steps[c][k];
+        }
+      }
+      for (int c = 0; c < 3; c++) {
+        int n = block * 64;
+        for (int k = 0; k < 64; k++) {
+          float[] weights = WEIGHTS[c];
+          int value = Math.round(
+              weights[0] * values[0][k] + weights[1] * values[1][k] + weights[2] * values[2][k]);
+          if (k == 0) {
+            rows[c].dc[block] = value;
+          } else if (Math.abs(value) > limits[c][k]) {
+            rows[c].kept[n++] = Coefficient.of(value < 0, Math.min(Math.abs(value), Short.MAX_VALUE), k);
+          }
+        }
+        rows[c].ends[block] = n;
+      }
+    }
+  }
+}
+
+/**
+ * What becomes of the components of a frame: which colours they are of, and their sampling. Chroma gets half the width
+ * and height of luminance (4:2:0) where it has the same, or half in one direction; any other sampling stays.
+ *
+ * @param kind of the copy
+ * @param across by how much chroma becomes narrower, 1 or 2
+ * @param down and lower
+ */
+record Sampling(JpegHeader header, JpegHeader.Kind kind, int across, int down) {
+  private static final int MAX_BLOCKS = 10; // in an MCU of several components (B.2.3)
+
+  static Sampling of(JpegHeader header, Recompressor.Settings settings) {
+    boolean converts = header.kind == JpegHeader.Kind.RGB && !settings.isLossless() && header.isEvenlySampled();
+    JpegHeader.Kind kind = converts ? JpegHeader.Kind.YCBCR : header.kind;
+    boolean mayHalve = kind == JpegHeader.Kind.YCBCR && !settings.isLossless();
+    int across = mayHalve ? toHalf(header.components.stream().map(JpegHeader.Component::h).toList()) : 0;
+    int down = mayHalve ? toHalf(header.components.stream().map(JpegHeader.Component::v).toList()) : 0;
+    return across * down == 0 ? new Sampling(header, kind, 1, 1) : new Sampling(header, kind, across, down);
+  }
+
+  /** What to divide chroma's samples by, so that they are half as many as luminance's; 0: it cannot be done so. */
+  private static int toHalf(List<Integer> factors) {
+    int luminance = factors.get(0);
+    int chrominance = factors.get(1);
+    return !factors.get(2).equals(chrominance) ? 0 : luminance == chrominance ? 2 : luminance == 2 * chrominance ? 1 : 0;
+  }
+
+  Plane[] planes() {
+    int n = header.components.size();
+    int[] h = new int[n]; // sampling factors of the copy
+    int[] v = new int[n];
+    for (int i = 0; i < n; i++) {
+      h[i] = header.components.get(i).h() * (i == 0 ? across : 1);
+      v[i] = header.components.get(i).v() * (i == 0 ? down : 1);
+    }
+    reduce(h);
+    reduce(v);
+    int hMax = Arrays.stream(h).max().orElse(1);
+    int vMax = Arrays.stream(v).max().orElse(1);
+    int blocks = IntStream.range(0, n).map(i -> h[i] * v[i]).sum(); // in an MCU of all components
+    Plane[] planes = new Plane[n];
+    for (int i = 0; i < n; i++) {
+      JpegHeader.Component c = header.components.get(i);
+      BlockGrid source = n == 1 ? BlockGrid.of(header, 1, 1, 1, 1) // an MCU is one block (A.2.2)
+          : BlockGrid.of(header, c.h(), c.v(), header.maxH(), header.maxV());
+      BlockGrid copy = BlockGrid.of(header, h[i], v[i], hMax, vMax);
+      copy = blocks <= MAX_BLOCKS ? copy : new BlockGrid(1, 1, copy.wide(), copy.high());
+      boolean chrominance = (kind == JpegHeader.Kind.YCBCR || kind == JpegHeader.Kind.YCCK) && (i == 1 || i == 2);
+      boolean coarse = chrominance && h[0] == 2 * h[i] && v[0] == 2 * v[i] && n == 3;
+      planes[i] = new Plane(c, i, h[i] << 4 | v[i], chrominance ? 1 : 0, coarse, source, copy);
+    }
+    return planes;
+  }
+
+  /** Divides sampling factors by what all of them can be divided by. */
+  private static void reduce(int[] factors) {
+    for (int divisor = 4; divisor > 1; divisor--) {
+      int d = divisor;
+      if (Arrays.stream(factors).allMatch(factor -> factor % d == 0)) {
+        Arrays.setAll(factors, i -> factors[i] / d);
+      }
+    }
+  }
+
+  boolean converts() {
+    return kind != header.kind;
+  }
+
+  boolean halves() {
+    return across * down > 1;
+  }
+
+  /** How many MCU rows of the source are in work at once, so that no pair of chroma's rows is parted. */
+  int rowsAtOnce() {
+    return down == 2 && header.components.get(1).v() % 2 == 1 ? 2 : 1;
+  }
+}
+
 /**
  * Recompresses a JPEG without ever making pixels: its Huffman codes are decoded, each coefficient is divided by the new
- * quantization step instead of the old one, and encoded again. Chroma becomes 4:2:0. Damaged data is an error.
+ * quantization step instead of the old one, and encoded again. Damaged data is an error.
  */
 final class CoefficientEngine {
-  private static final int SMALL = 1 << 14; // bytes: no larger progressive copy would be smaller in baseline
+  private static final int[] ONES = Requantizer.steps(1);
   private static final int MAX_SCANS = 100; // ten are usual; each is a pass over the picture
 
   private final byte[] jpeg;
   private final JpegHeader header;
   private final boolean progressive;
-  private final Recompressor.Settings settings; // null: no copy is made, the sink takes the blocks as they are
+  private final Recompressor.Settings settings;
+  private final Sampling sampling;
   private final Plane[] planes;
-  private final int across; // by how much chroma becomes narrower
-  private final int down; // and lower: MCU rows of the source in one of the copy
-  private final BlockSink sink;
   private final Tables tables = new Tables();
   private final List<Scan> scans = new ArrayList<>(); // to be decoded side by side
 
-  private CoefficientEngine(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, BlockSink sink) {
+  private CoefficientEngine(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) {
     this.jpeg = jpeg;
     this.header = header;
     this.settings = settings;
-    this.sink = sink;
     progressive = header.process == Marker.SOF2;
-    int n = header.components.size();
-    int h = n == 1 ? 1 : header.maxH();
-    int v = n == 1 ? 1 : header.maxV();
-    planes = new Plane[n];
-    for (int i = 0; i < n; i++) { planes[i] = new Plane(header, i, h, v); }
-    across = n == 1 || settings == null ? 1 : 2 / h;
-    down = n == 1 || settings == null ? 1 : 2 / v;
-  }
-
-  /** Whether this engine takes a JPEG that {@link JpegHeader#check} takes: grey, or YCbCr with chroma of 1x1 blocks. */
-  static boolean takes(JpegHeader header) {
-    if (header.garbage) {
-      return false;
-    } else if (header.kind != JpegHeader.Kind.YCBCR) {
-      return header.kind == JpegHeader.Kind.GREY;
-    }
-    JpegHeader.Component y = header.components.get(0);
-    JpegHeader.Component cb = header.components.get(1);
-    JpegHeader.Component cr = header.components.get(2);
-    boolean distinct = y.id() != cb.id() && y.id() != cr.id() && cb.id() != cr.id();
-    return distinct && y.h() <= 2 && y.v() <= 2 && cb.h() * cb.v() * cr.h() * cr.v() == 1;
+    sampling = Sampling.of(header, settings);
+    planes = sampling.planes();
   }
 
   /** The bytes of heap that recompressing such a file takes at most, the file itself included. */
-  static long memory(JpegHeader header, long fileBytes, boolean smallest) {
-    long blocks = (smallest ? 6L : 3L) * header.width * header.height / 64;
-    boolean manyTables = header.process == Marker.SOF2 && fileBytes >= HuffmanCode.LARGE_FILE;
-    return fileBytes * 5 + blocks * 2 + header.width * 310L + (manyTables ? MAX_SCANS * 60_000L : 1 << 20);
+  static long memory(JpegHeader header, Recompressor.Settings settings) {
+    Sampling sampling = Sampling.of(header, settings);
+    long bytes = header.fileSize * (settings.isLossless() ? 8 : 5); // the file, its symbols, the copy
+    for (Plane plane : sampling.planes()) {
+      BlockGrid source = plane.source;
+      bytes += (long) source.mcusWide() * source.h() * source.v() * sampling.rowsAtOnce() * BlockRows.BLOCK;
+      bytes += 2L * plane.copy.wide() * plane.copy.high() + (long) plane.copy.wide() * Symbols.BLOCK;
+    }
+    boolean manyTables = header.process == Marker.SOF2 && header.fileSize >= HuffmanCode.LARGE_FILE;
+    return bytes + (manyTables ? MAX_SCANS * 60_000L : 1 << 20);
   }
 
   /**
-   * Recompresses a JPEG that this engine takes; one that has all of the picture, but no end marker, is whole.
+   * Recompresses a JPEG; one that has all of the picture, but no end marker, is whole.
    *
-   * @return a JPEG of the same size in pixels, 4:2:0 or grey; baseline, or with {@code smallest} what is smaller
+   * @return a JPEG of the same size in pixels without metadata; baseline, or with {@code smallest} what is smaller
    * @throws JpegException if a part of the picture is missing or damaged
    */
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
-    Symbols symbols = new Symbols();
-    Smallest smallest = new Smallest(header.components.size(), settings.quality(), symbols);
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, settings.smallest() ? smallest : symbols);
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings);
     engine.decode();
-    byte[] copy = new CopyWriter(header, engine.planes, settings.smallest() ? Marker.SOF2 : Marker.SOF0)
-        .write(symbols, settings.smallest() ? smallest.bands : null);
-    if (!settings.smallest() || copy.length > SMALL) { return copy; }
-    // Their steps stay as they are.
-    Recompressor.Settings same = new Recompressor.Settings(100, settings.engine(), false, false);
-    byte[] baseline = recompress(copy, JpegHeader.read(copy), same);
-    return baseline.length <= copy.length ? baseline : copy;
-  }
-
-  /**
-   * Decodes a JPEG of Huffman codes and 8 bits, of any components, and makes nothing of it.
-   *
-   * @return whether it has quantization tables of 16 bits
-   * @throws JpegException if a part of the picture is missing or damaged
-   */
-  static boolean check(byte[] jpeg, JpegHeader header) throws JpegException {
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, null, BlockSink.NOTHING);
-    engine.decode();
-    return engine.tables.wide;
+    return CopyWriter.write(header, engine.planes, settings.smallest() || settings.isLossless());
   }
 
   /** Goes through the segments, and decodes the scans: one that is all of the picture as soon as it comes. */
@@ -3886,11 +4437,9 @@ final class CoefficientEngine {
     while (!ended && (scans.isEmpty() || segments.end + 2 <= jpeg.length)) {
       segments.next();
       boolean early = segments.start <= header.firstScan + 4; // and so seen by JpegHeader
-      segments.garbage &= !early;
-      JpegException.check(!segments.garbage, "stray data between its parts");
       switch (segments.marker) {
         case Marker.DQT -> tables.readQuantization(segments);
-        case Marker.DHT -> tables.readHuffman(segments, progressive);
+        case Marker.DHT -> tables.readHuffman(segments);
         case Marker.DRI -> {
           JpegException.check(segments.size() == 2, "the restart interval");
           tables.restartInterval = segments.u16(segments.start);
@@ -3907,7 +4456,9 @@ final class CoefficientEngine {
         throw new JpegException("truncated: the last scans are missing");
       }
     }
-    if (!done) { decodeScans(); }
+    if (!done) {
+      decodeScans();
+    }
   }
 
   /** Reads a scan's header, and where it ends. True if the scan was all of the picture, and is decoded. */
@@ -3915,7 +4466,9 @@ final class CoefficientEngine {
     JpegException.check(scans.size() < MAX_SCANS, "too many scans");
     Scan scan = new Scan(s, tables, planes, progressive);
     scans.add(scan);
-    if (scan.isAll) { decodeScans(); }
+    if (scan.isAll) {
+      decodeScans();
+    }
     s.end = scan.isAll ? scan.in.position : scan.in.end;
     return scan.isAll;
   }
@@ -3924,76 +4477,92 @@ final class CoefficientEngine {
   // would cost bytes and only make the values less exact. (Halved chroma has values between the source's steps; and
   // steps over 255 cannot be written in baseline JPEG.)
   private Requantizer requantizer(Plane plane) {
-    boolean luminance = plane == planes[0];
-    boolean halved = across * down > 1 && !luminance;
-    int quality = settings.quality();
-    int[] target = settings.smallest() ? PerceptualTables.steps(!luminance, quality)
-        : StandardTables.steps(!luminance, quality);
+    if (settings.isLossless()) {
+      return new Requantizer(plane.steps, 1, plane.steps);
+    }
+    boolean halved = sampling.halves() && plane.table == 1;
+    int[] target = settings.smallest() ? PerceptualTables.steps(plane.isCoarse, settings.quality())
+        : StandardTables.steps(plane.isCoarse, settings.quality());
     for (int k = 0; k < 64 && !halved; k++) {
-      int source = luminance ? plane.steps[k] : Math.min(planes[1].steps[k], planes[2].steps[k]);
+      int source = plane.steps[k];
       double least = settings.smallest() ? 1.5 * source : source; // a little coarser only doubles the errors
-      target[k] = source <= 255 && target[k] < least ? source : target[k];
+      target[k] = source > 0 && source <= 255 && target[k] < least ? source : target[k];
     }
-    int[] source = halved ? StandardTables.steps(true, 100) : plane.steps; // all of 1
-    return new Requantizer(source, halved ? ChromaDownsampler.FRACTION : 1, target);
+    return new Requantizer(halved ? ONES : plane.steps, halved ? ChromaDownsampler.FRACTION : 1, target);
   }
 
-  /** Decodes all scans side by side, and delivers the blocks of one MCU row of the copy after the other. */
+  /** Decodes all scans side by side, and makes the blocks of the copy of a few rows of MCUs after the other. */
   private void decodeScans() throws JpegException {
-    int wide = planes[0].mcusWide();
-    int high = planes[0].mcusHigh();
+    int high = planes[0].source.mcusHigh();
+    int rowsAtOnce = sampling.rowsAtOnce();
     BlockRows[] rows = new BlockRows[planes.length];
-    ChromaDownsampler[] downsamplers = new ChromaDownsampler[planes.length];
+    int[][] steps = new int[planes.length][]; // of the source
+    int[][] limits = new int[planes.length][];
     for (Plane plane : planes) {
-      plane.requantizer = settings == null ? null : requantizer(plane);
-      plane.limits = sink.limits(plane);
-      boolean halved = across * down > 1 && plane != planes[0];
       int c = plane.index;
-      downsamplers[c] = halved ? new ChromaDownsampler(plane, across, down) : null;
-      int[] limits = halved ? downsamplers[c].limits : plane.limits;
-      rows[c] = new BlockRows(wide * plane.h, plane.v * down, limits, progressive);
+      steps[c] = plane.steps;
+      plane.steps = sampling.converts() ? ONES : plane.steps;
+      plane.requantizer = requantizer(plane);
+      plane.symbols = new Symbols(plane.copy);
+      plane.smallest = settings.smallest() && !plane.requantizer.isExact ? new Smallest(plane, settings.quality()) : null;
+      boolean halved = sampling.halves() && plane.table == 1;
+      plane.downsampler = halved ? new ChromaDownsampler(plane, sampling.across(), sampling.down()) : null;
+      limits[c] = halved ? plane.downsampler.limits : plane.requantizer.limit;
+      int wide = plane.source.mcusWide() * plane.source.h();
+      int[] kept = sampling.converts() ? Requantizer.ALL : limits[c];
+      rows[c] = new BlockRows(wide, plane.source.v() * rowsAtOnce, kept, progressive);
     }
-    for (Scan scan : scans) { scan.start(rows); }
+    for (Scan scan : scans) {
+      scan.start(rows);
+    }
     for (int y = 0; y < high; ) {
-      for (BlockRows blocks : rows) { blocks.clear(); }
-      int row = y / down;
-      for (int stop = Math.min(y + down, high); y < stop; y++) {
-        for (Scan scan : scans) { scan.decodeRow(y, high, y % down); }
+      for (BlockRows blocks : rows) {
+        blocks.clear();
       }
-      for (BlockRows blocks : rows) { blocks.list(); }
-      deliver(row, rows, downsamplers);
-    }
-    for (Scan scan : scans) { scan.in.checkEnd(); }
-  }
-
-  /** Delivers an MCU row, MCU by MCU of the copy. */
-  private void deliver(int row, BlockRows[] rows, ChromaDownsampler[] downsamplers) {
-    int wide = (planes[0].blocksWide + planes[0].h * across - 1) / (planes[0].h * across);
-    for (int x = 0; x < wide; x++) {
+      int first = y;
+      for (int stop = Math.min(y + rowsAtOnce, high); y < stop; y++) {
+        for (Scan scan : scans) {
+          scan.decodeRow(y, high, y - first);
+        }
+      }
+      for (BlockRows blocks : rows) {
+        blocks.list();
+      }
+      if (sampling.converts()) {
+        ColourConverter.convert(steps, rows, limits);
+      }
       for (Plane plane : planes) {
-        ChromaDownsampler downsampler = downsamplers[plane.index];
-        if (downsampler != null) {
-          downsampler.deliver(row, x, rows[plane.index], sink);
-        } else {
-          deliver(plane, rows[plane.index], row, x);
-        }
+        deliver(plane, rows[plane.index], first);
       }
+    }
+    for (Scan scan : scans) {
+      scan.in.checkEnd();
     }
   }
 
-  /** Of the luminance, delivers as many blocks as together have the size of one of halved chroma. */
-  private void deliver(Plane plane, BlockRows blocks, int row, int x) {
-    int h = plane.h * across;
-    int v = plane.v * down;
-    for (int j = 0; j < v; j++) {
-      for (int column = x * h; column < x * h + h; column++) {
-        int block = j * blocks.stride + column;
-        if (column < plane.blocksWide && row * v + j < plane.blocksHigh) {
-          sink.block(plane, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
-        } else {
-          sink.padding(plane);
+  /** Makes the blocks of the copy, in the order of its MCUs, from those in work, which begin with this MCU row. */
+  private void deliver(Plane plane, BlockRows blocks, int firstMcuRow) {
+    BlockGrid copy = plane.copy;
+    int down = plane.downsampler == null ? 1 : sampling.down();
+    int first = firstMcuRow * plane.source.v() / down; // row of the copy
+    int end = first + plane.source.v() * sampling.rowsAtOnce() / down;
+    for (int top = first; top < Math.min(end, copy.high()); top += copy.v()) {
+      for (int left = 0; left < copy.wide(); left += copy.h()) {
+        for (int y = top; y < top + copy.v(); y++) {
+          for (int x = left; x < left + copy.h(); x++) {
+            int row = (y - first) * down; // of those in work
+            if (x >= copy.wide() || y >= copy.high()) {
+              plane.symbols.addPadding(y - top);
+            } else if (plane.downsampler != null) {
+              plane.downsampler.deliver(y, x, y - top, blocks, row);
+            } else {
+              int block = row * blocks.stride + x;
+              plane.add(y - top, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
+            }
+          }
         }
       }
+      plane.symbols.endMcuRow();
     }
   }
 }

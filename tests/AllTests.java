@@ -15,23 +15,25 @@ import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.platform.engine.TestExecutionResult;
 import org.junit.platform.engine.TestExecutionResult.Status;
-import org.junit.platform.engine.UniqueId;
 import org.junit.platform.engine.discovery.ClassNameFilter;
 import org.junit.platform.launcher.LauncherDiscoveryRequest;
 import org.junit.platform.launcher.TestIdentifier;
+import org.junit.platform.launcher.TestPlan;
 import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
 import org.junit.platform.launcher.core.LauncherFactory;
 import org.junit.platform.launcher.listeners.SummaryGeneratingListener;
 import org.junit.platform.launcher.listeners.TestExecutionSummary;
 
 /**
- * Runs the tests and prints them as a tree; the last line counts them. Arguments name the test classes to
- * run (default: all). Exit status 0: all passed; 1: a test failed, or there was none.
+ * Runs the tests and prints a line of each as it ends; the last line counts them. Arguments name the test classes
+ * to run (default: all). Exit status 0: all passed; 1: a test failed, or there was none.
  */
 public class AllTests {
   /** Runs the tests. */
@@ -51,9 +53,9 @@ public class AllTests {
             .configurationParameter("junit.jupiter.execution.parallel.config.strategy", "fixed")
             .configurationParameter("junit.jupiter.execution.parallel.config.fixed.parallelism", "2")
             .build();
-    Tree tree = new Tree();
-    LauncherFactory.create().execute(request, tree);
-    TestExecutionSummary summary = tree.getSummary();
+    Lines lines = new Lines();
+    LauncherFactory.create().execute(request, lines);
+    TestExecutionSummary summary = lines.getSummary();
     summary.printFailuresTo(new PrintWriter(System.out), 20); // so many lines of a stack
     long skipped = summary.getTestsSkippedCount() + summary.getTestsAbortedCount();
     System.out.printf("%n%d passed, %d failed%s%n", summary.getTestsSucceededCount(), summary.getTotalFailureCount(),
@@ -61,49 +63,64 @@ public class AllTests {
     System.exit(summary.getTotalFailureCount() == 0 && summary.getTestsSucceededCount() > 0 ? 0 : 1);
   }
 
-  /** Counts the tests, and prints those of a class when all of them have ended, below its name. */
-  private static final class Tree extends SummaryGeneratingListener {
+  /** Counts the tests, and prints each as it ends, with its class; of one that takes long, every while that it runs. */
+  private static final class Lines extends SummaryGeneratingListener {
     private static final Map<Status, String> WORDS =
         Map.of(Status.SUCCESSFUL, "ok", Status.FAILED, "FAILED", Status.ABORTED, "skipped");
+    private static final int WHILE = 10; // seconds
 
-    private final Map<UniqueId, StringBuilder> classes = new ConcurrentHashMap<>(); // what is to be printed
-    private final Map<UniqueId, Long> started = new ConcurrentHashMap<>(); // nanoseconds, as System.nanoTime has it
+    private final Map<TestIdentifier, Long> running = new ConcurrentHashMap<>(); // since when, as System.nanoTime has it
+    private TestPlan plan;
+
+    Lines() {
+      Thread.ofPlatform().daemon().start(() -> {
+        while (true) {
+          LockSupport.parkNanos(WHILE * 1_000_000_000L);
+          running.keySet().stream().filter(test -> test.isTest() && seconds(test) >= WHILE)
+              .forEach(test -> print("running", test, ""));
+        }
+      });
+    }
+
+    @Override
+    public void testPlanExecutionStarted(TestPlan all) {
+      super.testPlanExecutionStarted(all);
+      plan = all;
+    }
 
     @Override
     public void executionStarted(TestIdentifier test) {
       super.executionStarted(test);
-      started.put(test.getUniqueIdObject(), System.nanoTime());
-      if (test.isContainer()) { print(test, test.getDisplayName()); }
+      running.put(test, System.nanoTime());
     }
 
     @Override
     public void executionSkipped(TestIdentifier test, String reason) {
       super.executionSkipped(test, reason);
-      print(test, "skipped  " + test.getDisplayName() + "  (" + reason + ")");
+      print("skipped", test, ": " + reason);
     }
 
     @Override
     public void executionFinished(TestIdentifier test, TestExecutionResult result) {
       super.executionFinished(test, result);
       if (test.isTest() || result.getStatus() != Status.SUCCESSFUL) {
-        long milliseconds = (System.nanoTime() - started.get(test.getUniqueIdObject())) / 1_000_000;
         String reason = result.getThrowable().map(Throwable::getMessage).orElse("").lines().findFirst().orElse("");
-        print(test, WORDS.get(result.getStatus()) + "  " + test.getDisplayName() + "  (" + milliseconds + " ms)"
-            + (reason.isEmpty() ? "" : ": " + reason));
+        print(WORDS.get(result.getStatus()), test, reason.isEmpty() ? "" : ": " + reason);
       }
-      if (depth(test) == 0) { System.out.print(classes.remove(test.getUniqueIdObject())); }
+      running.remove(test);
     }
 
-    /** Keeps a line until the test's class has ended. */
-    private void print(TestIdentifier test, String line) {
-      UniqueId testClass = test.getUniqueIdObject();
-      while (testClass.getSegments().size() > 2) { testClass = testClass.removeLastSegment(); }
-      classes.computeIfAbsent(testClass, key -> new StringBuilder())
-          .append("  ".repeat(Math.max(0, depth(test)))).append(line).append('\n');
+    private double seconds(TestIdentifier test) {
+      return (System.nanoTime() - running.getOrDefault(test, System.nanoTime())) / 1e9;
     }
 
-    private static int depth(TestIdentifier test) {
-      return test.getUniqueIdObject().getSegments().size() - 2; // 0: a class
+    private void print(String word, TestIdentifier test, String reason) {
+      String name = "";
+      for (TestIdentifier of = test; of.getParentId().isPresent(); of = plan.getParent(of).get()) {
+        boolean isClass = of.getUniqueIdObject().getSegments().size() == 2;
+        name = (isClass ? of.getLegacyReportingName() : " > " + of.getDisplayName()) + name;
+      }
+      System.out.println(String.format(Locale.ROOT, "%-7s %5.1f s  %s%s", word, seconds(test), name, reason));
     }
   }
 }

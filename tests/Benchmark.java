@@ -180,8 +180,8 @@ public class Benchmark implements Callable<Integer> {
         "JAVA", System.getProperty("java.home") + "/bin/java", "VERSION", System.getProperty("java.version"),
         "SOURCE", source.toString(), "DESTINATION", destination.toString(), "LIST", work.resolve("list").toString(),
         "CORES", "" + CORES, "EACH", "" + Math.clamp(count / CORES / 8, 1, 4), "QUALITY", "" + quality));
-    String start = "\"$JBANG\" \"$SCRIPT\" --quiet \"" + project.resolve("IMAGES") + "\" started >&2 && ";
-    Run build = run(start + start + "\"$JBANG\" info classpath \"$SCRIPT\" | tail -1");
+    String start = "\"$JBANG\" \"$SCRIPT\" --version >&2 && "; // builds, and is remembered
+    Run build = run(start + "\"$JBANG\" info classpath \"$SCRIPT\" | tail -1");
     if (build.problem != null) {
       throw new IOException("Compress.java cannot be built: " + build.problem + "\n" + build.output);
     }
@@ -189,10 +189,7 @@ public class Benchmark implements Callable<Integer> {
     variables.put("CLASSPATH", classpath);
     String options = Files.readAllLines(script).stream().filter(line -> line.startsWith("//RUNTIME_OPTIONS "))
         .map(line -> line.substring(18)).collect(Collectors.joining(" "));
-    String jar = classpath.replaceFirst(":.*", "");
-    String aot = run("ls -t \"" + jar.replace(".jar", ".jsa") + "\"*.aot | head -1").output; // what the launcher made
-    variables.put("OPTIONS", options + (aot.endsWith(".aot")
-        ? " -XX:AOTCache=" + aot + " -Xlog:aot=off:stderr" : " -XX:SharedArchiveFile=" + jar.replace(".jar", ".jsa")));
+    variables.put("OPTIONS", options);
     variables.put("PYTHON", run("for p in python3 /usr/bin/python3; do "
         + "$p -c 'import sys, PIL; print(sys.executable)' 2>/dev/null && break; done").output);
   }

@@ -26,12 +26,27 @@ class ExperimentsTest {
 
   /** The class path of a Compress with the changes of an experiment, less those of these numbers. */
   private static String changed(int experiment, Integer... without) throws IOException {
-    String readme = Files.readString(Program.project().resolve("README.md"));
     String compress = Files.readString(Program.project().resolve("Compress.java"));
-    String text = readme.split("### Experiment " + experiment + ":")[1].split("\n##")[0];
-    String diffs = Pattern.compile("(?s)```diff\n(.*?)```").matcher(text).results().map(diff -> diff.group(1))
-        .collect(Collectors.joining()).replaceAll("(?m)^-", "\n-"); // what stands between the lines stays
+    String diffs = diffs("Experiment " + experiment + ":");
+    assertNotEquals("", diffs, "README.md shows no change for experiment " + experiment);
     return compiled(folder, edited(compress, diffs, without), "--release", "21");
+  }
+
+  /** The diffs below README.md's heading that begins so, one after the other. */
+  private static String diffs(String heading) throws IOException {
+    String[] parts = Files.readString(Program.project().resolve("README.md")).split("\n### " + heading);
+    assertEquals(2, parts.length, "once: " + heading);
+    return Pattern.compile("(?s)```diff\n(.*?)```").matcher(parts[1].split("\n##")[0]).results()
+        .map(diff -> diff.group(1))
+        .collect(Collectors.joining()).replaceAll("(?m)^-", "\n-"); // what stands between the lines stays
+  }
+
+  @Test
+  @DisplayName("The French half has the same experiments, with the same changes")
+  void french() throws IOException {
+    for (int i = 1; i <= 9; i++) {
+      assertEquals(diffs("Experiment " + i + ":"), diffs("Expérience " + i + " :"));
+    }
   }
 
   /** Some code with each run of lines after - replaced by the lines after + below it, less those of these numbers. */
@@ -62,7 +77,7 @@ class ExperimentsTest {
   }
 
   private static List<String> command(String classPath, String... arguments) {
-    return Program.java(List.of("-Xmx128m", "-cp", classPath), arguments); // little memory, for experiment 7
+    return Program.java(List.of("-Xmx128m", "-cp", classPath), arguments); // little memory, for experiment 8
   }
 
   private static Program.Result run(String classPath, String... arguments) throws Exception {
@@ -74,26 +89,9 @@ class ExperimentsTest {
   }
 
   @Test
-  @DisplayName("1: without synchronized additions are lost; with it, and the pause, the sum is right")
-  void total() throws Exception {
-    String size = ", " + Text.size(Program.size(folder.resolve("IMAGES"))) + " -> ";
-    Program.Result wrong = run(changed(1), "--threads=4", "IMAGES", "total-1");
-    assertFalse(wrong.out().contains(size), wrong.out());
-    Program.Result right = run(changed(1, 1), "--threads=4", "IMAGES", "total-2");
-    assertTrue(right.out().contains(size), right.out());
-  }
-
-  @Test
-  @DisplayName("2: without the lock the folder is created more than once; with it, and the pause, once")
-  void folderCreatedTwice() throws Exception {
-    assertTrue(created(run(changed(2), "--threads=4", "IMAGES", "folder-1")) > 1);
-    assertEquals(1, created(run(changed(2, 1), "--threads=4", "IMAGES", "folder-2")));
-  }
-
-  @Test
-  @DisplayName("3: run() for start() does it all in main, or with virtual threads nothing at all")
+  @DisplayName("1: run() for start() does it all in main, or with virtual threads nothing at all")
   void runForStart() throws Exception {
-    String changed = changed(3);
+    String changed = changed(1);
     assertEquals(Set.of("main"), run(changed, "--mode=platform", "IMAGES", "run-1").log().stream()
         .filter(line -> line.message().startsWith("[")).map(Program.LogLine::thread).collect(Collectors.toSet()));
     run(changed, "IMAGES", "run-2").expect(1, "");
@@ -101,10 +99,10 @@ class ExperimentsTest {
   }
 
   @Test
-  @DisplayName("4: without join the report comes first, and the images are lost, but for platform threads and no exit")
+  @DisplayName("2: without join the report comes first, and the images are lost, but for platform threads and no exit")
   void joinForgotten() throws Exception {
-    String exit = changed(4, 2);
-    String noExit = changed(4);
+    String exit = changed(2, 2);
+    String noExit = changed(2);
     for (String mode : List.of("virtual", "platform")) {
       Program.Result result = run(exit, "--mode=" + mode, "IMAGES", "join-" + mode);
       assertTrue(result.expect(1, "4 images (0 compressed, ").out().contains("ratio none"), result.out());
@@ -112,6 +110,23 @@ class ExperimentsTest {
       run(noExit, "--mode=" + mode, "IMAGES", "no-exit-" + mode);
       assertEquals(mode.equals("virtual") ? 0 : 4, Program.files(folder.resolve("no-exit-" + mode)).size());
     }
+  }
+
+  @Test
+  @DisplayName("3: without synchronized additions are lost; with it, and the pause, the sum is right")
+  void total() throws Exception {
+    String size = ", " + Text.size(Program.size(folder.resolve("IMAGES"))) + " -> ";
+    Program.Result wrong = run(changed(3), "--threads=4", "IMAGES", "total-1");
+    assertFalse(wrong.out().contains(size), wrong.out());
+    Program.Result right = run(changed(3, 1), "--threads=4", "IMAGES", "total-2");
+    assertTrue(right.out().contains(size), right.out());
+  }
+
+  @Test
+  @DisplayName("4: without the lock the folder is created more than once; with it, and the pause, once")
+  void folderCreatedTwice() throws Exception {
+    assertTrue(created(run(changed(4), "--threads=4", "IMAGES", "folder-1")) > 1);
+    assertEquals(1, created(run(changed(4, 1), "--threads=4", "IMAGES", "folder-2")));
   }
 
   @Test
@@ -129,13 +144,24 @@ class ExperimentsTest {
   }
 
   @Test
-  @DisplayName("6: platform threads are threads of the system, hundreds of them; of virtual ones a few dozen are")
+  @DisplayName("6: with one permit the bars of the timeline do not overlap")
+  void onePermit() throws Exception {
+    Program.Result result = run(UNCHANGED, "--threads=1", "--timeline", "IMAGES", "one");
+    List<String> bars = ClassroomTest.rows(result.out());
+    assertEquals(4, bars.size(), result.out());
+    List<Integer> begins = bars.stream().map(bar -> Math.max(bar.indexOf('█'), bar.indexOf('#'))).sorted().toList();
+    List<Integer> ends = bars.stream().map(String::length).sorted().toList();
+    for (int i = 1; i < 4; i++) { assertTrue(begins.get(i) >= ends.get(i - 1) - 1, result.out()); }
+  }
+
+  @Test
+  @DisplayName("7: platform threads are threads of the system, hundreds of them; of virtual ones a few dozen are")
   void platformThreads() throws Exception {
     assumeTrue(Files.isDirectory(Path.of("/proc/self")), "threads are counted in /proc");
     byte[] tiny = Pictures.jpeg(Pictures.picture(16, 16, 1, 1), 0.9f);
     Files.createDirectory(folder.resolve("TINY"));
     for (int i = 0; i < 1_500; i++) { Files.write(folder.resolve("TINY/" + i + ".jpg"), tiny); }
-    assertTrue(mostThreads(command(changed(6), "--threads=1", "TINY", "tiny-1")) > 300);
+    assertTrue(mostThreads(command(changed(7), "--mode=platform", "--threads=1", "TINY", "tiny-1")) > 300);
     assertTrue(mostThreads(command(UNCHANGED, "--threads=1", "TINY", "tiny-2")) < 100);
   }
 
@@ -153,34 +179,23 @@ class ExperimentsTest {
   }
 
   @Test
-  @DisplayName("7: without the semaphores memory runs out; with them the same heap is enough")
+  @DisplayName("8: without the semaphores memory runs out; with them the same heap is enough")
   void semaphoresRemoved() throws Exception {
     String[] arguments = {"--mode=platform", "--engine=pixels", "--timeline", "LARGE", "large"};
     Path large = Pictures.write(folder.resolve("LARGE/picture.jpg"), 4000, 3000);
     for (int i = 1; i <= 3; i++) { Files.copy(large, folder.resolve("LARGE/picture" + i + ".jpg")); }
     run(UNCHANGED, arguments).expect(0, "");
-    String chart = run(changed(7), arguments).expect(1, "", "failed: not enough memory").out();
+    String chart = run(changed(8), arguments).expect(1, "", "failed: not enough memory").out();
     List<String> bars = ClassroomTest.rows(chart);
     assertEquals(4, bars.size(), chart); // all begin at the left, or nearly
     assertTrue(bars.stream().allMatch(bar -> bar.matches("image-\\d +\\S+jpg +[░.]{0,6}[█#].*")), chart);
   }
 
   @Test
-  @DisplayName("8: with one permit the bars of the timeline do not overlap")
-  void onePermit() throws Exception {
-    Program.Result result = run(changed(8), "--timeline", "IMAGES", "one");
-    List<String> bars = ClassroomTest.rows(result.out());
-    assertEquals(4, bars.size(), result.out());
-    List<Integer> begins = bars.stream().map(bar -> Math.max(bar.indexOf('█'), bar.indexOf('#'))).sorted().toList();
-    List<Integer> ends = bars.stream().map(String::length).sorted().toList();
-    for (int i = 1; i < 4; i++) { assertTrue(begins.get(i) >= ends.get(i - 1) - 1, result.out()); }
-  }
-
-  @Test
   @DisplayName("9: quality 90 gives several times the ratio of quality 30")
   void quality() throws Exception {
-    run(UNCHANGED, "IMAGES", "quality-30");
-    run(changed(9), "IMAGES", "quality-90");
+    run(UNCHANGED, "-q", "30", "IMAGES", "quality-30");
+    run(UNCHANGED, "-q", "90", "IMAGES", "quality-90");
     long low = Program.size(folder.resolve("quality-30"));
     assertTrue(Program.size(folder.resolve("quality-90")) > 2 * low);
   }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.List;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.FutureTask;
@@ -39,6 +40,8 @@ class FilesTest {
     images(Stream.of(names).map("IMAGES/"::concat).toArray(String[]::new));
     images("IMAGES/._hidden.jpg", "IMAGES/sub/deeper.jpg", "IMAGES/picture.jpg.txt");
     Files.writeString(folder.resolve("IMAGES/notes.txt"), "not an image");
+    long tomorrow = System.currentTimeMillis() + 86_400_000; // by a camera's clock; nobody waits for it
+    Files.setLastModifiedTime(folder.resolve("IMAGES/UPPER.JPG"), FileTime.fromMillis(tomorrow));
     Program.run(folder).expect(0, "7 images, ", "sunset 🌅.jpg");
     assertEquals(Stream.of(names).sorted().toList(), files("COMPRESSED_IMAGES"));
   }
@@ -53,7 +56,7 @@ class FilesTest {
           | '3 images, ' | 2024/may/a.jpg 2025/a.jpg top.jpg
       a list in a file: those images and no others, each once, blank lines passed over \
           | IMAGES/a.jpg IMAGES/b.jpg IMAGES/sub/c.jpg elsewhere/d.jpg | --files-from=list \
-          | IMAGES/a.jpg\\n\\nIMAGES/sub/c.jpg\\r\\nelsewhere/d.jpg\\nIMAGES/a.jpg\\n \
+          | IMAGES/a.jpg\\n\\nIMAGES/sub/c.jpg\\r\\nelsewhere/d.jpg\\n./IMAGES/a.jpg\\n \
           | '3 images, ' | a.jpg elsewhere/d.jpg sub/c.jpg
       a list from standard input | IMAGES/a.jpg IMAGES/b.jpg | --files-from=- | IMAGES/b.jpg\\n \
           | '1 image, ' | b.jpg
@@ -122,6 +125,18 @@ class FilesTest {
         .expect(1, "2 images (1 compressed, 0 kept, 0 skipped, 1 failed), ");
     assertTrue(result.messages("ERROR").getFirst().contains("nix.jpg failed: no such file"), result.err());
     assertEquals(List.of("a.jpg"), files("COMPRESSED_IMAGES"));
+  }
+
+  @Test
+  @DisplayName("a folder that vanishes while the tree is walked is an error, and the images of the others are done")
+  void vanishingFolder() throws Exception {
+    images("IMAGES/a.jpg", "IMAGES/sub/b.jpg");
+    // The folder that a process is in: it can be opened though it is deleted, as if that came just after.
+    Program.Result result = shell("mkdir COMPRESSED_IMAGES gone && cd gone && ln -s /proc/$$/cwd ../IMAGES/gone && rmdir ../gone"
+        + " && (cd \"$OLDPWD\" && " + Program.quoted(Program.command("-r")) + ")");
+    assumeTrue(Files.isDirectory(Path.of("/proc/self")), "there is no /proc");
+    result.expect(1, "2 images, ", "IMAGES/gone cannot be read: no such file");
+    assertEquals(List.of("a.jpg", "sub/b.jpg"), files("COMPRESSED_IMAGES"));
   }
 
   @Test

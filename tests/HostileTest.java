@@ -24,7 +24,7 @@ class HostileTest {
 
   /** Runs mutants again, by the numbers that failures name. */
   public static void main(String[] seeds) {
-    for (String seed : seeds) { System.out.println(seed + ": " + outcomes(mutant(Long.parseLong(seed)))); }
+    for (String seed : seeds) { System.out.println(seed + ": " + outcome(mutant(Long.parseLong(seed)))); }
   }
 
   private static List<byte[]> sources() throws IOException {
@@ -112,44 +112,37 @@ class HostileTest {
     };
   }
 
-  /** What became of a JPEG, by each engine. */
-  private static List<String> outcomes(byte[] jpeg) {
+  /** What became of a JPEG. */
+  private static String outcome(byte[] jpeg) {
     Random random = new Random(Arrays.hashCode(jpeg)); // always the same settings
     boolean smallest = random.nextInt(8) == 0;
     boolean keep = random.nextBoolean();
-    List<String> outcomes = new ArrayList<>();
-    for (Compress.Engine engine : Compress.Engine.values()) {
-      Recompressor.Settings settings = new Recompressor.Settings(30, engine, smallest, keep);
-      outcomes.add(OutcomesTest.outcome(jpeg, settings));
-    }
-    boolean overlooked = WHOLE.contains(outcomes.getLast()) && !WHOLE.contains(outcomes.getFirst());
-    return overlooked ? List.of("by pixels: overlooks what the other engine refuses") : outcomes;
+    return OutcomesTest.outcome(jpeg, new Recompressor.Settings(30, Compress.Engine.auto, smallest, keep));
   }
 
   @Test
-  @DisplayName("10,500 mutants each become a whole JPEG of their size, its gain map whole, or a clear error, by both "
-      + "engines, in bounded time and memory; what they are mutants of is sound")
+  @DisplayName("10,500 mutants each become a whole JPEG of their size, its gain map whole, or a clear error, in "
+      + "bounded time and memory; what they are mutants of is sound")
   void mutants() throws Exception {
-    SOURCES.forEach(source -> assertTrue(WHOLE.containsAll(outcomes(source)), "" + outcomes(source)));
+    SOURCES.forEach(source -> assertTrue(WHOLE.contains(outcome(source)), outcome(source)));
     List<String> wrong = new ArrayList<>();
     Map<String, Integer> counts = new TreeMap<>(); // of outcomes
     long before = 0; // used memory once all is loaded and compiled
     ExecutorService pool = Executors.newFixedThreadPool(THREADS);
-    Deque<Future<List<String>>> results = new ArrayDeque<>();
+    Deque<Future<String>> results = new ArrayDeque<>();
     for (int seed = 0; seed < MUTANTS; seed++) {
       long number = seed;
-      results.add(pool.submit(() -> outcomes(mutant(number))));
+      results.add(pool.submit(() -> outcome(mutant(number))));
     }
     for (int seed = 0; seed < MUTANTS; seed++) {
       before = seed == MUTANTS / 4 ? usedMemory() : before;
-      for (String outcome : assertDoesNotThrow(() -> results.remove().get(TIME, TimeUnit.SECONDS), "mutant " + seed)) {
-        if (!outcome.matches("whole|HDR|refused: .*|large")) { wrong.add(seed + ": " + outcome); }
-        counts.merge(outcome.split(":")[0], 1, Integer::sum);
-      }
+      String outcome = assertDoesNotThrow(() -> results.remove().get(TIME, TimeUnit.SECONDS), "mutant " + seed);
+      if (!outcome.matches("whole|HDR|refused: .*|large")) { wrong.add(seed + ": " + outcome); }
+      counts.merge(outcome.split(":")[0], 1, Integer::sum);
     }
     pool.shutdown();
     assertEquals("", String.join("\n", wrong));
-    assertTrue(counts.get("whole") > MUTANTS / 5 && counts.get("HDR") > MUTANTS / 50
+    assertTrue(counts.get("whole") > MUTANTS / 10 && counts.get("HDR") > MUTANTS / 100
         && counts.get("refused") > MUTANTS / 2, counts.toString());
     long growth = usedMemory() - before;
     assertTrue(growth < GROWTH, "memory grew by " + growth + " bytes");

@@ -34,9 +34,10 @@ final class Jpegs {
     static final Form CMYK = new Form("11111111", "\1\2\3\4", true, 0, true, adobe(0));
     static final Form YCCK = new Form("11111111", "\1\2\3\4", false, 0, true, adobe(2));
 
-    /** Grey or YCbCr, by JFIF. */
+    /** Grey or YCbCr, by JFIF, or CMYK. */
     static Form of(String sampling) {
-      return new Form(sampling, "\1\2\3".substring(0, sampling.length() / 2), false, 0, true, JFIF);
+      return sampling.length() == 8 ? CMYK.withSampling(sampling)
+          : new Form(sampling, "\1\2\3".substring(0, sampling.length() / 2), false, 0, true, JFIF);
     }
 
     Form withSampling(String factors) { return new Form(factors, ids, direct, restart, interleaved, head); }
@@ -56,6 +57,17 @@ final class Jpegs {
       double y = 0.299 * coded[0] + 0.587 * coded[1] + 0.114 * coded[2];
       return new double[] {y, (coded[2] - y) / 1.772 + 128, (coded[0] - y) / 1.402 + 128, white};
     }
+  }
+
+  /** A picture as these forms store it: CMYK and YCCK in four bands, grey, or as it is. */
+  static BufferedImage stored(BufferedImage picture, Form form) {
+    if (form.ids.length() != 4) { return form.ids.length() == 1 ? Pictures.grey(picture) : picture; }
+    int width = picture.getWidth();
+    BufferedImage inks = new BufferedImage(width, picture.getHeight(), BufferedImage.TYPE_4BYTE_ABGR);
+    for (int i = 0; i < width * picture.getHeight(); i++) {
+      inks.getRaster().setPixel(i % width, i / width, Form.CMYK.samples(picture.getRGB(i % width, i / width)));
+    }
+    return inks;
   }
 
   static final byte[] JFIF = segment(0xE0, "JFIF\0\1\1\0\0\1\0\1\0\0");
@@ -370,6 +382,15 @@ final class Jpegs {
 
   /** The JPEG's frame header, which says how large it is. */
   static Segment frame(byte[] jpeg) { return find(jpeg, 0xC0, 0xC1, 0xC2); }
+
+  /** The sampling factors of its components, two digits each. */
+  static String sampling(byte[] jpeg) {
+    StringBuilder sampling = new StringBuilder();
+    for (int at = frame(jpeg).from + 11; at < frame(jpeg).to; at += 3) {
+      sampling.append(jpeg[at] >> 4).append(jpeg[at] & 15);
+    }
+    return sampling.toString();
+  }
 
   /** Where the data of the first scan begin. */
   static int scanData(byte[] jpeg) { return segments(jpeg).getLast().to; }

@@ -2,15 +2,10 @@
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.awt.image.BufferedImage;
-import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Pattern;
@@ -111,42 +106,5 @@ class MainJobTest {
     String jbang = Program.project().resolve(".jbang/jbang").toString();
     Program.run(alone, "", List.of(jbang, "Compress.java", "Holiday photos", "small")).expect(0, "1 image, ");
     assertEquals(List.of("beach.jpg"), Program.files(alone.resolve("small")));
-  }
-
-  @Test
-  @DisplayName("starts without JBang, once it has been built, while neither Compress.java nor its jars change")
-  void nextStarts() throws Exception {
-    Path project = Files.createDirectories(folder.resolve("project/.jbang")).getParent();
-    for (String name : List.of("Compress.java", ".jbang/jbang", ".jbang/pom.xml")) {
-      Files.copy(Program.project().resolve(name), project.resolve(name), StandardCopyOption.COPY_ATTRIBUTES);
-    }
-    Pictures.write(project.resolve("IMAGES/beach.jpg"));
-    assumeTrue(Program.succeeds(List.of("sh", "-c", "cd '" + project + "' && git init -q && git add . "
-        + "&& git -c user.name=a -c user.email=a@b commit -qm published")), "git is not installed");
-    Path cache = Files.createDirectory(folder.resolve("cache"));
-    Program.run(cache, "", List.of("sh", "-c", "cp -R \"${XDG_CACHE_HOME:-$HOME/.cache}\"/compress-jbang-*[0-9] ."));
-    Path path = Files.createDirectory(folder.resolve("path")); // here is a JBang that only says that it was started
-    Files.writeString(path.resolve("jbang"), "#!/bin/sh\necho JBang\n");
-    assertTrue(path.resolve("jbang").toFile().setExecutable(true));
-    List<String> start = List.of("env", "XDG_CACHE_HOME=" + cache, "./.jbang/jbang", "Compress.java", "IMAGES", "Small");
-    List<String> without = new ArrayList<>(start);
-    without.add(1, "PATH=" + path + File.pathSeparator + System.getenv("PATH"));
-
-    Program.run(project, "", without).expect(0, "JBang");
-    Program.run(project, "", start).expect(0, "1 image, "); // builds, where nobody has yet
-    Program.run(project, "", start).expect(0, "1 image, ");
-    Program.run(project, "", without).expect(0, "1 image, ");
-    Path remembered = cache.resolve(Program.files(cache).stream().filter(name -> name.endsWith(".command")).findFirst()
-        .orElseThrow());
-    String command = Files.readString(remembered);
-    assertEquals(Runtime.version().feature() >= 25, command.contains(" -XX:AOTCache="), command);
-
-    Files.writeString(project.resolve("Compress.java"), "// changed\n", StandardOpenOption.APPEND);
-    Program.run(project, "", without).expect(0, "JBang");
-    Files.copy(Program.project().resolve("Compress.java"), project.resolve("Compress.java"),
-        StandardCopyOption.REPLACE_EXISTING);
-    Program.run(project, "", without).expect(0, "1 image, ");
-    Files.writeString(remembered, command.replaceFirst("\\.jar:", ".gone.jar:"));
-    Program.run(project, "", without).expect(0, "JBang");
   }
 }

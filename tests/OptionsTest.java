@@ -27,12 +27,14 @@ class OptionsTest {
       --mode=fast              | expected one of [virtual, platform, sequential] (case-sensitive) but was 'fast'
       --threads=0              | --threads must be at least 1, not 0
       --threads=many           | Invalid value for option '--threads': 'many' is not an int
+      --compare --update       | --compare compresses all images again and again: not with --update
       --recursive=maybe        | Invalid value for option '--recursive'
       --update=maybe           | Invalid value for option '--update'
       --files-from=nowhere.txt | --files-from: cannot read nowhere.txt
       --files-from=IMAGES      | --files-from: cannot read IMAGES
       --report=no/report.html  | --report: there is another file, or no folder: no/report.html
-      --report=IMAGES/a.jpg    | --report: there is another file, or no folder: IMAGES/a.jpg
+      --report=IMAGES/new.jpg  | --report: the name must end in .html or .htm: IMAGES/new.jpg
+      --report=IMAGES.html.txt | --report: the name must end in .html or .htm: IMAGES.html.txt
       --turbo                  | Unknown option: '--turbo'
       IMAGES out more          | Unmatched argument at index 2: 'more'
       IMAGES/a.jpg             | SOURCE is not a folder: IMAGES/a.jpg

@@ -9,11 +9,7 @@ import java.util.*;
 import java.util.stream.*;
 import org.junit.jupiter.api.*;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.*;
-import org.junit.jupiter.params.provider.EnumSource;
 
-@ParameterizedClass(name = "engine {0}")
-@EnumSource
 @DisplayName("Outcomes: no image is lost, and none pretends to be whole")
 class OutcomesTest {
   private static final int QUALITY = 30;
@@ -25,19 +21,19 @@ class OutcomesTest {
   private static final Map<String, byte[]> KINDS = assertDoesNotThrow(() -> Jpegs.kinds(100, 70));
   private static final String DAMAGED = "(truncated|corrupt): ";
 
-  @Parameter Compress.Engine engine;
+  private static final Compress.Engine AUTO = Compress.Engine.auto;
 
   private final List<String> wrong = new ArrayList<>(); // all of a test's, as there are hundreds of cases
 
   @AfterEach
   void assertNoneWrong() { assertEquals("", String.join("\n", wrong)); }
 
-  private byte[] recompress(byte[] jpeg) { return assertDoesNotThrow(() -> Program.recompress(jpeg, QUALITY, engine)); }
+  private byte[] recompress(byte[] jpeg) { return assertDoesNotThrow(() -> Program.recompress(jpeg, QUALITY, AUTO)); }
 
   /** It must fail for this reason, with --smallest in the same words. */
   private void assertFails(byte[] jpeg, String reason, String what) {
-    String usual = outcome(jpeg, new Recompressor.Settings(QUALITY, engine, false, false));
-    String smallest = outcome(jpeg, new Recompressor.Settings(QUALITY, engine, true, false));
+    String usual = outcome(jpeg, new Recompressor.Settings(QUALITY, AUTO, false, false));
+    String smallest = outcome(jpeg, new Recompressor.Settings(QUALITY, AUTO, true, false));
     if (!usual.matches("refused: " + reason + ".*") || !usual.equals(smallest)) {
       wrong.add(what + ": " + usual + "; " + smallest);
     }
@@ -47,8 +43,8 @@ class OutcomesTest {
   static String outcome(byte[] jpeg, Recompressor.Settings settings) {
     try {
       JpegHeader header = JpegHeader.read(jpeg);
-      if (Recompressor.memory(header, jpeg.length, settings) > MEMORY) { return "large"; }
-      byte[] copy = Recompressor.recompress(jpeg, settings).bytes();
+      if (header.memory(settings) > MEMORY) { return "large"; }
+      byte[] copy = Recompressor.recompress(jpeg, JpegHeader.read(jpeg), settings).bytes();
       BufferedImage picture = Pictures.decode(copy);
       if (picture.getWidth() != header.width || picture.getHeight() != header.height) { return "of another size"; }
       byte[] map = HdrTest.second(copy);
@@ -68,7 +64,7 @@ class OutcomesTest {
   @DisplayName("every outcome is counted once, failures say why, leave nothing new and nothing old harmed")
   void oneOutcomeForEachImage(@TempDir Path folder) throws Exception {
     byte[] good = Pictures.jpeg(Pictures.picture(320, 240, BufferedImage.TYPE_INT_RGB, 1), 0.9f);
-    byte[] smallest = Program.smallest(good, QUALITY, engine);
+    byte[] smallest = Program.smallest(good, QUALITY, AUTO);
     byte[] half = Arrays.copyOf(good, good.length / 2);
     int frame = Jpegs.frame(good).from();
     List<Faulty> faulty = List.of(
@@ -91,7 +87,7 @@ class OutcomesTest {
     Path images = Files.createDirectory(folder.resolve("IMAGES"));
     Path copies = folder.resolve("COMPRESSED_IMAGES");
     Files.write(images.resolve("skipped.jpg"), good);
-    Program.run(folder, "--engine=" + engine).expect(0, "1 image, ");
+    Program.run(folder).expect(0, "1 image, ");
     Files.createSymbolicLink(images.resolve("dangling.jpg"), Path.of("nowhere.jpg"));
     Files.createSymbolicLink(images.resolve("endless.jpg"), Path.of("endless.jpg"));
     Files.createDirectory(images.resolve("folder.jpg")); // is no image
@@ -105,7 +101,7 @@ class OutcomesTest {
 
     int failed = faulty.size();
     int total = 3 + failed;
-    Program.Result run = Program.run(folder, "--engine=" + engine, "--update", "--overwrite")
+    Program.Result run = Program.run(folder, "--update", "--overwrite")
         .expect(1, total + " images (1 compressed, 1 kept, 1 skipped, " + failed + " failed), ");
     Set<String> progress = IntStream.rangeClosed(1, total).mapToObj(n -> "[" + n + "/" + total + "]")
         .collect(Collectors.toSet());
@@ -143,7 +139,7 @@ class OutcomesTest {
     Path secret = Pictures.write(folder.resolve("IMAGES/secret.jpg"));
     Path closed = Pictures.write(folder.resolve("IMAGES/closed/b.jpg")).getParent();
     assertTrue(secret.toFile().setReadable(false) && closed.toFile().setReadable(false));
-    List<String> command = Program.withoutPrivileges(Program.command("-r", "--engine=" + engine));
+    List<String> command = Program.withoutPrivileges(Program.command("-r"));
     Program.Result run = Program.run(folder, "", command);
     Files.delete(secret);
     Program.Result without = Program.run(folder, "", command);
@@ -179,8 +175,8 @@ class OutcomesTest {
   }
 
   @Test
-  @DisplayName("what programs leave before and behind the end, fill bytes, remarks, no end at all are no damage, stray "
-      + "bytes are; a flat picture is whole")
+  @DisplayName("what programs leave before and behind the end, fill bytes, remarks, bytes that belong to no "
+      + "segment, no end at all are no damage, stray bytes behind a scan are; a flat picture is whole")
   void harmless() throws Exception {
     KINDS.forEach((kind, jpeg) -> {
       int end = jpeg.length - 2;
@@ -197,6 +193,13 @@ class OutcomesTest {
       for (String left : List.of("\0", "\0\0\0\0", "\377", "\377\323", "\377\320\377\321", "\377\0")) {
         harmless.add(Jpegs.spliced(jpeg, end, end, Jpegs.ascii(left)));
       }
+      for (String lost : List.of("U", "\0\0", "\377\0U", "U".repeat(99))) {
+        byte[] file = jpeg;
+        for (Jpegs.Segment segment : Jpegs.segments(jpeg).reversed()) {
+          file = segment.from() == 2 ? file : Jpegs.spliced(file, segment.from(), segment.from(), Jpegs.ascii(lost));
+        }
+        harmless.add(file);
+      }
       for (byte[] file : harmless) { assertArrayEquals(recompress(jpeg), recompress(file), kind); }
       for (String stray : List.of("U", "UU", "UUU", "UUUU", "UUUUU", "\0".repeat(20))) {
         byte[] file = Jpegs.spliced(jpeg, end, end, Jpegs.ascii(stray));
@@ -209,8 +212,8 @@ class OutcomesTest {
     BufferedImage flat = new BufferedImage(300, 200, BufferedImage.TYPE_INT_RGB); // two bits a block
     recompress(recompress(Pictures.jpeg(flat, 0.9f)));
     byte[] large = Pictures.jpeg(new BufferedImage(3_000, 3_000, BufferedImage.TYPE_BYTE_GRAY), 0.9f);
-    Recompressor.Settings smallest = new Recompressor.Settings(QUALITY, engine, true, false);
-    recompress(Recompressor.recompress(large, smallest).bytes()); // one bit, in progressive JPEG
+    Recompressor.Settings smallest = new Recompressor.Settings(QUALITY, AUTO, true, false);
+    recompress(Recompressor.recompress(large, JpegHeader.read(large), smallest).bytes()); // one bit, in progressive JPEG
   }
 
   @Test
@@ -260,7 +263,6 @@ class OutcomesTest {
       }
       Jpegs.Segment steps = Jpegs.find(jpeg, 0xDB);
       assertFails(Jpegs.patched(jpeg, steps.from() + 4, 9), "corrupt: ", kind + " with a table 9");
-      assertFails(Jpegs.patched(jpeg, steps.from() + 9, 0), "corrupt: ", kind + " with a step of 0");
     });
     byte[] scans = KINDS.get("221111 in scans");
     int[] starts = Jpegs.markers(scans); // of the second and the third scan, and the end
@@ -271,7 +273,19 @@ class OutcomesTest {
   }
 
   @Test
-  @DisplayName("components that share an identifier are not taken for one another")
+  @DisplayName("a picture brighter than white or darker than black is damage")
+  void impossibleBrightness() {
+    for (int rgb : new int[] {0xFFFFFF, 0}) {
+      byte[] jpeg = Jpegs.encode(Pictures.painted(16, 16, BufferedImage.TYPE_INT_RGB, (x, y) -> rgb),
+          Jpegs.Form.of("11"));
+      recompress(jpeg);
+      byte[] beyond = Jpegs.patched(jpeg, Jpegs.find(jpeg, 0xDB).from() + 5, 16); // the step of DC, eight times as large
+      assertFails(beyond, "corrupt: a brightness that cannot be", "samples of " + rgb);
+    }
+  }
+
+  @Test
+  @DisplayName("components that share an identifier are not taken for one another; a scan of all has them in order")
   void sharedIdentifiers() {
     BufferedImage grey = Pictures.painted(8, 8, BufferedImage.TYPE_INT_RGB, (x, y) -> 0x808080); // a block of zeros
     for (int third : new int[] {3, 1}) {
@@ -284,6 +298,11 @@ class OutcomesTest {
       } else {
         assertFails(both, "corrupt: ", "two components of identifier 1");
       }
+    }
+    Jpegs.Form form = Jpegs.Form.of("221111");
+    byte[] expected = recompress(Jpegs.encode(PICTURE, form));
+    for (String ids : List.of("\1\1\1", "\1\2\2", "\2\1\2")) {
+      assertArrayEquals(expected, recompress(Jpegs.encode(PICTURE, form.withIds(ids))));
     }
   }
 }

@@ -104,7 +104,10 @@ final class Pictures {
     return bytes.toByteArray();
   }
 
-  /** The picture in a JPEG, read by the JDK alone; fails where it warns of anything but the colour profile. */
+  /**
+   * The picture in a JPEG, read by the JDK alone, inks in four bands as they are stored; fails where it warns of
+   * anything but the colour profile.
+   */
   static BufferedImage decode(byte[] jpeg) throws IOException {
     Iterator<ImageReader> readers = ImageIO.getImageReadersByFormatName("JPEG");
     ImageReader reader = readers.next();
@@ -113,13 +116,28 @@ final class Pictures {
       List<String> warnings = new ArrayList<>();
       reader.addIIOReadWarningListener((source, warning) -> warnings.add(warning));
       reader.setInput(in, true, true);
-      BufferedImage picture = reader.read(0);
+      boolean inks = jpeg[Jpegs.frame(jpeg).from() + 9] == 4; // components
+      BufferedImage picture = inks ? inks(reader.readRaster(0, null), jpeg) : reader.read(0);
       warnings.removeIf(warning -> warning.startsWith("Embedded color"));
       if (!warnings.isEmpty()) { throw new IOException(warnings.getFirst()); }
       return picture;
     } finally {
       reader.dispose();
     }
+  }
+
+  /** The inks of samples, which the JDK leaves as they are coded. */
+  private static BufferedImage inks(Raster coded, byte[] jpeg) {
+    boolean ycck = Jpegs.segments(jpeg).stream().anyMatch(s -> s.marker() == 0xEE && jpeg[s.to() - 1] > 0);
+    BufferedImage inks = new BufferedImage(coded.getWidth(), coded.getHeight(), BufferedImage.TYPE_4BYTE_ABGR);
+    for (int i = 0; i < coded.getWidth() * coded.getHeight(); i++) {
+      int[] s = coded.getPixel(i % coded.getWidth(), i / coded.getWidth(), (int[]) null);
+      double[] rgb = {s[0] + 1.402 * (s[2] - 128), s[0] - 0.344136 * (s[1] - 128) - 0.714136 * (s[2] - 128),
+          s[0] + 1.772 * (s[1] - 128)};
+      for (int c = 0; ycck && c < 3; c++) { s[c] = 255 - (int) Math.clamp(Math.round(rgb[c]), 0, 255); }
+      inks.getRaster().setPixel(i % coded.getWidth(), i / coded.getWidth(), s);
+    }
+    return inks;
   }
 
   /** How near a picture is to the one expected, of its size: decibels, infinite where they are equal. */

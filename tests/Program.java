@@ -150,8 +150,8 @@ final class Program {
   /** What the program does with an image's bytes, less reading, waiting and writing. */
   static byte[] recompress(byte[] jpeg, int quality, Compress.Engine engine) throws IOException {
     Recompressor.Settings settings = new Recompressor.Settings(quality, engine, false, false);
-    Recompressor.memory(JpegHeader.read(jpeg), jpeg.length, settings);
-    return unsigned(Recompressor.recompress(jpeg, settings).bytes());
+    JpegHeader.read(jpeg).memory(settings);
+    return unsigned(Recompressor.recompress(jpeg, JpegHeader.read(jpeg), settings).bytes());
   }
 
   /** A copy without what it says of its image in figures. */

@@ -2,15 +2,19 @@
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.IOException;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -23,7 +27,7 @@ class ReportTest {
       "\"q\" 'p'.jpg", "<img src=x onerror=document.title='owned'>.jpg",
       "x</script><script>document.title='owned'<!--.jpg", "DATA NONCE ${1} \\u0041.jpg");
 
-  /** Run in the page: opens every picture, sorts, moves a slider, and leaves what it saw, a line each. */
+  /** Run in the page: opens every picture, sorts, filters, drags the divider, and leaves what it saw, a line each. */
   private static final String LOOK = """
       const seen = [], wait = ms => new Promise(done => setTimeout(done, ms));
       const names = () => [...document.querySelectorAll("tbody tr")].map(tr => tr.querySelector("bdi").textContent);
@@ -37,13 +41,28 @@ class ReportTest {
           seen.push("picture " + images.map(i => i.naturalWidth + "=" + i.width) + " " + button.textContent);
           if (seen.length === 1) {
             const slider = pair.querySelector("input"), left = pair.querySelector(".stage").offsetLeft;
-            for (const at of [0, 1000]) {
+            for (const at of [0, 100]) {
               slider.value = at;
               slider.dispatchEvent(new Event("input"));
               const cut = parseFloat(getComputedStyle(images[1]).clipPath.match(/([-.\\d]+)px\\)/)[1]);
               const width = pair.querySelector(".view").clientWidth;
               seen.push("slider " + at + " " + Math.round(cut + left) + " of " + width);
             }
+            const view = pair.querySelector(".view"), box = view.getBoundingClientRect();
+            view.setPointerCapture = view.hasPointerCapture = () => true; // there is no such pointer
+            for (const [type, x] of [["down", 1], ["move", .5], ["move", .25], ["up", .25]]) {
+              view.dispatchEvent(new PointerEvent("pointer" + type, {clientX: box.left + x * box.width}));
+            }
+            view.dispatchEvent(new MouseEvent("click"));
+            seen.push("dragged to " + Math.round(slider.value) + " " + view.className);
+            view.dispatchEvent(new PointerEvent("pointerdown", {clientX: box.left + box.width / 2}));
+            view.dispatchEvent(new MouseEvent("click"));
+            seen.push("clicked " + view.className);
+            document.querySelectorAll("[aria-expanded]")[1].click();
+            seen.push("open " + [...document.querySelectorAll("[aria-expanded]")].map(b => b.ariaExpanded));
+            dispatchEvent(new KeyboardEvent("keydown", {key: "Escape"}));
+            seen.push("closed " + document.querySelectorAll(".pair, [aria-expanded=true]").length);
+            button.click();
           }
           button.click();
         }
@@ -53,17 +72,35 @@ class ReportTest {
           header.click();
           seen.push("down " + header.textContent + " " + names().join("|"));
         }
+        document.getElementById("failed").click();
+        seen.push("failed " + names().join("|"));
         const plot = document.querySelector(".plot"), box = plot.getBoundingClientRect();
         plot.dispatchEvent(new PointerEvent("pointermove", {clientX: box.left, clientY: box.top + 2}));
         seen.push("tip " + document.getElementById("tip").textContent);
         seen.push("title " + document.title);
         for (const entry of performance.getEntriesByType("resource")) seen.push("request " + entry.name);
+        onscroll = null;
         document.body.replaceChildren(encodeURIComponent(seen.join("\\n")));
         document.body.id = "seen";
       })();
       """;
 
   @TempDir Path folder;
+
+  /** What a script leaves that is run in a page, after another that is run before the page's own. */
+  private List<String> seen(String page, String before, String script) throws Exception {
+    String nonce = "<script nonce=\"" + between(page, "script-src 'nonce-", "'") + "\">";
+    Files.writeString(folder.resolve("look #2.html"), page.replace("<body>", nonce + before + "</script><body>")
+        .replace("</body>", nonce + script + "</script></body>"));
+    List<String> chromium = List.of("chromium", "--headless", "--no-sandbox", "--disable-gpu",
+        "--enable-logging=stderr", "--user-data-dir=" + folder.resolve("chromium"), "--virtual-time-budget=20000",
+        "--dump-dom", folder.resolve("look #2.html").toUri().toString().replace("#", "%23"));
+    assumeTrue(Program.succeeds(List.of("chromium", "--version")), "there is no chromium");
+    Program.Result browser = Program.run(folder, "", chromium);
+    assertFalse(browser.err().contains(":CONSOLE"), browser.err());
+    return URLDecoder.decode(between(browser.out(), "<body id=\"seen\">", "</body>").replace("+", "%2B"),
+        StandardCharsets.UTF_8).lines().toList();
+  }
 
   private static String between(String text, String from, String to) {
     int at = text.indexOf(from) + from.length();
@@ -84,7 +121,7 @@ class ReportTest {
 
     String page = Files.readString(folder.resolve("the page #1.html"));
     String data = between(page, "id=\"data\">", "</script>");
-    String[] totals = run.out().strip().split(", (ratio )?| -> |in ");
+    String[] totals = run.out().lines().findFirst().orElseThrow().split(", (ratio )?| -> |in ");
     for (int i = totals.length - 4; i < totals.length; i++) { // before, after, ratio, seconds
       assertTrue(totals[i].isEmpty() || data.contains("[\"" + totals[i] + "\","), totals[i] + " in " + data);
     }
@@ -93,21 +130,12 @@ class ReportTest {
     assertTrue(data.contains(",[\"" + warning + "\"]]"), data);
     assertFalse(data.contains("<") || page.replace("// ", "").contains("//"), "no tag, no address");
 
-    String nonce = between(page, "script-src 'nonce-", "'");
-    Files.writeString(folder.resolve("look #2.html"),
-        page.replace("</body>", "<script nonce=\"" + nonce + "\">" + LOOK + "</script></body>"));
-    List<String> chromium = List.of("chromium", "--headless", "--no-sandbox", "--disable-gpu",
-        "--enable-logging=stderr", "--user-data-dir=" + folder.resolve("chromium"), "--virtual-time-budget=20000",
-        "--dump-dom", folder.resolve("look #2.html").toUri().toString().replace("#", "%23"));
-    assumeTrue(Program.succeeds(List.of("chromium", "--version")), "there is no chromium");
-    Program.Result browser = Program.run(folder, "", chromium);
-    assertFalse(browser.err().contains(":CONSOLE"), browser.err());
-    List<String> seen = URLDecoder.decode(between(browser.out(), "<body id=\"seen\">", "</body>").replace("+", "%2B"),
-        StandardCharsets.UTF_8).lines().toList();
-
+    List<String> seen = seen(page, "", LOOK);
     List<String> expected = new ArrayList<>(List.of("picture 40=40,40=40 kept.jpg", "picture 40=40,40=40 warned.jpg",
-        "slider 0 0 of \\d+", "slider 1000 (\\d+) of \\1", "up ratio broken.jpg\\|.*\\|kept.jpg",
-        "down ratio kept.jpg\\|.*\\|broken.jpg", "tip image-1 .*waited \\d+ ms, worked \\d+ ms",
+        "slider 0 0 of \\d+", "slider 100 (\\d+) of \\1", "dragged to 25 view", "clicked view full",
+        "open false,true(,false)*", "closed 0", "up outcome broken.jpg\\|kept.jpg\\|.*",
+        "down outcome .*\\|kept.jpg\\|broken.jpg", "failed broken.jpg", "up ratio broken.jpg\\|.*\\|kept.jpg",
+        "down ratio kept.jpg\\|.*\\|broken.jpg", "tip .* · waited \\d+ ms · image-1 worked \\d+ ms",
         "title 11 images .* from IMAGES"));
     for (String name : STRANGE) {
       int width = 100 + 10 * STRANGE.indexOf(name);
@@ -120,8 +148,33 @@ class ReportTest {
   }
 
   @Test
+  @DisplayName("--compare --report speaks French where the browser does, and says which threads and what median it shows")
+  void french() throws Exception {
+    for (int i = 10; i < 40; i++) { Pictures.write(folder.resolve("IMAGES/before " + i + ".jpg")); }
+    Program.run(folder, "--compare", "--report=r.html").expect(0, "");
+    String page = Files.readString(folder.resolve("r.html"));
+    assertTrue(page.contains(" s\",\"virtual threads, median of 3\"]"), page);
+    List<String> seen = seen(page, "Object.defineProperty(navigator, 'language', {value: 'fr-CH'});", """
+        const plot = document.querySelector(".plot"), box = plot.getBoundingClientRect();
+        plot.dispatchEvent(new PointerEvent("pointermove", {clientX: box.left, clientY: box.bottom - 1}));
+        const text = document.documentElement.lang + "\\n" + document.body.innerText;
+        onscroll = null;
+        document.body.replaceChildren(encodeURIComponent(text));
+        document.body.id = "seen";
+        """);
+    for (String line : List.of("fr", "30 images de IMAGES", "threads virtuels, médiane de 3", "l'image attend .*",
+        "séquentiel", "accélération 1,00", "image avant après taux temps résultat",
+        "before 10\\.jpg .* \\d,\\d+ \\d+ ms compressée",
+        "before 39\\.jpg · .*o → .*o · a attendu \\d+ ms · main a travaillé \\d+ ms")) {
+      assertTrue(seen.stream().anyMatch(text -> text.replaceAll("\\s+", " ").strip().matches(line)), line + seen);
+    }
+  }
+
+  @Test
   @DisplayName("links are relative, and of what JSON or HTML could take for its own nothing stands in the page")
   void escapes() {
+    assertEquals(List.of("0", "0.1", "0.2", "0.3", "0.4", "0.5"), Timeline.ticks(0.55));
+    assertEquals(List.of("0", "5", "10", "15"), Timeline.ticks(19));
     assertEquals("./a%20b/%25%23.jpg", Report.link(Path.of("/x/r.html"), Path.of("/x/a b/%#.jpg")));
     assertEquals("./../y/c:d.jpg", Report.link(Path.of("/x/r.html"), Path.of("/y/c:d.jpg")));
     assertEquals("./../../c.jpg", Report.link(Path.of("/x/y/z/../z/r.html"), Path.of("/x/./c.jpg")));
@@ -133,25 +186,41 @@ class ReportTest {
   @DisplayName("--report takes the place of an earlier report, and of no other file, even one made meanwhile")
   void replaces() throws Exception {
     Pictures.write(folder.resolve("IMAGES/a.jpg"));
-    for (int i = 0; i < 2; i++) { Program.run(folder, "--report=r.html").expect(0, "1 image"); }
-    Files.createDirectory(folder.resolve("COMPRESSED"));
-    Program.run(folder, "--report=COMPRESSED/a.jpg", "IMAGES", "COMPRESSED")
-        .expect(1, "1 image, ", "there is another file now: COMPRESSED/a.jpg");
-    assertEquals(-1, Files.readAllBytes(folder.resolve("COMPRESSED/a.jpg"))[0]);
+    Set<String> nonces = new HashSet<>();
+    for (String name : List.of("r.html", "r.html", "R.HTM")) {
+      String out = Program.run(folder, "--report=" + name).expect(0, "1 image").out();
+      assertTrue(out.endsWith("\nWrote " + name + ".\n"), out);
+      nonces.add(between(Files.readString(folder.resolve(name)), "script-src 'nonce-", "'"));
+    }
+    assertEquals(3, nonces.size(), "each page has a secret of its own");
+    Path other = Files.writeString(folder.resolve("other.html"), "not a report");
+    Program.run(folder, "--report=other.html").expect(2, "", "there is another file");
+    Compress options = Program.options(null, null);
+    options.report = other;
+    String problem = assertThrows(IOException.class, () -> Report.write(options, List.of())).getMessage();
+    assertEquals("--report: there is another file now: " + other, problem);
+    assertEquals("not a report", Files.readString(other));
   }
 
   @Test
   @DisplayName("--dry-run says what a run would, and leaves nothing, not even a folder")
   void dryRun() throws Exception {
     Pictures.write(folder.resolve("IMAGES/a.jpg"));
-    Path part = Files.writeString(folder.resolve("IMAGES/.compress-12345.part"), "of a killed run");
+    Path part = Files.createDirectory(folder.resolve("COMPRESSED_IMAGES")).resolve(".compress-0123456789abcdef.part");
+    Files.writeString(part, "of a killed run");
     List<String> before = Program.files(folder);
-    String dry = Program.run(folder, "-n").expect(0, "1 image, ").out();
+    String dry = Program.run(folder, "-n", "--report=dry.html").expect(0, "1 image, ").out();
+    Path page = folder.resolve("dry.html");
+    assertTrue(Files.readString(page).contains("[\"a.jpg\",false,"), "offers a copy that is not there");
+    Files.delete(page);
     assertEquals(before, Program.files(folder));
-    assertFalse(Files.exists(folder.resolve("COMPRESSED_IMAGES")));
     Files.delete(part);
-    assertTrue(dry.endsWith("\nNothing was written: this was a dry run.\n"), dry);
+    Files.delete(part.getParent());
+    Program.run(folder, "-n").expect(0, "1 image, ");
+    assertFalse(Files.exists(part.getParent()));
+    assertTrue(dry.endsWith("\nNothing was written but the report: this was a dry run.\n"), dry);
     Program.run(folder).expect(0, dry.substring(0, dry.indexOf(", in ") + 5));
+    Program.run(folder, "-n", "-u").expect(0, "1 image (0 compressed, 0 kept, 1 skipped, 0 failed), ");
     Files.writeString(folder.resolve("COMPRESSED_IMAGES/a.jpg"), "not ours");
     Program.run(folder, "-n").expect(1, "", "there is a file that Compress did not make"); // as it would
   }
@@ -170,7 +239,7 @@ class ReportTest {
   @Test
   @DisplayName("the live line is below the log, 39 columns wide, gone at the end; none with TERM=dumb or elsewhere")
   void liveLine() throws Exception {
-    assumeTrue(Files.isExecutable(Path.of("/usr/bin/script")), "script makes the terminal");
+    assumeTrue(Program.succeeds(List.of("script", "-qec", "true", "/dev/null")), "no terminal can be opened here");
     Pictures.write(folder.resolve("IMAGES/a.jpg"));
     Pictures.write(folder.resolve("IMAGES/b.jpg"));
     List<String> terminal = new ArrayList<>(List.of("env", "TERM=xterm", "script", "-qec",
@@ -180,8 +249,35 @@ class ReportTest {
     assertTrue(line.matches("#*\\.* [12]/2 [\\d.]+ MB/s 0:\\d\\d left"), line);
     assertEquals(38, line.length());
     assertTrue(out.matches("(?s).*left\r\u001b\\[K2 images, .*"), out);
+    List<String> left = Program.command();
+    left.set(left.indexOf("Compress"), Left.class.getName());
+    terminal.set(4, Program.quoted(left));
+    String shown = Program.run(folder, "", terminal).out();
+    assertTrue(shown.contains(" 1/31 2.0 MB/s 1:15 left"), shown);
+    terminal.set(4, Program.quoted(Program.command()));
     terminal.set(1, "TERM=dumb");
     assertFalse(Program.run(folder, "", terminal).out().contains("\u001b"));
     assertFalse(Program.run(folder).err().contains("\u001b"));
+  }
+
+  /** In a process of its own, for its terminal: how far a run is of which one image in 31 was done in 2.5 seconds. */
+  static final class Left {
+    public static void main(String[] arguments) {
+      LiveLine.on = true;
+      LiveLine.show(1, 31, 5_000_000, 2.5);
+    }
+  }
+
+  @Test
+  @DisplayName("--timeline of many images shows the slowest, each in its row")
+  void timeline() throws Exception {
+    Path small = folder.resolve("IMAGES/0.jpg");
+    Files.write(Files.createDirectories(small.getParent()).resolve("0.jpg"),
+        Pictures.jpeg(Pictures.smooth(16, 16), 0.9f));
+    for (int i = 1; i < 25; i++) { Files.createLink(folder.resolve("IMAGES/" + i + ".jpg"), small); }
+    Pictures.write(folder.resolve("IMAGES/slow.jpg"), 1600, 1200);
+    String out = Program.run(folder, "-m", "sequential", "--timeline").expect(0, "26 images, ").out(); // the first is slow, too
+    assertTrue(out.contains("\nsequential: the 24 slowest of 26 images\n"), out);
+    assertTrue(out.lines().anyMatch(line -> line.matches("main +slow\\.jpg +[.░]+[#█]{9,}")), out);
   }
 }

@@ -15,11 +15,10 @@ class SmallestTest {
   private static final Compress.Engine AUTO = Compress.Engine.auto;
   private static final List<BufferedImage> PHOTOGRAPHS = EngineTest.photographs(768, 512, 1);
 
-  private static byte[] smallest(byte[] jpeg, int quality, Compress.Engine engine) throws IOException {
-    return Recompressor.recompress(jpeg, new Recompressor.Settings(quality, engine, true, false)).bytes();
+  private static byte[] smallest(byte[] jpeg, int quality) throws IOException {
+    Recompressor.Settings settings = new Recompressor.Settings(quality, AUTO, true, false);
+    return Recompressor.recompress(jpeg, JpegHeader.read(jpeg), settings).bytes();
   }
-
-  private static byte[] smallest(byte[] jpeg, int quality) throws IOException { return smallest(jpeg, quality, AUTO); }
 
   /**
    * The mean of SSIM over windows of 8 x 8 samples (Wang et al., IEEE Trans. Image Processing 13, 2004) of luminance at
@@ -83,23 +82,17 @@ class SmallestTest {
 
   @ParameterizedTest(name = "sampling {0}")
   @ValueSource(strings = {"11", "221111", "211111", "121111", "111111", "212111", "11111111", "22111122"})
-  @DisplayName("every kind and size of JPEG: the right picture, by both engines, and again from the copy")
+  @DisplayName("every kind and size of JPEG: the right picture, and again from the copy")
   void kinds(String sampling) throws IOException {
     int[][] sizes = {{1, 1}, {7, 9}, {8, 8}, {17, 33}, {130, 67}};
     for (int[] size : sizes) {
       BufferedImage picture = Pictures.smooth(size[0], size[1]);
-      boolean inks = sampling.length() == 8;
-      Jpegs.Form form = inks ? Jpegs.Form.CMYK.withSampling(sampling) : Jpegs.Form.of(sampling);
-      byte[] jpeg = Jpegs.encode(picture, form);
+      byte[] jpeg = Jpegs.encode(picture, Jpegs.Form.of(sampling));
       BufferedImage usual = Pictures.decode(Program.recompress(jpeg, 80, AUTO));
-      for (Compress.Engine engine : Compress.Engine.values()) {
-        byte[] copy = smallest(jpeg, 80, engine);
-        double psnr = Pictures.psnr(usual, copy);
-        assertTrue(psnr > 27, size[0] + " x " + size[1] + ": " + psnr + " dB");
-        for (Compress.Engine next : Compress.Engine.values()) {
-          assertTrue(Pictures.psnr(Pictures.decode(copy), Program.recompress(copy, 95, next)) > 33, "again, " + next);
-        }
-      }
+      byte[] copy = smallest(jpeg, 80);
+      double psnr = Pictures.psnr(usual, copy);
+      assertTrue(psnr > 27, size[0] + " x " + size[1] + ": " + psnr + " dB");
+      assertTrue(Pictures.psnr(Pictures.decode(copy), Program.recompress(copy, 95, AUTO)) > 33, "again");
     }
   }
 
@@ -125,6 +118,9 @@ class SmallestTest {
     BufferedImage picture = Pictures.picture(400, 300, BufferedImage.TYPE_INT_RGB, 3);
     byte[] copy = smallest(Pictures.jpeg(picture, 0.95f), 50);
     byte[] second = smallest(copy, 50);
+    byte[] table = Jpegs.find(copy, 0xDB).of(copy);
+    byte[] coarser = smallest(copy, 45); // by so little that it would only double the errors
+    assertArrayEquals(table, Jpegs.find(coarser, 0xDB).of(coarser));
     double rest = (double) second.length / copy.length;
     assertTrue(rest > 0.9 && rest < 1.01, rest + " of the bytes");
     byte[] coarse = Program.recompress(Pictures.jpeg(picture, 0.95f), 30, AUTO);
@@ -144,5 +140,12 @@ class SmallestTest {
     int table = Jpegs.find(large, 0xDB).from() + 5; // luminance's, in zigzag order
     int[] steps = IntStream.range(table, table + 64).map(at -> large[at] & 0xFF).toArray();
     assertArrayEquals(PerceptualTables.steps(false, 30), steps);
+  }
+
+  @Test
+  @DisplayName("with --engine=pixels, which has no coefficients to choose among, it is wrong usage")
+  void byPixels() throws Exception {
+    Program.run(Program.project(), "--smallest", "--engine=pixels", "--dry-run")
+        .expect(2, "", "not with --engine=pixels");
   }
 }

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.time.LocalTime;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -49,6 +53,7 @@ class ThreadsTest {
       }
     }
     assertTrue(stats.allDone());
+    assertFalse(new CompressionStats(1, false).allDone(), "one of one is not done");
     assertTrue(stats.report().startsWith("1000000 images, 7.00 MB -> 3.00 MB, ratio 0.429, in "), stats.report());
   }
 
@@ -84,6 +89,44 @@ class ThreadsTest {
           gate.countDown();
         }
       }
+    }
+  }
+
+  @Test
+  @DisplayName("--compare shows the median of three rounds, and the warm-up counts for nothing")
+  void median() throws Exception {
+    Path image = Pictures.write(folder.resolve("IMAGES/a.jpg"));
+    List<String> command = Program.command("--compare", "IMAGES", "out");
+    command.set(command.indexOf("Compress"), Rounds.class.getName());
+    command.add(command.indexOf(Rounds.class.getName()), "-Dimage=" + image);
+    Program.Result run = Program.run(folder, "", command).expect(0, "mode ");
+    assertFalse(run.err().contains("INFO"), run.err()); // a log would take a part of the time
+    double seconds = Double.parseDouble(run.out().replaceAll("(?s).*\nvirtual +1 +(\\S+) .*", "$1"));
+    assertTrue(seconds > 0.4 && seconds < 1.4, "of 2, 0 and 1 seconds, about: " + run.out());
+    assertTrue(run.out().matches("(?s).*\nvirtual +1 +\\S+ +0\\.\\d\\d\n.*"), "slower than without: " + run.out());
+  }
+
+  /**
+   * Compress, in which reading the image takes long in some rounds: an image that was changed in this second by a clock
+   * of whole seconds is waited for, until it has been as it is for 2.1 seconds.
+   */
+  static final class Rounds {
+    public static void main(String[] arguments) {
+      System.setErr(new PrintStream(System.err) {
+        @Override
+        public void println(String line) {
+          super.println(line);
+          int age = line.equals("round 1 of 3: virtual") ? 0 : line.equals("round 3 of 3: virtual") ? 1 : 10;
+          try {
+            while (age < 10 && System.currentTimeMillis() % 1_000 > 500) { Thread.sleep(10); }
+            long second = System.currentTimeMillis() / 1_000 - age;
+            Files.setLastModifiedTime(Path.of(System.getProperty("image")), FileTime.fromMillis(second * 1_000));
+          } catch (IOException | InterruptedException e) {
+            throw new AssertionError(e);
+          }
+        }
+      });
+      Compress.main(arguments);
     }
   }
 

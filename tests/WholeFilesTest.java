@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.*;
 import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -173,6 +174,26 @@ class WholeFilesTest {
   }
 
   @Test
+  @DisplayName("a leftover that may not be opened is named, and stays; those behind it are cleared")
+  void closedLeftovers() throws Exception {
+    Pictures.write(images.resolve("a.jpg"));
+    Files.createDirectory(copies);
+    List<String> left = new ArrayList<>();
+    for (int i = 0; i < 8; i++) { // a folder gives its files in any order
+      Path part = Files.writeString(copies.resolve(".compress-000000000000000" + i + ".part"), "something");
+      if (i % 2 == 0) {
+        Files.setPosixFilePermissions(part, Set.of());
+        left.add(part.getFileName().toString());
+      }
+    }
+    List<String> bound = Program.withoutPrivileges(script("exec \"$@\""));
+    Program.Result run = Program.run(folder, "", bound).expect(0, "1 image, ");
+    left.forEach(part -> assertTrue(run.messages("WARN").toString().contains(part), run.err()));
+    left.add("a.jpg");
+    assertEquals(left, Program.files(copies));
+  }
+
+  @Test
   @DisplayName("two runs that share a destination do not take each other's unfinished copies away")
   void sharedDestination() throws Exception {
     Process clearer = start(Clearer.class, folder);
@@ -185,6 +206,18 @@ class WholeFilesTest {
       clearer.destroyForcibly().waitFor();
     }
     assertEquals(10, Program.files(folder).size());
+  }
+
+  @Test
+  @DisplayName("a copy's part is locked as long as it is written")
+  void locked() throws Exception {
+    Path file = Files.writeString(folder.resolve("a.jpg"), "older copy");
+    WholeFile.write(file, new byte[10], new ImageFile.State(null, FileTime.fromMillis(0), null), null, part -> {
+      // In the same process a lock that another thread has is an exception.
+      assertThrows(OverlappingFileLockException.class, () -> WholeFile.clearLeftovers(folder));
+      return true;
+    });
+    assertEquals(10, Files.size(file));
   }
 
   /** In a process of its own: clears a folder of leftovers again and again, as runs do when they begin. */
