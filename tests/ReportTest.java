@@ -126,6 +126,7 @@ class ReportTest {
   void escapes() {
     assertEquals(List.of("0", "0.1", "0.2", "0.3", "0.4", "0.5"), Timeline.ticks(0.55));
     assertEquals(List.of("0", "5", "10", "15"), Timeline.ticks(19));
+    assertEquals(List.of("0", "2", "4", "6", "8", "10"), Timeline.ticks(11));
     assertEquals("./a%20b/%25%23.jpg", Report.link(Path.of("/x/r.html"), Path.of("/x/a b/%#.jpg")));
     assertEquals("./../y/c:d.jpg", Report.link(Path.of("/x/r.html"), Path.of("/y/c:d.jpg")));
     assertEquals("./../../c.jpg", Report.link(Path.of("/x/y/z/../z/r.html"), Path.of("/x/./c.jpg")));
