@@ -144,7 +144,7 @@ final class CompressOneImage implements Runnable {
     try (Memory.Share share = header.reserveMemory(options.settings())) { // a second semaphore: large images wait
       long started = System.nanoTime();
       ImageFile.State original = file.read();
-      Copy copy = Recompressor.recompress(original.bytes(), header, options.settings()).orOriginal(original.bytes());
+      Copy copy = Recompressor.recompress(original.bytes(), header, options.settings());
       if (!options.dryRun && createFolder(file.folder())) {
         LOG.info("created %s", file.folder().getFileName());
       }
@@ -255,6 +255,15 @@ public class Compress implements Callable<Integer> {
       description = "the same picture to the bit in fewer bytes: only its codes change")
   boolean lossless;
 
+  @Option(names = "--max-size", paramLabel = "SIZE", converter = Text.SizeConverter.class,
+      description = "at most so many bytes a copy, as 500k or 2M (of 1,000): in the best quality that does, from "
+          + "--quality downward")
+  long maxSize;
+
+  @Option(names = "--threshold", paramLabel = "PERCENT", defaultValue = "0",
+      description = "keep an image as it is where its copy would save less than that")
+  double threshold;
+
   @Option(names = {"-m", "--mode"}, defaultValue = "virtual", paramLabel = "MODE",
       description = "virtual: one virtual thread per image (default); platform: one platform thread per image; "
           + "sequential: no threads, one image after another")
@@ -332,6 +341,8 @@ public class Compress implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     require(quality >= 1 && quality <= 100, "--quality must be from 1 to 100, not " + quality);
+    require(maxSize >= 0 && (maxSize == 0 || !lossless), "--max-size lowers the quality: not with --lossless");
+    require(threshold >= 0 && threshold < 100, "--threshold must be from 0 to less than 100, not " + threshold);
     require(threads >= 1, "--threads must be at least 1, not " + threads);
     require(!smallest || engine == Engine.auto, "--smallest chooses among coefficients: not with --engine=pixels");
     require(!compare || !update, "--compare compresses all images again and again: not with --update");
@@ -363,7 +374,7 @@ public class Compress implements Callable<Integer> {
   /** What shapes a copy. */
   Recompressor.Settings settings() {
     return new Recompressor.Settings(
-        lossless ? Recompressor.Settings.LOSSLESS : quality, engine, smallest, keepMetadata);
+        lossless ? Recompressor.Settings.LOSSLESS : quality, engine, smallest, keepMetadata, maxSize, threshold);
   }
 
   /** Wrong usage, unless the condition holds. */
@@ -415,25 +426,26 @@ enum Outcome { COMPRESSED, KEPT, SKIPPED, FAILED }
  * @param after the size of its copy; likewise
  * @param started when the work on it began, in nanoseconds as System.nanoTime has it
  * @param ended when it was done
+ * @param how what else there is to say of how it was compressed, or empty
  * @param remarks why it failed; or what the copy lacks that the original's look needs
  */
 record Result(ImageFile file, Outcome outcome, long before, long after, long started, long ended, String thread,
-    List<String> remarks) {
-  Result(ImageFile file, Outcome outcome, long before, long after, long started, List<String> remarks) {
-    this(file, outcome, before, after, started, System.nanoTime(), Thread.currentThread().getName(), remarks);
+    String how, List<String> remarks) {
+  Result(ImageFile file, Outcome outcome, long before, long after, long started, String how, List<String> remarks) {
+    this(file, outcome, before, after, started, System.nanoTime(), Thread.currentThread().getName(), how, remarks);
   }
 
   static Result done(ImageFile file, long started, long before, Copy copy) {
     Outcome outcome = copy.kept() ? Outcome.KEPT : Outcome.COMPRESSED;
-    return new Result(file, outcome, before, copy.bytes().length, started, copy.warnings());
+    return new Result(file, outcome, before, copy.bytes().length, started, copy.how(), copy.warnings());
   }
 
   static Result skipped(ImageFile file) {
-    return new Result(file, Outcome.SKIPPED, 0, 0, System.nanoTime(), List.of());
+    return new Result(file, Outcome.SKIPPED, 0, 0, System.nanoTime(), "", List.of());
   }
 
   static Result failed(ImageFile file, long started, Throwable problem) {
-    return new Result(file, Outcome.FAILED, 0, 0, started, List.of(Text.reason(problem)));
+    return new Result(file, Outcome.FAILED, 0, 0, started, "", List.of(Text.reason(problem)));
   }
 
   long milliseconds() { return (ended - started) / 1_000_000; }
@@ -447,7 +459,7 @@ record Result(ImageFile file, Outcome outcome, long before, long after, long sta
       default -> {
         remarks.forEach(remark -> log.warn("%s %s", name, remark));
         log.info("%s %s %s -> %s (%.3f)%s in %d ms", progress, name, Text.size(before), Text.size(after),
-            (double) after / before, outcome == Outcome.KEPT ? " kept: it would not get smaller" : "", milliseconds());
+            (double) after / before, how, milliseconds());
       }
     }
   }
@@ -594,7 +606,7 @@ final class Timeline {
             + Text.format(bar, working.repeat(end - begin)));
       }
       StringBuilder scale = new StringBuilder(" ".repeat(label));
-      for (String tick : ticks(axis(runs))) { // the last may be too near the edge, or in a narrow terminal to the others
+      for (String tick : ticks(axis(runs))) { // the last may be too near the edge, or to the one before
         double at = Math.min(Double.parseDouble(tick), axis(runs) - (tick.length() + 2) * column) / column;
         int gap = label + 1 + (int) Math.round(at) - scale.length();
         if (gap > 0) { scale.append(" ".repeat(gap)).append(tick).append(" s"); }
@@ -688,7 +700,8 @@ final class Report {
     List<Object> totals = List.of(
         List.of(Text.size(before), "before"),
         List.of(Text.size(after), "after"),
-        List.of(Text.ratio(before, after), options.lossless ? "ratio, lossless" : "ratio, in quality " + options.quality),
+        List.of(Text.ratio(before, after),
+            "ratio, " + (options.lossless ? "lossless" : "in quality " + options.quality)),
         List.of(Text.format("%.2f s", last.seconds()),
             kind(last) + (runs.size() == 1 ? "" : ", median of " + Comparison.ROUNDS)),
         List.of(Text.cores(), "at most " + options.threads + " in work at once"));
@@ -799,7 +812,8 @@ final class Report {
     <table><thead><tr></tr></thead><tbody></tbody></table><p id="end"></p><div id="tip"></div>
     <script type="application/json" id="data">DATA</script>
     <script nonce="NONCE">
-      const french = {"When each image waited, and was worked on": "Quand chaque image a attendu, puis a été traitée",
+      const french = {
+        "When each image waited, and was worked on": "Quand chaque image a attendu, puis a été traitée",
         "Open one to see original and copy under one slider; a click shows them at 100 %.":
         "Ouvrez-en une pour voir l'original et la copie sous un même curseur ; un clic les montre à 100 %.",
         "the image waits": "l'image attend", "a thread works": "un thread travaille",
@@ -809,7 +823,8 @@ final class Report {
         "not there any more": "n'est plus là", copy: "copie", before: "avant", after: "après", ratio: "taux",
         time: "temps", outcome: "résultat", compressed: "compressée", kept: "gardée", skipped: "sautée",
         failed: "manquée", "virtual threads": "threads virtuels", "platform threads": "threads de plateforme",
-        sequential: "séquentiel", "median of": "médiane de", "speed-up": "accélération", "in quality": "en qualité",
+        sequential: "séquentiel", "median of": "médiane de", "speed-up": "accélération",
+        "in quality": "en qualité", lossless: "sans perte",
         cores: "cœurs", core: "cœur", "at most": "au plus", "in work at once": "à la fois", waited: "a attendu",
         worked: "a travaillé", B: "o", kB: "ko", MB: "Mo", GB: "Go"};
       const phrases = new RegExp(`\\\\b(${Object.keys(french).join("|")})(?!\\\\w)`, "g");
@@ -953,6 +968,19 @@ final class Text {
   static String size(long bytes) {
     return bytes < 1_000 ? bytes + " B" : bytes < 100_000 ? format("%.1f kB", bytes / 1e3)
         : bytes < 1_000_000_000 ? format("%.2f MB", bytes / 1e6) : format("%.2f GB", bytes / 1e9);
+  }
+
+  /** Reads a size: 500000, 500k or 0.5M, k and M being 1,000 and 1,000,000 bytes. */
+  static final class SizeConverter implements ITypeConverter<Long> {
+    @Override
+    public Long convert(String text) {
+      Matcher size = Pattern.compile("(\\d{1,12}(?:\\.\\d{1,6})?)([kM]?)B?", Pattern.CASE_INSENSITIVE).matcher(text);
+      if (!size.matches()) {
+        throw new TypeConversionException("'" + text + "' is no size, as 500k or 2M is");
+      }
+      String unit = size.group(2).toLowerCase(Locale.ROOT);
+      return (long) (Double.parseDouble(size.group(1)) * (unit.isEmpty() ? 1 : unit.equals("k") ? 1e3 : 1e6));
+    }
   }
 
   /** Why an image failed. */
@@ -1565,16 +1593,12 @@ final class Memory {
  * The copy of an image.
  *
  * @param bytes a whole JPEG
- * @param kept whether it is the original: recompression would not have saved a byte
+ * @param kept whether it is the original: recompression would not have saved enough
  * @param taken when the original was, as {@link Exif} has it
+ * @param how what else the log says of it, or empty
  * @param warnings what was left out of it though it was part of how the original looked
  */
-record Copy(byte[] bytes, boolean kept, String taken, List<String> warnings) {
-  /** This copy where it saves a byte at least, else the original. */
-  Copy orOriginal(byte[] original) {
-    return bytes.length < original.length ? this : new Copy(original, true, taken, List.of());
-  }
-}
+record Copy(byte[] bytes, boolean kept, String taken, String how, List<String> warnings) {}
 
 /** Recompresses the bytes of a JPEG. */
 final class Recompressor {
@@ -1584,13 +1608,23 @@ final class Recompressor {
    * @param quality 1 to 100, on libjpeg's scale; or LOSSLESS: every coefficient stays as it is
    * @param smallest whether as good a picture is to take as few bytes as can be: see {@link Smallest}
    * @param keepMetadata whether the copy has all of the original's, or only what makes it look the same
+   * @param maxSize how many bytes the copy may take; 0: any number
+   * @param threshold how many per cent the copy must save, or the original is kept
    */
-  record Settings(int quality, Compress.Engine engine, boolean smallest, boolean keepMetadata) {
+  record Settings(int quality, Compress.Engine engine, boolean smallest, boolean keepMetadata, long maxSize,
+      double threshold) {
     static final int LOSSLESS = 101;
+
+    Settings(int quality, Compress.Engine engine, boolean smallest, boolean keepMetadata) {
+      this(quality, engine, smallest, keepMetadata, 0, 0);
+    }
+
+    Settings withQuality(int other) { return new Settings(other, engine, smallest, keepMetadata, maxSize, threshold); }
 
     /** In short, for the copy to remember: the quality, and a letter for each that is not as usual. */
     String letters() {
-      return (isLossless() ? "lossless" : quality) + (byPixels() ? "p" : "") + (smallest ? "s" : "") + (keepMetadata ? "k" : "");
+      return (isLossless() ? "lossless" : quality) + (byPixels() ? "p" : "") + (smallest ? "s" : "")
+          + (keepMetadata ? "k" : "") + (maxSize > 0 ? "m" + maxSize : "") + (threshold > 0 ? "t" + threshold : "");
     }
 
     boolean byPixels() {
@@ -1602,20 +1636,99 @@ final class Recompressor {
     }
   }
 
-  /** The copy of a JPEG of this header, whatever its size; throws a JpegException where none can be made. */
+  /** The copy of a JPEG of this header; throws a JpegException where none can be made. */
   static Copy recompress(byte[] jpeg, JpegHeader first, Settings settings) throws IOException {
     JpegHeader header = first.isOf(jpeg) ? first : JpegHeader.read(jpeg); // the file may have changed meanwhile
-    List<String> warnings = new ArrayList<>();
+    Set<String> warnings = new LinkedHashSet<>();
     GainMap map = GainMap.find(jpeg, header, header.memory(settings) - jpeg.length, warnings);
     JpegHeader.Kind kind = settings.byPixels() ? PixelEngine.kind(header) : Sampling.of(header, settings).kind();
     byte[] metadata = Metadata.of(jpeg, header, kind, map, settings.keepMetadata);
-    byte[] picture = settings.byPixels()
-        ? PixelEngine.recompress(jpeg, header, settings.quality) : CoefficientEngine.recompress(jpeg, header, settings);
+    metadata = Provenance.into(metadata, settings, jpeg.length);
     if (header.icc.broken()) {
       warnings.add("has a colour profile that cannot be used: left out of the copy");
     }
-    metadata = Provenance.into(metadata, settings, jpeg.length);
-    return new Copy(Metadata.join(picture, metadata, map), false, header.exif.taken(), warnings.stream().distinct().toList());
+    byte[] copy = Metadata.join(picture(jpeg, header, settings), metadata, map);
+    boolean fits = settings.maxSize == 0 || jpeg.length <= settings.maxSize;
+    if (copy.length >= jpeg.length || fits && copy.length > jpeg.length * (1 - settings.threshold / 100)) {
+      String why = copy.length >= jpeg.length ? "it would not get smaller" : "it would hardly get smaller";
+      return new Copy(jpeg, true, header.exif.taken(), " kept: " + why, List.of());
+    }
+    String how = "";
+    if (settings.maxSize > 0 && copy.length > settings.maxSize) {
+      int quality = settings.quality;
+      byte[] best = null;
+      SizeSearch search = new SizeSearch(quality, copy.length, settings.maxSize);
+      while ((quality = search.next()) > 0) {
+        copy = Metadata.join(picture(jpeg, header, settings.withQuality(quality)), metadata, map);
+        best = search.tried(quality, copy.length) ? copy : best;
+      }
+      copy = best == null ? copy : best;
+      how = " in quality " + search.quality();
+      if (best == null) {
+        warnings.add("takes " + Text.size(copy.length) + " even in quality 1, more than --max-size");
+      }
+    }
+    return new Copy(copy, false, header.exif.taken(), how, List.copyOf(warnings));
+  }
+
+  private static byte[] picture(byte[] jpeg, JpegHeader header, Settings settings) throws IOException {
+    return settings.byPixels()
+        ? PixelEngine.recompress(jpeg, header, settings.quality) : CoefficientEngine.recompress(jpeg, header, settings);
+  }
+}
+
+/**
+ * Looks for the best quality at which a copy takes at most so many bytes, in few passes: the logarithm of its size is
+ * nearly a straight line over that of its quantization steps.
+ */
+final class SizeSearch {
+  private static final double FULL = 0.9; // of the bytes: that is good enough
+  private final double most; // bytes
+  private int low; // the best quality known to fit; 0: none
+  private int high; // the lowest known to be too much
+  private double step; // logarithm of the steps tried last,
+  private double size; // and of the size that it took
+  private double lowSize; // bytes
+  private double slope = -0.7;
+
+  SizeSearch(int quality, long size, long most) {
+    this.most = most;
+    high = quality;
+    step = logarithm(quality);
+    this.size = Math.log(size);
+  }
+
+  /** The quality to try next, or 0: no other is worth it. */
+  int next() {
+    if (high - low <= 1 || lowSize >= FULL * most) {
+      return 0;
+    }
+    double percent = Math.exp(step + (Math.log(most * (1 + FULL) / 2) - size) / slope); // see StandardTables.steps
+    double quality = percent > 100 ? 5000 / percent : 100 - percent / 2;
+    return Math.clamp(Math.round(quality), low + 1, high - 1);
+  }
+
+  /** Takes note of the size of a copy of this quality; returns whether it fits. */
+  boolean tried(int quality, long bytes) {
+    double nowStep = logarithm(quality);
+    double nowSize = Math.log(bytes);
+    slope = nowStep == step ? slope : Math.clamp((nowSize - size) / (nowStep - step), -1.5, -0.2);
+    step = nowStep;
+    size = nowSize;
+    if (bytes > most) {
+      high = quality;
+      return false;
+    }
+    low = quality;
+    lowSize = bytes;
+    return true;
+  }
+
+  /** The best quality that fits, or 1 if none does. */
+  int quality() { return Math.max(low, 1); }
+
+  private static double logarithm(int quality) {
+    return Math.log(Math.max(1, quality < 50 ? 5000.0 / quality : 200 - 2 * quality));
   }
 }
 
@@ -2106,7 +2219,7 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
    *
    * @param memory bytes of heap that may be used
    */
-  static GainMap find(byte[] jpeg, JpegHeader header, long memory, List<String> warnings) throws JpegException {
+  static GainMap find(byte[] jpeg, JpegHeader header, long memory, Set<String> warnings) throws JpegException {
     List<Part> parts = new ArrayList<>();
     byte[] entries = header.mpf.values(header.mpf.directory(), 0xB002, 1);
     Tiff list = new Tiff(entries, 0, entries.length, header.mpf.little());
@@ -2144,7 +2257,7 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
   private static boolean isGainMap(String hdr) { return Stream.of(ADOBE, ISO, APPLE).anyMatch(hdr::contains); }
 
   /** Reads what XMP says of things behind the picture: they end where the file ends. */
-  private static void readContainer(String xmp, byte[] jpeg, List<Part> parts, List<String> warnings) {
+  private static void readContainer(String xmp, byte[] jpeg, List<Part> parts, Set<String> warnings) {
     boolean mpf = !parts.isEmpty();
     boolean film = FILM.matcher(xmp).find();
     long from = jpeg.length;
@@ -3003,7 +3116,7 @@ final class Symbols {
     sizes = new int[grid.v()];
   }
 
-  /** Adds a block in row y of the MCU row: the value of its DC coefficient; kept[from] to kept[to - 1] to requantize. */
+  /** Adds a block in row y of the MCU row: its DC value; of the others kept[from] to kept[to - 1]. */
   void add(int y, int value, Requantizer requantizer, int[] kept, int from, int to) {
     char[] row = mcuRow[y];
     int last = sizes[y];
@@ -3154,9 +3267,9 @@ final class OptimalCode {
 }
 
 /**
- * A scan of a copy (T.81 B.2.3): all coefficients, as in baseline JPEG (F.1.2); or in progressive JPEG (annex G) those of
- * DC, or of one component a band of the others; and of these all bits but the lowest, or one bit more. Its symbols are
- * counted first, which gives the best codes, and then written.
+ * A scan of a copy (T.81 B.2.3): all coefficients, as in baseline JPEG (F.1.2); or in progressive JPEG (annex G) those
+ * of DC, or of one component a band of the others; and of these all bits but the lowest, or one bit more. Its symbols
+ * are counted first, which gives the best codes, and then written.
  */
 final class CopyScan {
   private static final int MAX_END_RUN = 0x7FFF; // G.1.2.2
@@ -3459,12 +3572,13 @@ final class Band {
   }
 
   /**
-   * Chooses of a block's coefficients kept[from] to kept[to - 1] those, and those levels of them, for which the weighted
-   * squares of errors, in steps, and lambda times the bits are least in sum. Puts them into chosen from n on.
+   * Chooses of a block's coefficients kept[from] to kept[to - 1] those, and those levels of them, for which the
+   * weighted squares of errors, in steps, and lambda times the bits are least in sum. Puts them into chosen from n on.
    *
    * @return the place behind the last
    */
-  int choose(Requantizer requantizer, float[] weights, float lambda, int[] kept, int from, int to, int[] chosen, int n) {
+  int choose(Requantizer requantizer, float[] weights, float lambda, int[] kept, int from, int to, int[] chosen,
+      int n) {
     int sure = to - from; // the one next to which others need not be looked at
     boolean mayEnd = true;
     for (int i = to - from; i >= 0; i--) {
@@ -3541,8 +3655,8 @@ final class Band {
 }
 
 /**
- * Chooses the AC coefficients of a component for {@code --smallest}: rate-distortion optimal quantization, as mozjpeg's.
- * What is busy hides errors, so bits count more there.
+ * Chooses the AC coefficients of a component for {@code --smallest}: rate-distortion optimal quantization, as
+ * mozjpeg's. What is busy hides errors, so bits count more there.
  */
 final class Smallest {
   private static final float[] LAMBDA = {0.09f, 0.13f}; // the error that a bit is worth: luminance, chrominance
@@ -4189,7 +4303,7 @@ final class ChromaDownsampler {
     }
   }
 
-  /** Makes the block at this row and column of the copy, which is in row y of its MCU, of those in work from first on. */
+  /** Makes the block at this row and column of the copy, in row y of its MCU, of those in work from this row on. */
   void deliver(int row, int column, int y, BlockRows rows, int first) {
     int n = 0;
     for (int k = gather(row, column, rows, first) ? 1 : 64; k < 64; k++) {
@@ -4324,7 +4438,8 @@ record Sampling(JpegHeader header, JpegHeader.Kind kind, int across, int down) {
   private static int toHalf(List<Integer> factors) {
     int luminance = factors.get(0);
     int chrominance = factors.get(1);
-    return !factors.get(2).equals(chrominance) ? 0 : luminance == chrominance ? 2 : luminance == 2 * chrominance ? 1 : 0;
+    boolean alike = factors.get(2).equals(chrominance);
+    return !alike ? 0 : luminance == chrominance ? 2 : luminance == 2 * chrominance ? 1 : 0;
   }
 
   Plane[] planes() {
@@ -4504,7 +4619,8 @@ final class CoefficientEngine {
       plane.steps = sampling.converts() ? ONES : plane.steps;
       plane.requantizer = requantizer(plane);
       plane.symbols = new Symbols(plane.copy);
-      plane.smallest = settings.smallest() && !plane.requantizer.isExact ? new Smallest(plane, settings.quality()) : null;
+      boolean chooses = settings.smallest() && !plane.requantizer.isExact;
+      plane.smallest = chooses ? new Smallest(plane, settings.quality()) : null;
       boolean halved = sampling.halves() && plane.table == 1;
       plane.downsampler = halved ? new ChromaDownsampler(plane, sampling.across(), sampling.down()) : null;
       limits[c] = halved ? plane.downsampler.limits : plane.requantizer.limit;

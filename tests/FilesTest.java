@@ -8,7 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.util.List;
-import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.FutureTask;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -89,18 +88,19 @@ class FilesTest {
   @DisplayName("a destination that another run creates at this very moment is a folder like any other")
   void createdMeanwhile() throws Exception {
     Compress options = Program.options(Files.createDirectory(folder.resolve("IMAGES")), null);
-    for (int n = 0; n < 2_000; n++) { // the moment is one of microseconds
+    for (int n = 0; n < 1_000; n++) { // the moment is one of microseconds: another one for each
       Path destination = folder.resolve("copies-" + n);
-      CyclicBarrier both = new CyclicBarrier(2);
-      FutureTask<Path> other = new FutureTask<>(() -> {
-        both.await();
+      long moment = System.nanoTime() + 200_000;
+      long other = moment + (n % 100 - 80) * 500;
+      FutureTask<Path> creation = new FutureTask<>(() -> {
+        while (System.nanoTime() < other) { Thread.onSpinWait(); }
         return Files.createDirectory(destination);
       });
-      Thread.ofPlatform().start(other);
+      Thread.startVirtualThread(creation);
       options.destination = destination;
-      both.await();
+      while (System.nanoTime() < moment) { Thread.onSpinWait(); }
       assertEquals(List.of(), ImageFiles.find(options).images);
-      other.get();
+      creation.get();
     }
   }
 

@@ -184,6 +184,8 @@ class HdrTest {
     byte[] colour = map(false, ISO); // whose end marker is missing, and is put there
     byte[] open = file(ByteOrder.BIG_ENDIAN, Arrays.copyOf(colour, colour.length - 2), ISO);
     assertArrayEquals(pixels(colour), pixels(second(recompress(open, false).bytes())));
+    byte[] third = file(ByteOrder.BIG_ENDIAN, new byte[][] {ISO}, new int[] {0x10001, 0}, other, colour);
+    assertArrayEquals(pixels(colour), pixels(second(recompress(third, false).bytes()))); // behind a preview
     Copy copy = recompress(live, false); // HDR, and a film behind it
     assertEquals(1, copy.warnings().size());
     assertArrayEquals(pixels(map), pixels(second(copy.bytes())));

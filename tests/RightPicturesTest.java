@@ -267,6 +267,8 @@ class RightPicturesTest {
       }
     }
     byte[] profile = profile(ColorSpace.CS_sRGB, 9_000);
+    byte[] filled = Jpegs.with(PLAIN, Jpegs.icc(Arrays.copyOf(profile, 9_005), 65_519)); // longer than it says
+    assertArrayEquals(profile, profile(recompress(filled)));
     List<byte[]> shuffled = new ArrayList<>(List.of(Jpegs.icc(profile, 1_000)).reversed());
     shuffled.add(3, Jpegs.segment(0xFE, "between"));
     byte[] jpeg = Jpegs.with(PLAIN, shuffled.toArray(byte[][]::new));
