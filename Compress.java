@@ -323,7 +323,8 @@ public class Compress implements Callable<Integer> {
     CommandLine commandLine = new CommandLine(new Compress()).setExpandAtFiles(false); // @x is a name
     commandLine.setParameterExceptionHandler((problem, all) -> {
       UnmatchedArgumentException.printSuggestions(problem, new PrintWriter(System.err, true)); // for --qualty
-      return complain(problem.getMessage() + "; see --help", 2);
+      String message = problem.getMessage();
+      return complain(message.contains(Text.UNMAPPABLE) ? Text.NO_LETTERS : message + "; see --help", 2);
     });
     commandLine.setExecutionExceptionHandler((problem, line, all) -> complain(Text.reason(problem), 1));
     try {
@@ -950,6 +951,9 @@ final class Report {
 
 /** Words and numbers for people, the same in every country. */
 final class Text {
+  static final String UNMAPPABLE = "unmappable characters"; // in Java's message, where the locale is C
+  static final String NO_LETTERS = "the locale lacks letters of a name; try LC_ALL=C.UTF-8 jbang Compress.java";
+
   static String format(String text, Object... values) { return String.format(Locale.ROOT, text, values); }
 
   /** A text in which file names cannot begin new lines or command the terminal. */
@@ -993,6 +997,7 @@ final class Text {
       case FileSystemException e when e.getReason() != null -> e.getReason() + ": " + e.getFile();
       case IOException e when e.getMessage() != null -> e.getMessage();
       case DirectoryIteratorException e -> reason(e.getCause());
+      case InvalidPathException e when e.getMessage().contains(UNMAPPABLE) -> NO_LETTERS;
       case OutOfMemoryError e when String.valueOf(e.getMessage()).contains("native thread") ->
           "the system refuses so many threads; --mode=virtual needs the fewest";
       case OutOfMemoryError e -> "not enough memory: give Java more, as in jbang -R-Xmx2g Compress.java";

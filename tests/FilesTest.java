@@ -158,6 +158,19 @@ class FilesTest {
   }
 
   @Test
+  @DisplayName("where the locale lacks the letters of an argument, the error names the remedy, which helps")
+  void remedy() throws Exception {
+    assumeTrue(System.getProperty("sun.jnu.encoding").equals("UTF-8"), "file names are not UTF-8 here");
+    images("Été/a.jpg");
+    for (String arguments : List.of(" Été", " --files-from=Été IMAGES")) {
+      Program.Result result = shell("mkdir -p IMAGES; LC_ALL=C " + Program.quoted(Program.command()) + arguments);
+      result.expect(arguments.startsWith(" --") ? 1 : 2, "", "; try LC_ALL=C.UTF-8 jbang Compress.java");
+      assertEquals(1, result.err().lines().count(), result.err());
+    }
+    shell("LC_ALL=C.UTF-8 " + Program.quoted(Program.command()) + " Été").expect(0, "1 image, ");
+  }
+
+  @Test
   @DisplayName("a list's names are bytes, in any locale; a line of 50 MB is no name; @x and 3 GB are what they are")
   void listedBytes() throws Exception {
     images("IMAGES/a.jpg", "IMAGES/@x/b.jpg");
