@@ -1747,13 +1747,14 @@ final class PixelEngine {
     return header.kind == JpegHeader.Kind.GREY ? JpegHeader.Kind.GREY : JpegHeader.Kind.YCBCR;
   }
 
-  /** The bytes of heap that it takes: the file twice, the pixels as read and as sRGB, what is written. */
+  /** The bytes of heap that it takes: the file twice, the pixels (of inks as sRGB, too), what is written. */
   static long memory(JpegHeader header) throws JpegException {
     long samples = (long) header.width * header.height * header.components.size();
     if (samples > Integer.MAX_VALUE) {
       throw new JpegException("not supported by --engine=pixels: " + Text.size(samples) + " of pixels");
     }
-    return 2L * header.fileSize + 4 * samples + (1 << 20);
+    long pixels = (long) header.width * header.height;
+    return 2L * header.fileSize + (header.isCmyk() ? 2 : 1) * samples + 2 * pixels + (1 << 20);
   }
 
   /** Recompresses a JPEG, without its metadata. */

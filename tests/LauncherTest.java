@@ -156,10 +156,10 @@ class LauncherTest {
   }
 
   @Test
-  @DisplayName("experiment 4 is true at the first start after the edit: no image is compressed after the report")
+  @DisplayName("experiment 2 is true at the first start after the edit: no image is compressed after the report")
   void experimentOnAFreshBuild() throws Exception {
     String readme = Files.readString(Program.project().resolve("README.md"));
-    String diff = readme.split("### Experiment 4:")[1].split("```diff\n")[1].split("```")[0];
+    String diff = readme.split("### Experiment 2:")[1].split("```diff\n")[1].split("```")[0];
     Path experiment = project("experiment");
     for (int i = 1; i <= 4; i++) {
       Pictures.write(experiment.resolve("IMAGES/picture" + i + ".jpg"), 1600, 1200);

@@ -3,6 +3,7 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.awt.image.BufferedImage;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -11,6 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine;
 
 @DisplayName("The command line")
@@ -35,6 +37,9 @@ class OptionsTest {
       --report=no/report.html  | --report: there is another file, or no folder: no/report.html
       --report=IMAGES/new.jpg  | --report: the name must end in .html or .htm: IMAGES/new.jpg
       --report=IMAGES.html.txt | --report: the name must end in .html or .htm: IMAGES.html.txt
+      --max-size=big           | is no size, as 500k or 2M is
+      --max-size=1k -l         | --max-size lowers the quality: not with --lossless
+      --threshold=100          | --threshold must be from 0 to less than 100, not 100.0
       --turbo                  | Unknown option: '--turbo'
       IMAGES out more          | Unmatched argument at index 2: 'more'
       IMAGES/a.jpg             | SOURCE is not a folder: IMAGES/a.jpg
@@ -116,5 +121,34 @@ class OptionsTest {
       previous = size;
     }
     assertTrue(previous < Files.size(folder.resolve("IMAGES/a.jpg")));
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @DisplayName("--max-size: no copy is larger, each is nearly as large, in the best quality that is; what never fits says so")
+  @ValueSource(strings = {"", "-s", "-k"})
+  void maxSize(String option) throws Exception {
+    byte[] busy = Pictures.jpeg(Pictures.picture(600, 400, BufferedImage.TYPE_3BYTE_BGR, 1), 0.95f);
+    Files.write(Files.createDirectories(folder.resolve("IMAGES")).resolve("a.jpg"), busy);
+    String asked = option.isEmpty() ? "--quiet" : option;
+    for (int size : new int[] {busy.length / 2, busy.length / 8}) {
+      Program.Result run = Program.run(folder, "-q95", asked, "--max-size=" + size, "--overwrite").expect(0, "1 image");
+      long copy = Files.size(folder.resolve("COMPRESSED_IMAGES/a.jpg"));
+      assertTrue(copy <= size && copy >= size * 0.85, copy + " of " + size);
+      assertTrue(option.isEmpty() || run.err().contains(" in quality "), run.err());
+    }
+    Program.run(folder, "--max-size=0.1k").expect(0, "1 image", "WARN", "even in quality 1, more than --max-size");
+    Program.run(folder, "-q20", "--max-size=1M").expect(0, "1 image");
+    byte[] fits = Files.readAllBytes(folder.resolve("COMPRESSED_IMAGES/a.jpg"));
+    assertEquals(Program.recompress(busy, 20, Compress.Engine.auto).length + "m1000000".length(), fits.length);
+  }
+
+  @Test
+  @DisplayName("--threshold keeps what would save less")
+  void threshold() throws Exception {
+    byte[] jpeg = Pictures.jpeg(Pictures.picture(200, 200, BufferedImage.TYPE_3BYTE_BGR, 1), 0.5f);
+    Files.write(Files.createDirectories(folder.resolve("IMAGES")).resolve("a.jpg"), jpeg);
+    int saved = 100 - 100 * Program.recompress(jpeg, 40, Compress.Engine.auto).length / jpeg.length; // at least so many
+    Program.run(folder, "-q40", "--threshold=" + (saved + 1)).expect(0, "1 image (0 compressed, 1 kept", "hardly");
+    Program.run(folder, "-q40", "--threshold=" + (saved - 2)).expect(0, "1 image, ");
   }
 }
