@@ -22,12 +22,11 @@ import javax.imageio.plugins.jpeg.JPEGQTable;
  * the purpose, and judged by what it prints, by what it leaves on the disk, and by what its Java machine tells of it.
  *
  * <ol>
- *   <li>As it is. The machine's flight recorder notes which thread reads and writes which file, and when. If nothing
- *       comes of it because the folder is not created, or the program ends before its threads, it is run once more with
- *       that much of help: the other points are judged all the same.
+ *   <li>As it is, with nobody watching. If images are missing then, it is run once more, and a debugger keeps the program
+ *       alive until its threads have ended; where nobody creates the folder, that is done for it: the other points are
+ *       judged all the same.
  *   <li>In slow motion. Two threads meet between the reading and the writing of a total perhaps once in a hundred
- *       thousand runs; here a debugger holds the first one there until a second one comes. Where there is a lock, none
- *       does; where there is none, the second thread is caught in the act, or an addition is lost for certain.
+ *       thousand runs; here a debugger holds one that has read it until the others can go no further ({@link SlowMotion}).
  *   <li>Without threads, {@code --mode=sequential}.
  *   <li>With very many images.
  * </ol>
@@ -38,8 +37,11 @@ public final class Grade {
   private static final String POINTS = "images quality log threads folder totals ratio sequential end";
   private static final List<String> OTHER_FILES = List.of("notes.txt", "list-of-jpg.txt", "drawing.png");
   private static final long DISK = 1_000_000_000; // bytes that a solution may fill
-  private static final Pattern RATIO = Pattern.compile("(?iu)\\b(?:ratio|taux|rapport)\\b.*?(?<![\\d.,])"
-      + "(NaN|-?Infinity|-?\\d+(?:[.,](\\d+))?)(?![\\d.,]*\\d)(\\s?%)?(?!\\s?(?:bytes|octets|[kKMG]i?[Bo]|ms|s|images?|\\.jpg)\\b)");
+  private static final String NUMBERS = "(?iu)\\b(?:ratio|taux|rapport)\\b.*?(?<![\\d.,])(%s)(?![\\d.,]*\\d)(\\s?%%)%s"
+      + "(?!\\s?(?:bytes|octets|[kKMG]i?[Bo]|ms|s|images?|fichiers|files|\\.jpg)\\b)";
+  private static final List<Pattern> RATIO = Stream.of( // decimals come first, for other numbers may stand before them
+      NUMBERS.formatted("NaN|-?Infinity|-?\\d+[.,](\\d+)", "?"), NUMBERS.formatted("-?\\d+()", ""),
+      NUMBERS.formatted("-?\\d+()", "?")).map(Pattern::compile).toList();
   private static final String TIME = "^(?:.*?[\\sT\\[])?\\d\\d:\\d\\d:\\d\\d[.,]\\d{3}\\S* +";
   private static final String LEVEL = "\\[?(?:TRACE|FINE|DEBUG|INFOS?|WARN|WARNING|ERROR|SEVERE|GRAVE|AVERTISSEMENT)]?:?";
   private static final Pattern LOG_LINE = Pattern.compile(TIME + "(\\S+) +(\\S.*?) +" + LEVEL + " +(\\S.*)$");
@@ -309,7 +311,7 @@ public final class Grade {
   private static Path makeImages(Path folder, int images, int width, float quality, float less) throws IOException {
     Path originals = Files.createDirectories(folder.resolve("IMAGES"));
     for (int i = 1; i <= images; i++) {
-      Files.write(originals.resolve("photo-" + i + ".jpg"), Pictures.jpeg(picture(width, i), quality - i * less));
+      Files.write(originals.resolve("photo-" + i + ".jpg"), Pictures.jpeg(picture(width, i * 0x9E3779B9), quality - i * less));
     }
     return folder;
   }
@@ -610,8 +612,8 @@ public final class Grade {
   private record Ratio(String text, double value, double tolerance) {
     /** The last one in these lines that is not that of one image, or null. */
     static Ratio lastOf(List<String> lines) {
-      return lines.reversed().stream().filter(line -> !line.matches(".*photo-\\d+\\.jpg.*")).map(RATIO::matcher).filter(Matcher::find)
-          .findFirst().map(Ratio::of).orElse(null);
+      return lines.reversed().stream().filter(line -> !line.matches(".*photo-\\d+\\.jpg.*")).flatMap(line -> RATIO.stream()
+          .map(pattern -> pattern.matcher(line)).filter(Matcher::find).limit(1)).findFirst().map(Ratio::of).orElse(null);
     }
 
     private static Ratio of(MatchResult printed) {

@@ -96,6 +96,7 @@ final class SlowMotion {
   private final Set<ThreadReference> threads = new HashSet<>(); // of the solution, without main, that live
   private final Set<ThreadReference> spinning = new HashSet<>(); // that run, and nothing comes of it
   private final Set<String> opened = new HashSet<>(); // images
+  private final Set<String> openings = new HashSet<>(); // of images by threads
   private final Map<Long, String> writing = new HashMap<>(); // what is open: file by descriptor
   private final Map<String, Integer> reads = new HashMap<>(); // by the main thread without a lock, by field
   private final List<Held> held = new ArrayList<>();
@@ -429,7 +430,9 @@ final class SlowMotion {
     }
     if (isIn("IMAGES", file)) {
       workers.putIfAbsent(thread.uniqueID(), named(thread));
-      if (opened.add(new File(file).getName()) && slow && !thread.equals(main)) { hold(null, thread, -1); }
+      opened.add(new File(file).getName());
+      boolean again = !openings.add(thread.uniqueID() + " " + file);
+      if (slow && !again && !thread.equals(main)) { hold(null, thread, -1); }
     }
   }
 
