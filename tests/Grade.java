@@ -10,26 +10,23 @@ import java.awt.image.BufferedImage;
 import java.io.*;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.*;
-import java.time.Instant;
 import java.util.*;
-import java.util.concurrent.TimeUnit;
+import java.util.concurrent.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import javax.imageio.ImageIO;
 import javax.imageio.plugins.jpeg.JPEGQTable;
-import jdk.jfr.consumer.*;
 
 /**
  * Checks a solution of the exercise, point by point, as a black box: it is run four times on images that are made for
  * the purpose, and judged by what it prints, by what it leaves on the disk, and by what its Java machine tells of it.
  *
  * <ol>
- *   <li>As it is. The machine's flight recorder notes which thread reads and writes which file, and when. If nothing
- *       comes of it because the folder is not created, or the program ends before its threads, it is run once more with
- *       that much of help: the other points are judged all the same.
+ *   <li>As it is, with nobody watching. If images are missing then, it is run once more, and a debugger keeps the program
+ *       alive until its threads have ended; where nobody creates the folder, that is done for it: the other points are
+ *       judged all the same.
  *   <li>In slow motion. Two threads meet between the reading and the writing of a total perhaps once in a hundred
- *       thousand runs; here a debugger holds the first one there until a second one comes. Where there is a lock, none
- *       does; where there is none, the second thread is caught in the act, or an addition is lost for certain.
+ *       thousand runs; here a debugger holds one that has read it until the others can go no further ({@link SlowMotion}).
  *   <li>Without threads, {@code --mode=sequential}.
  *   <li>With very many images.
  * </ol>
@@ -37,11 +34,16 @@ import jdk.jfr.consumer.*;
 public final class Grade {
   private static final int PATIENCE = 60; // seconds without a sign of life after which a run is given up
   private static final String SEQUENTIAL = "--mode=sequential";
+  private static final String POINTS = "images quality log threads folder totals ratio sequential end";
   private static final List<String> OTHER_FILES = List.of("notes.txt", "list-of-jpg.txt", "drawing.png");
-  private static final Pattern RATIO = Pattern.compile("(?:ratio|taux(?: de compression)?)\\W{0,3}"
-      + "(NaN|-?Infinity|-?\\d+(?:[.,](\\d+))?)(\\s?%)?", Pattern.CASE_INSENSITIVE);
-  private static final String TIME = "^\\d\\d:\\d\\d:\\d\\d[.,]\\d{3} +";
-  private static final String LEVEL = "(?:TRACE|FINE|DEBUG|INFO|WARN|WARNING|ERROR|SEVERE)";
+  private static final long DISK = 1_000_000_000; // bytes that a solution may fill
+  private static final String NUMBERS = "(?iu)\\b(?:ratio|taux|rapport)\\b.*?(?<![\\d.,])(%s)(?![\\d.,]*\\d)(\\s?%%)%s"
+      + "(?!\\s?(?:bytes|octets|[kKMG]i?[Bo]|ms|s|images?|fichiers|files|\\.jpg)\\b)";
+  private static final List<Pattern> RATIO = Stream.of( // decimals come first, for other numbers may stand before them
+      NUMBERS.formatted("NaN|-?Infinity|-?\\d+[.,](\\d+)", "?"), NUMBERS.formatted("-?\\d+()", ""),
+      NUMBERS.formatted("-?\\d+()", "?")).map(Pattern::compile).toList();
+  private static final String TIME = "^(?:.*?[\\sT\\[])?\\d\\d:\\d\\d:\\d\\d[.,]\\d{3}\\S* +";
+  private static final String LEVEL = "\\[?(?:TRACE|FINE|DEBUG|INFOS?|WARN|WARNING|ERROR|SEVERE|GRAVE|AVERTISSEMENT)]?:?";
   private static final Pattern LOG_LINE = Pattern.compile(TIME + "(\\S+) +(\\S.*?) +" + LEVEL + " +(\\S.*)$");
   private static final Pattern NO_THREAD = Pattern.compile(TIME + "\\S+ {9,}" + LEVEL + " +\\S.*$");
 
@@ -85,6 +87,10 @@ public final class Grade {
 
   /** Does what usage.help says and returns the exit status. */
   static int run(String[] arguments, PrintStream out, PrintStream err) throws Exception {
+    return run(arguments, Scale.CLASSROOM, out, err);
+  }
+
+  static int run(String[] arguments, Scale scale, PrintStream out, PrintStream err) throws Exception {
     List<String> rest = new ArrayList<>(List.of(arguments));
     boolean french = rest.removeIf("--lang=fr"::equals)
         || !rest.removeIf("--lang=en"::equals) && Locale.getDefault().getLanguage().equals("fr");
@@ -93,29 +99,95 @@ public final class Grade {
       out.print(texts.getString("usage.help"));
       return 0;
     }
-    Path solution = rest.size() == 1 ? Path.of(rest.get(0)) : null;
-    String wrong = solution == null ? "usage.one" : !Files.exists(solution) ? "usage.missing"
-        : !Files.isRegularFile(solution) || !rest.get(0).endsWith(".java") ? "usage.java" : null;
+    Optional<String> csv = rest.stream().filter(option -> option.startsWith("--csv=")).findFirst();
+    csv.ifPresent(rest::remove);
+    Map<String, Path> solutions = new LinkedHashMap<>();
+    String wrong = rest.isEmpty() ? say(texts, "usage.one") : null;
+    for (String argument : rest) {
+      Path path = Path.of(argument);
+      if (argument.startsWith("-")) {
+        wrong = say(texts, "usage.option", argument);
+      } else if (!Files.exists(path)) {
+        wrong = say(texts, "usage.missing", path);
+      } else if (Files.isDirectory(path)) {
+        try (Stream<Path> files = Files.walk(path)) {
+          files.filter(file -> file.toString().endsWith(".java")).sorted()
+              .forEach(file -> solutions.put(path.relativize(file).toString(), file));
+        }
+        wrong = solutions.isEmpty() ? say(texts, "usage.java", path) : wrong;
+      } else if (!argument.endsWith(".java")) {
+        wrong = say(texts, "usage.java", path);
+      } else {
+        solutions.put(rest.size() == 1 ? path.getFileName().toString() : argument, path);
+      }
+      if (wrong != null) { break; }
+    }
     if (wrong != null) {
-      err.println("Grade: " + String.format(texts.getString(wrong), solution));
-      err.print(wrong.equals("usage.missing") ? "" : texts.getString("usage.help"));
+      err.println("Grade: " + wrong);
+      err.print(rest.stream().anyMatch(argument -> !Files.exists(Path.of(argument))) ? "" : texts.getString("usage.help"));
       return 2;
     }
+    if (solutions.size() == 1 && Files.isRegularFile(Path.of(rest.getFirst())) && csv.isEmpty()) {
+      Map.Entry<String, Path> one = solutions.entrySet().iterator().next();
+      return gradeOne(one.getKey(), one.getValue(), scale, texts, out, err).stream().allMatch(Point::done) ? 0 : 1;
+    }
+    return gradeAll(solutions, csv.map(option -> Path.of(option.substring(6))), scale, texts, out, err);
+  }
+
+  /** Builds and grades a solution, and prints its checklist. */
+  private static List<Point> gradeOne(String name, Path solution, Scale scale, ResourceBundle texts, PrintStream out,
+      PrintStream err) throws Exception {
     String file = solution.toAbsolutePath().toString();
-    String name = solution.getFileName().toString();
     String jbang = findJBang(solution);
-    Process build = new ProcessBuilder(jbang, "build", file).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    Process build = new ProcessBuilder(jbang, "build", file).redirectErrorStream(true).start();
     build.getOutputStream().close();
     build.getInputStream().transferTo(err);
     if (build.waitFor() != 0) {
-      out.println(String.format(texts.getString("usage.compile"), name));
-      return 1;
+      out.println(say(texts, "usage.compile", name));
+      return Stream.of(POINTS.split(" ")).map(point -> new Point(point, false, say(texts, "usage.compile", name))).toList();
     }
     Launcher launcher = (options, more) -> Stream.of(Stream.of(jbang), options.stream().map(option -> "-R" + option),
         Stream.of(file), more.stream()).flatMap(part -> part).toList();
-    List<Point> points = grade(launcher, name, Scale.CLASSROOM, texts, err);
+    List<Point> points = grade(launcher, solution.getFileName().toString(), scale, texts, err);
     print(points, name, texts, out);
-    return points.stream().allMatch(Point::done) ? 0 : 1;
+    return points;
+  }
+
+  /** Grades the solutions of a class, two at once: a line for each as they come, then a table; remarks beside each. */
+  private static int gradeAll(Map<String, Path> solutions, Optional<Path> csv, Scale scale, ResourceBundle texts,
+      PrintStream out, PrintStream err) throws Exception {
+    Map<String, List<Point>> all = new ConcurrentHashMap<>();
+    try (ExecutorService pool = Executors.newFixedThreadPool(Math.clamp(Runtime.getRuntime().availableProcessors(), 1, 2))) {
+      solutions.forEach((name, solution) -> pool.submit(() -> {
+        Path remarks = solution.resolveSibling(solution.getFileName().toString().replaceFirst("\\.java$", "-grade.txt"));
+        List<Point> points;
+        try (PrintStream text = new PrintStream(Files.newOutputStream(remarks), true, StandardCharsets.UTF_8)) {
+          points = gradeOne(name, solution, scale, texts, text, text);
+        } catch (Exception e) { // the others are graded all the same
+          points = Stream.of(POINTS.split(" ")).map(point -> new Point(point, false, e.toString())).toList();
+          err.println(name + ": " + e);
+        }
+        all.put(name, points);
+        List<String> failed = points.stream().filter(point -> !point.done).map(point -> texts.getString(point.name)).toList();
+        out.println(say(texts, "print.points", name, points.size() - failed.size(), points.size(),
+            failed.isEmpty() ? texts.getString("print.all") : ": " + String.join(", ", failed)));
+      }));
+    }
+    int width = solutions.keySet().stream().mapToInt(String::length).max().orElse(0);
+    List<String> heads = Stream.of(POINTS.split(" ")).map(texts::getString).toList();
+    out.printf("%n%" + -width + "s  %s%n", "", String.join(" ", heads));
+    List<String> lines = new ArrayList<>(List.of("solution," + POINTS.replace(' ', ',') + ",sum"));
+    for (String name : solutions.keySet()) {
+      List<Point> points = all.get(name);
+      long sum = points.stream().filter(Point::done).count();
+      String marks = IntStream.range(0, points.size()).mapToObj(i ->
+          String.format("%-" + heads.get(i).length() + "s", points.get(i).done ? "1" : ".")).collect(Collectors.joining(" "));
+      out.printf("%" + -width + "s  %s %d%n", name, marks, sum);
+      lines.add("\"" + name.replace("\"", "\"\"") + "\"," + points.stream().map(point -> point.done ? "1" : "0")
+          .collect(Collectors.joining(",")) + "," + sum);
+    }
+    if (csv.isPresent()) { Files.write(csv.get(), lines); }
+    return all.values().stream().flatMap(List::stream).allMatch(Point::done) ? 0 : 1;
   }
 
   /** What the grader says, in the language en or fr. */
@@ -167,63 +239,79 @@ public final class Grade {
   }
 
   private static void delete(Path folder) throws IOException {
+    if (!Files.exists(folder)) { return; }
     try (Stream<Path> files = Files.walk(folder)) {
       files.sorted(Comparator.reverseOrder()).map(Path::toFile).forEach(File::delete);
     }
   }
 
   private List<Point> points(Path folder) throws Exception {
-    Path photos = makeImages(folder.resolve("photos"), 8, scale.width, 0.92f, 0);
+    Path photos = makeImages(folder.resolve("photos"), 8, scale.width, 0.98f, 0.03f);
     for (String name : OTHER_FILES) {
       ImageIO.write(picture(160, 99), "png", photos.resolve("IMAGES").resolve(name).toFile());
     }
     Path compressed = photos.resolve("COMPRESSED_IMAGES");
     progress(1, "plain", 8, scale.width, scale.width * 3 / 4);
-    Run first = run(photos, List.of(), true, null);
+    Run first = run(photos, List.of(), null);
     Run plain = first;
-    if (!first.missing().isEmpty() && first.started() && !first.hung) { // help, to see what else it does
-      noJoin = first.cutThreadsShort();
-      if (noJoin) {
-        compressed.toFile().renameTo(photos.resolve("UNFINISHED").toFile()); // if it is there
-        plain = run(photos, List.of(), true, new SlowMotion(sourceName));
+    if (!first.missing().isEmpty() && !first.hung) { // help, to see what else it does
+      boolean created = Files.exists(compressed);
+      compressed.toFile().renameTo(photos.resolve("UNFINISHED").toFile());
+      plain = run(photos, List.of(), motion(photos, false));
+      noJoin = plain.motion.cutShort;
+      if (!created && !Files.exists(compressed) && plain.motion.started + plain.motion.workers.size() > 0) {
+        noFolder = true;
+        plain = run(photos, List.of(), motion(photos, false));
       }
-      noFolder = !Files.exists(compressed);
-      if (noFolder) { plain = run(photos, List.of(), true, noJoin ? new SlowMotion(sourceName) : null); }
+      noJoin &= plain.done().size() > first.done().size();
+      if (!noJoin && !noFolder) { // so it is as it was
+        delete(compressed);
+        photos.resolve("UNFINISHED").toFile().renameTo(compressed.toFile());
+        SlowMotion motion = plain.motion;
+        plain = new Run(photos, first.arguments, motion, first.hung, first.status, first.lines, first.before, first.after);
+      }
     }
-    if (plain.after.isEmpty()) { return nothingDone(first); }
+    if (plain.after.isEmpty()) { return nothingDone(first, plain.motion); }
 
     // Each loses another share: whichever images the totals lack, the ratio tells.
     Path slow = makeImages(folder.resolve("slow"), 12, 400, 1, 0.05f);
     progress(2, "slow");
-    Run slowly = run(slow, List.of(), false, new SlowMotion(sourceName));
+    Run slowly = run(slow, List.of(), motion(slow, true));
 
     Path threaded = Files.move(compressed, photos.resolve("THREADED"));
     for (String name : OTHER_FILES) {
       Files.delete(photos.resolve("IMAGES").resolve(name)); // they are counted once
     }
     progress(3, "sequential", SEQUENTIAL);
-    Run sequential = run(photos, List.of(SEQUENTIAL), true, null);
+    Run sequential = run(photos, List.of(SEQUENTIAL), motion(photos, false));
 
     Run load = slowly;
     if (scale.many > 0 && !noJoin && slowly.motion.early == null) {
       Path many = makeImages(folder.resolve("many"), scale.many, 32, 0.92f, 0);
       Files.createDirectory(many.resolve("COMPRESSED_IMAGES"));
       progress(4, "many", scale.many);
-      load = run(many, List.of(), false, null);
+      load = run(many, List.of(), null);
     }
     Point totals = totals(plain, slowly, sequential, load);
     // What threads lose is told of the totals, not of the ratio.
     Run counted = plain.ratioIsRight() || totals.done ? plain : sequential;
-    return List.of(images(first, plain), quality(plain, threaded), log(plain), threads(plain, slowly),
+    Point quality = quality(plain, threaded);
+    quality = quality.done ? quality(slowly, slow.resolve("COMPRESSED_IMAGES")) : quality;
+    return List.of(images(first, plain), quality, log(plain), threads(plain, slowly),
         folder(plain, slowly, load), totals, ratio(counted, slowly), sequential(plain, sequential),
         end(List.of(first, plain, slowly, sequential, load)));
+  }
+
+  private SlowMotion motion(Path folder, boolean slow) {
+    int images = sizes(folder.resolve("IMAGES")).keySet().stream().mapToInt(name -> name.endsWith(".jpg") ? 1 : 0).sum();
+    return new SlowMotion(sourceName, say("threads.nameless"), slow, folder, images);
   }
 
   /** Makes a folder IMAGES of this many images, in a new folder: each of a quality so much less than the one before. */
   private static Path makeImages(Path folder, int images, int width, float quality, float less) throws IOException {
     Path originals = Files.createDirectories(folder.resolve("IMAGES"));
     for (int i = 1; i <= images; i++) {
-      Files.write(originals.resolve("photo-" + i + ".jpg"), Pictures.jpeg(picture(width, i), quality - i * less));
+      Files.write(originals.resolve("photo-" + i + ".jpg"), Pictures.jpeg(picture(width, i * 0x9E3779B9), quality - i * less));
     }
     return folder;
   }
@@ -236,7 +324,9 @@ public final class Grade {
     progress.println(say("progress", number, say("progress." + key, values)));
   }
 
-  private String say(String key, Object... values) {
+  private String say(String key, Object... values) { return say(texts, key, values); }
+
+  private static String say(ResourceBundle texts, String key, Object... values) {
     return String.format(Locale.ROOT, texts.getString(key), Stream.of(values).map(value ->
         value instanceof Collection<?> names ? names.toString().replaceAll("^\\[|\\]$", "") : value).toArray());
   }
@@ -248,18 +338,25 @@ public final class Grade {
 
   // ------------------------------------------------------------------------------------------------------- the points
 
-  private List<Point> nothingDone(Run run) {
-    String status = run.status != 0 ? say("end.status", run.status, "", "") : say("end.idle");
+  private List<Point> nothingDone(Run run, SlowMotion motion) {
+    String cause = motion != null && motion.started == 0 && !motion.made.isEmpty()
+        ? say("images.unstarted", motion.made.size()) : run.status != 0 ? say("images.died", run.status, lastWords(run)) : null;
+    if (cause != null) {
+      String rest = POINTS.replaceAll("^images | end$", "");
+      return Stream.concat(Stream.concat(Stream.of(new Point("images", false, cause)),
+          Stream.of(rest.split(" ")).map(name -> new Point(name, false, say("points.unseen")))),
+          Stream.of(run.status == 0 ? point("end.done") : point("end.text", say("points.unseen")))).toList();
+    }
     return List.of(
         point("images.none", run.images(), lastWords(run)),
         point("quality.none"),
         point("log.none"),
-        point(run.started() ? "threads.vain" : "threads.none"),
+        point(motion != null && motion.started > 0 ? "threads.vain" : "threads.none"),
         point(Files.exists(run.folder.resolve("COMPRESSED_IMAGES")) ? "folder.empty" : "folder.missing"),
         point("totals.none"),
         point("ratio.nothing", run.printed() == null ? say("ratio.none") : say("ratio.ofNothing", run.printed().text)),
         point("sequential.later", SEQUENTIAL),
-        point("end.text", run.hung ? hanging(run) : status));
+        point("end.text", run.hung ? hanging(run) : say("end.idle")));
   }
 
   private Point images(Run first, Run run) {
@@ -268,7 +365,7 @@ public final class Grade {
     if (noJoin) { return point("images.noJoin", first.missing().size(), all, run.done().size()); }
     if (noFolder) { return point("images.noFolder", run.done().size(), all); }
     if (!run.missing().isEmpty()) {
-      return point("images.missing", run.missing().size(), all, run.missing(), lastWords(run));
+      return point("images.missing", lastWords(run).strip(), run.missing().size(), all, run.missing());
     }
     return others.isEmpty() ? point("images.done", all, all) : point("images.others", all, others);
   }
@@ -321,8 +418,7 @@ public final class Grade {
   }
 
   private Point log(Run run) {
-    List<String> messages = run.lines.stream().map(LOG_LINE::matcher).filter(Matcher::matches)
-        .map(columns -> columns.group(3)).toList();
+    List<String> messages = run.lines.stream().filter(LOG_LINE.asMatchPredicate()).toList();
     List<String> missing = run.done().stream()
         .filter(name -> messages.stream().noneMatch(message -> message.contains(name))).toList();
     if (missing.isEmpty()) { return point("log.done"); }
@@ -332,30 +428,35 @@ public final class Grade {
   }
 
   private Point threads(Run run, Run slowly) {
-    List<Worker> workers = run.workers();
-    int threads = workers.size();
-    if (threads == 0) { return point("threads.unseen"); }
-    if (threads == 1) { return point("threads.one", workers.getFirst().name); }
-    if (run.atOnce() < 2) { return point("threads.inTurn", threads); }
-    if (4 * threads < 3 * run.images()) { // a cached pool may use one or two again
-      return point("threads.pool", threads, run.images());
+    SlowMotion motion = slowly.motion;
+    int threads = motion.workers.size() - (motion.workers.containsValue("main") ? 1 : 0);
+    if (motion.workers.isEmpty()) { return point("threads.unseen"); }
+    if (threads < 2) { return point("threads.one", motion.workers.values().iterator().next()); }
+    if (motion.atOnce < 2) { return point("threads.inTurn", threads); }
+    if (4 * threads < 3 * slowly.images()) { // a cached pool may use one or two again
+      return point("threads.pool", threads, slowly.images());
     }
-    return slowly.motion.alone() ? point("threads.alone") : point("threads.done", threads, run.atOnce());
+    return motion.alone() ? point("threads.alone") : point("threads.done", threads, motion.atOnce);
   }
 
   private Point folder(Run plain, Run slowly, Run load) {
     SlowMotion motion = slowly.motion;
-    boolean threads = plain.atOnce() >= 2;
+    boolean threads = motion.atOnce >= 2;
+    Collection<String> creators = new TreeSet<>(motion.creators.values());
     if (noFolder) { return point("folder.missing"); }
     if (motion.failure != null) { return point("folder.unknown", motion.failure); }
     if (motion.creating.met != null) { return point("folder.atOnce", motion.creating.met); }
     if (motion.late.size() > 1) { return point("folder.late", motion.late.size(), motion.late); }
-    if (!slowly.missing().isEmpty() && plain.missing().isEmpty() && !motion.creators.isEmpty()) {
-      return point("folder.lost", motion.creators, slowly.missing().size(), lastWords(slowly));
+    if (!slowly.missing().isEmpty() && plain.missing().isEmpty() && !creators.isEmpty()
+        && slowly.lines.stream().anyMatch(line -> line.matches(".*(NoSuchFile|FileNotFound|NullPointer).*"))) {
+      return point("folder.lost", creators, slowly.missing().size(), lastWords(slowly));
     }
-    if (threads && motion.creators.equals(Set.of("main"))) { return point("folder.main"); }
+    if (threads && Set.of("main").equals(creators)) { return point("folder.main"); }
+    if (threads && !creators.isEmpty() && Collections.disjoint(motion.creators.keySet(), motion.workers.keySet())) {
+      return point("folder.other", creators);
+    }
     if (load.after.isEmpty()) { return point("folder.there", lastWords(load)); }
-    return point("folder.done", threads && motion.creators.size() == 1 ? say("folder.by", motion.creators) : "");
+    return point("folder.done", threads && creators.size() == 1 ? say("folder.by", creators) : "");
   }
 
   private Point totals(Run plain, Run slowly, Run sequential, Run load) {
@@ -363,14 +464,17 @@ public final class Grade {
     boolean right = plain.ratioIsRight() || sequential.ratioIsRight();
     boolean trusted = right && motion.early == null; // or one mistake would count twice
     if (motion.failure != null) { return point("totals.unknown", motion.failure); }
-    List<SlowMotion.Place> met = motion.places.values().stream().filter(place -> place.met != null).toList();
-    for (SlowMotion.Place place : met) {
-      if (place.strict) { return point("totals.atOnce", place.what, place.met); }
+    List<SlowMotion.Place> places = motion.places.values().stream()
+        .filter(place -> place.met != null || place.lost != null).toList();
+    for (SlowMotion.Place place : places) {
+      if (place.lost != null && place.total) { return point("totals.atOnce", place.what, place.lost); }
+      if (place.met != null && place.unsafe) { return point("totals.atOnce", place.what, place.met); }
     }
     if (motion.mainSizes >= 6) { return point("totals.main"); }
-    if (trusted && !slowly.ratioIsRight() && slowly.missing().isEmpty()) {
+    if (motion.unfinished != null) { return point("totals.unfinished", motion.unfinished); }
+    if (trusted && !places.isEmpty() && slowly.printed() != null && !slowly.ratioIsRight() && slowly.missing().isEmpty()) {
       return point("totals.lost", say("ratio.wrong", slowly.printed().text, slowly.ratio()),
-          met.stream().map(place -> place.what).distinct().toList());
+          places.stream().map(place -> place.what).distinct().toList());
     }
     if (load != slowly && (load.hung && !plain.hung || !load.missing().isEmpty() && plain.missing().isEmpty())) {
       return point("totals.load", load.missing().size(), load.images(), lastWords(load));
@@ -378,7 +482,7 @@ public final class Grade {
     if (trusted && load != slowly && !load.ratioIsRight()) {
       return point("totals.many", load.images(), ratioProblem(load));
     }
-    if (!trusted && !motion.added) { return point("totals.unseen"); }
+    if (!trusted && motion.places.values().stream().noneMatch(place -> place.changed)) { return point("totals.unseen"); }
     return point("totals.done", load.images());
   }
 
@@ -388,12 +492,12 @@ public final class Grade {
       return point("ratio.early", motion.early == null ? say("ratio.aThread") : motion.early,
           motion.paused == null ? "" : say("ratio.paused", motion.paused));
     }
-    if (motion.polled != null) { return point("ratio.polled", motion.polled); }
+    if (motion.polled() != null) { return point("ratio.polled", motion.polled()); }
     return run.ratioIsRight() ? point("ratio.done", run.printed().text) : point("ratio.text", ratioProblem(run));
   }
 
   private Point sequential(Run threaded, Run run) throws IOException {
-    List<String> threads = run.workers().stream().map(Worker::name).sorted().toList();
+    List<String> threads = run.motion.workers.values().stream().sorted().toList();
     Set<String> different = new TreeSet<>();
     for (String name : run.before.keySet()) {
       Path before = run.folder.resolve("THREADED").resolve(name);
@@ -438,23 +542,15 @@ public final class Grade {
   // --------------------------------------------------------------------------------------------------------- the runs
 
   /** Runs the solution in this folder, which the flight recorder or a debugger may watch. */
-  private Run run(Path folder, List<String> arguments, boolean record, SlowMotion motion) throws Exception {
+  private Run run(Path folder, List<String> arguments, SlowMotion motion) throws Exception {
     if (noFolder) { Files.createDirectories(folder.resolve("COMPRESSED_IMAGES")); }
     Path out = Files.createTempFile(folder, "out", ".txt");
     Path err = Files.createTempFile(folder, "err", ".txt");
-    Path recording = folder.resolve("recording.jfr");
     List<String> options = new ArrayList<>();
     // On one core virtual threads take turns image by image: never two at once, through no fault of the solution's. And
     // a pool of as many threads as there are cores must not look like one thread per image.
     int cores = Math.clamp(Runtime.getRuntime().availableProcessors(), motion == null ? 2 : 4, 4);
     options.add("-XX:ActiveProcessorCount=" + cores);
-    if (record) {
-      options.add("-Xlog:jfr+startup=off");
-      options.add("-XX:StartFlightRecording:settings=none,filename=" + recording.getFileName()
-          + ",+jdk.FileRead#enabled=true,+jdk.FileRead#threshold=0ns"
-          + ",+jdk.FileWrite#enabled=true,+jdk.FileWrite#threshold=0ns"
-          + ",+jdk.VirtualThreadStart#enabled=true,+jdk.VirtualThreadEnd#enabled=true");
-    }
     if (motion != null) {
       options.add("-Djdk.virtualThreadScheduler.parallelism=16"); // for whoever is held or waits may keep one
       options.add("-agentlib:jdwp=transport=dt_socket,server=n,suspend=y,address="
@@ -463,29 +559,27 @@ public final class Grade {
     Process process = new ProcessBuilder(launcher.command(options, arguments)).directory(folder.toFile())
         .redirectOutput(out.toFile()).redirectError(err.toFile()).start();
     process.getOutputStream().close();
-    boolean hung = hangs(process, out, err);
+    boolean hung = hangs(process, folder, out, err, motion);
     if (motion != null) { motion.close(); }
-    List<RecordedEvent> events = List.of();
-    if (Files.exists(recording)) {
-      events = Files.size(recording) == 0 ? events : RecordingFile.readAllEvents(recording); // 0: it had to be killed
-      Files.delete(recording);
-    }
     return new Run(folder, arguments, motion, hung, process.exitValue(), lines(err, out),
-        sizes(folder.resolve("IMAGES")), sizes(folder.resolve("COMPRESSED_IMAGES")), events);
+        sizes(folder.resolve("IMAGES")), sizes(folder.resolve("COMPRESSED_IMAGES")));
   }
 
   /** Waits for a program to end, and ends it if it does not. */
-  private boolean hangs(Process process, Path out, Path err) throws IOException, InterruptedException {
+  private boolean hangs(Process process, Path folder, Path out, Path err, SlowMotion motion)
+      throws IOException, InterruptedException {
     long start = System.nanoTime();
     long lastSign = start;
     for (long printed = 0; !process.waitFor(20, TimeUnit.MILLISECONDS); ) {
       long now = System.nanoTime();
       long size = Files.size(out) + Files.size(err);
       lastSign = size == printed ? lastSign : now;
+      lastSign = motion == null ? lastSign : Math.max(lastSign, motion.lastAct); // the grader held it, not itself
       printed = size;
       double silent = (now - lastSign) / 1e9;
       if (silent > PATIENCE || silent > scale.patience && Ratio.lastOf(lines(err, out)) != null
-          || now - start > 5e9 * PATIENCE) { // nor may it talk for ever
+          || now - start > 5e9 * PATIENCE || size > DISK // nor may it talk for ever
+          || sizes(folder.resolve("COMPRESSED_IMAGES")).values().stream().mapToLong(Long::longValue).sum() > DISK) {
         process.descendants().forEach(ProcessHandle::destroy);
         process.destroy(); // gently at first: the flight recorder still has to write
         if (!process.waitFor(20, TimeUnit.SECONDS)) {
@@ -500,8 +594,8 @@ public final class Grade {
 
   private static List<String> lines(Path... files) {
     return Stream.of(files).flatMap(file -> {
-      try {
-        return new String(Files.readAllBytes(file)).lines();
+      try (InputStream in = Files.newInputStream(file)) {
+        return new String(in.readNBytes(10_000_000)).lines();
       } catch (IOException e) {
         throw new UncheckedIOException(e);
       }
@@ -518,8 +612,8 @@ public final class Grade {
   private record Ratio(String text, double value, double tolerance) {
     /** The last one in these lines that is not that of one image, or null. */
     static Ratio lastOf(List<String> lines) {
-      return lines.reversed().stream().filter(line -> !line.contains(".jpg")).map(RATIO::matcher).filter(Matcher::find)
-          .findFirst().map(Ratio::of).orElse(null);
+      return lines.reversed().stream().filter(line -> !line.matches(".*photo-\\d+\\.jpg.*")).flatMap(line -> RATIO.stream()
+          .map(pattern -> pattern.matcher(line)).filter(Matcher::find).limit(1)).findFirst().map(Ratio::of).orElse(null);
     }
 
     private static Ratio of(MatchResult printed) {
@@ -531,26 +625,15 @@ public final class Grade {
     }
   }
 
-  /** A thread that read images, and for how long it was at work on them. */
-  private record Worker(String name, Instant begin, Instant end) {
-    static Worker of(List<RecordedEvent> work) {
-      String name = Objects.requireNonNullElse(work.get(0).getThread().getJavaName(), "");
-      return new Worker(name.isEmpty() ? "without a name" : name,
-          work.stream().map(RecordedEvent::getStartTime).min(Comparator.naturalOrder()).orElseThrow(),
-          work.stream().map(RecordedEvent::getEndTime).max(Comparator.naturalOrder()).orElseThrow());
-    }
-  }
-
   /**
    * One run of the solution, and what came of it.
    *
    * @param lines what was printed to standard error, then what to standard output
    * @param before the sizes of the originals in bytes, by name, when it had ended
    * @param after those of the files in COMPRESSED_IMAGES
-   * @param events what the flight recorder saw
    */
   private record Run(Path folder, List<String> arguments, SlowMotion motion, boolean hung, int status,
-      List<String> lines, Map<String, Long> before, Map<String, Long> after, List<RecordedEvent> events) {
+      List<String> lines, Map<String, Long> before, Map<String, Long> after) {
     /** The names of the images that are compressed. */
     List<String> done() {
       return before.keySet().stream().filter(name -> name.endsWith(".jpg") && after.containsKey(name)).toList();
@@ -563,33 +646,6 @@ public final class Grade {
 
     /** How many images there are. */
     int images() { return done().size() + missing().size(); }
-
-    private long count(String type) {
-      return events.stream().filter(event -> event.getEventType().getName().equals(type)).count();
-    }
-
-    /** Whether a thread was started, or an image read. */
-    boolean started() { return count("jdk.VirtualThreadStart") > 0 || !workers().isEmpty(); }
-
-    /** Whether it ended before its threads. */
-    boolean cutThreadsShort() { return count("jdk.VirtualThreadStart") > count("jdk.VirtualThreadEnd"); }
-
-    List<Worker> workers() {
-      return events.stream().filter(event -> path(event).contains("IMAGES" + File.separator))
-          .collect(Collectors.groupingBy(event -> event.getThread().getJavaThreadId())).values().stream()
-          .filter(work -> !work.stream().allMatch(event -> path(event).contains("COMPRESSED_IMAGES" + File.separator)))
-          .map(Worker::of).toList();
-    }
-
-    private static String path(RecordedEvent event) {
-      return event.hasField("path") && event.getThread() != null ? Objects.toString(event.getString("path")) : "";
-    }
-
-    /** At most how many threads worked at the same time. */
-    int atOnce() {
-      return workers().stream().mapToInt(one -> (int) workers().stream()
-          .filter(other -> !other.begin.isAfter(one.begin) && one.begin.isBefore(other.end)).count()).max().orElse(0);
-    }
 
     /** The ratio printed, or null. */
     Ratio printed() { return Ratio.lastOf(lines); }

@@ -14,7 +14,11 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.*;
 import org.junit.jupiter.params.provider.*;
 
-/** Grades Compress, the skeleton that students start from, and the solutions of tests/solutions/variants.md. */
+/**
+ * Grades Compress, the skeleton that students start from, and the solutions of tests/solutions/variants.md. A run of the
+ * tests grades a few of them. All of them, or those whose title matches, so many times each:
+ * {@code ./.jbang/jbang --main=GradeTest tests/AllTests.java '.*' 10}.
+ */
 @DisplayName("Grade: the checklist of the exercise")
 class GradeTest {
   private static final String POINTS = "images, quality, log, threads, folder, totals, ratio, sequential, end";
@@ -47,8 +51,8 @@ class GradeTest {
               Objects.requireNonNullElse(variant.group(4), ""), variant.group(1).equals("end") ? impatient : brief,
               ExperimentsTest.edited(right, variant.group(5))));
       return Stream.concat(variants, Stream.of(
-          new Solution("right", "MyCompress.java", true, "", whole, right),
-          new Solution("right", "Compress.java", true, "", whole, read("Compress.java")),
+          new Solution("right", "MyCompress.java", false, "", whole, right),
+          new Solution("right", "Compress.java", false, "", whole, read("Compress.java")),
           new Solution(POINTS, "the skeleton", true, "0 of 9 points", brief, skeleton("en"))));
     }
 
@@ -136,6 +140,28 @@ class GradeTest {
         }));
   }
 
+  @Test
+  @DisplayName("the command that users type: Compress has all points, and a class gets a table, a CSV and remarks")
+  void commandLine() throws Exception {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    PrintStream out = new PrintStream(bytes, true, StandardCharsets.UTF_8);
+    Grade.Scale small = new Grade.Scale(480, 0, 30);
+    String compress = Program.project().resolve("Compress.java").toString();
+    assertEquals(0, Grade.run(new String[] {"--lang=en", compress}, small, out, out), bytes.toString());
+    Path students = Files.createDirectory(folder.resolve("class"));
+    Files.writeString(students.resolve("Crash.java"),
+        "class Crash { public static void main(String[] arguments) { throw new IllegalStateException(\"why\"); } }");
+    Files.writeString(students.resolve("Typo.java"), "class Typo {");
+    Path csv = folder.resolve("class.csv");
+    bytes.reset();
+    assertEquals(1, Grade.run(new String[] {"--lang=en", "--csv=" + csv, students.toString()}, small, out, out));
+    assertTrue(bytes.toString().contains("Typo.java: 0 of 9 points: images, quality"), bytes.toString());
+    assertEquals(List.of("solution,images,quality,log,threads,folder,totals,ratio,sequential,end,sum",
+        "\"Crash.java\",0,0,0,0,0,0,0,0,0,0", "\"Typo.java\",0,0,0,0,0,0,0,0,0,0"), Files.readAllLines(csv));
+    String remarks = Files.readString(students.resolve("Crash-grade.txt"));
+    assertTrue(remarks.contains("IllegalStateException: why"), remarks);
+  }
+
   @ParameterizedTest(name = "the skeleton has a place for each TODO, and lists them; done, it is the solution: {0}")
   @ValueSource(strings = {"en", "fr"})
   void skeletonIsPartOfSolution(String language) throws IOException {
@@ -198,9 +224,10 @@ class GradeTest {
   @ParameterizedTest(name = "wrong usage: {0}: {1}")
   @CsvSource(delimiter = '|', quoteCharacter = '"', textBlock = """
       ""                  | one solution is expected
-      a.java b.java       | one solution is expected
+      a.java b.java       | no such file: a.java
       none.java           | no such file: none.java
-      .                   | not a Java file: .
+      --foo none.java     | unknown option: --foo
+      --lang=de none.java | unknown option: --lang=de
       --lang=fr none.java | n'existe pas
       """)
   void usage(String arguments, String says) throws Exception {

@@ -5,6 +5,7 @@ import com.sun.jdi.event.*;
 import com.sun.jdi.request.*;
 import java.io.*;
 import java.net.InetAddress;
+import java.nio.file.Path;
 import java.util.*;
 import java.util.function.*;
 import java.util.regex.*;
@@ -12,63 +13,92 @@ import java.util.spi.ToolProvider;
 import java.util.stream.Stream;
 
 /**
- * A debugger that makes rare meetings of threads certain. It stops each thread that is about to create the folder, to
- * save a picture, or to change what other threads have changed before it (a field, an array, a list, a map), and
- * holds it for a moment, while all others run on. Whoever comes to the same place meanwhile was not kept out by a lock.
+ * A debugger that sees which threads open the images, and makes rare meetings of threads certain.
  *
- * <p>A thread that is about to write a total has read its old value and added to it: whatever another thread writes
- * now is lost. And while the very first image thread is held, the main thread must wait: if it ends, or prints the
- * ratio, it has not waited for that thread. So that nobody waits for this, its pauses end at once.
+ * <p>An image thread is one that opens a file of IMAGES, by whatever method. In slow motion each is held there, until all
+ * of them are or wait: so many are at work at the same time. One goes first, alone, and shows what it reads and changes;
+ * then the others follow. A thread that has read what the first one changed is held before it can write: whoever changes
+ * it meanwhile was not kept out by a lock, and one of the two additions is lost. The last thread is held at each step: if
+ * the main thread ends, or prints the ratio, it has not waited.
+ *
+ * <p>A thread is held until no other one can go on, however long that takes on a busy machine.
  */
 final class SlowMotion {
-  private static final long HOLD = 8000; // milliseconds at most; most often all others soon wait
   private static final int HOLDS = 2; // at each place; the first threads may be slow, as the machine is not warm
-  private static final int TOO_MANY = 100; // arrivals: this is no total
+  private static final int WAVE = 4; // threads that are let go together
+  private static final int LINES = 3; // after a read, at which a thread is held: a lock may have ended there
+  private static final int TOO_MANY = 200; // arrivals: this is no total
+  private static final int OFTEN = 24; // arrivals of one image thread
+  private static final int POLLS = 10; // so often the main thread pauses or looks: it waits in its way
+  private static final long STILL = 150_000_000; // ns without a thread that runs: threads may wait in turns
+  private static final long SPINNING = 5_000_000_000L; // ns in which a thread runs, and nothing comes of it
   private static final Set<String> OF_THE_JDK = // threads and groups of threads
       Set.of("DestroyJavaVM", "system", "InnocuousThreadGroup", "CarrierThreads");
   private static final Set<String> NUMBERS = Set.of("int", "long", "float", "double", "java.lang.Integer",
       "java.lang.Long", "java.lang.Float", "java.lang.Double", "java.math.BigInteger", "java.math.BigDecimal");
   private static final Pattern METHOD = // as javap has it
       Pattern.compile("(?m)^  (?:.* )?([^ (]+)\\(.*\\R    descriptor: (.*)$");
-  private static final Pattern CHANGE = Pattern.compile("(?m)^ +(\\d+): (?:([ld]astore)"
-      + "|invoke(?:virtual|interface) .*ethod java/util/(?:\\w+/)*([\\w$]+\\.(?:put|add|set|push|offer|merge|comput"
-      + "|replace|accept|update|accumulate|get(?=And)|compareAnd|weakCompareAnd|lazySet|increment)\\w*):.*)$");
+  private static final String INSTRUCTION = "(?m)^ +(\\d+): (?:([ilfda]a%s)|invoke(?:virtual|interface) .*ethod "
+      + "java/(?:util|lang/invoke)/(?:\\w+/)*([\\w$]+\\.(?:%s)\\w*):.*)$";
+  private static final Pattern READ = Pattern.compile(INSTRUCTION.formatted("load", "get(?!And)|contains"));
+  private static final Pattern CHANGE = Pattern.compile(INSTRUCTION.formatted("store", "put|add|set|push|offer|merge"
+      + "|comput|replace|accept|update|accumulate|get(?=And)|compareAnd|weakCompareAnd|lazySet|increment"));
   private static final Pattern UNSAFE = // not java.util.Collections$SynchronizedMap and the like
       Pattern.compile("java\\.util\\.((?!Vector|Hashtable|Stack|Properties)\\w+)");
 
-  /** Where threads can meet. The first is held until another comes: then both go on, and have met. */
+  /** Where threads can meet. */
   static final class Place {
-    final String what; // a field, or an object and a line, as it is told
-    final boolean strict; // meeting here is a mistake in itself; elsewhere the sizes that are lost are
-    final Set<ThreadReference> threads = new HashSet<>(); // that came
+    final String what; // a field, or a kind of object and a line, as it is told
     int arrivals;
     int holds;
+    boolean changed; // by an image thread
+    final Set<Long> changers = new HashSet<>(); // the threads that changed it
+    boolean total; // it was changed by the size of a file
+    boolean unsafe; // two threads must not change it at the same time, whatever comes of it
     String met; // the names of two threads
+    String lost; // of two threads, the second of which wrote what it had read before the first one wrote
+    final Set<Long> threads = new HashSet<>(); // that came
+    String changer; // the thread that changed it last
+    final Map<Long, Long> read = new HashMap<>(); // by thread: when it read it last, in changes
+    long changes;
 
-    Place(String what, boolean strict) {
+    Place(String what) {
       this.what = what;
-      this.strict = strict;
     }
   }
 
-  final Place creating = new Place("COMPRESSED_IMAGES", true);
-  final Place creatingAtomically = new Place("COMPRESSED_IMAGES", false); // where the first alone succeeds, and knows
-  final Place saving = new Place("JPEGImageWriter.write", false);
+  final Place creating = new Place("COMPRESSED_IMAGES");
+  final Place creatingAtomically = new Place("COMPRESSED_IMAGES"); // where the first alone succeeds, and knows
+  final Place saving = new Place("JPEGImageWriter.write");
+  final Place decoding = new Place("JPEGImageReader.read");
   final Map<String, Place> places = new TreeMap<>(); // what may be a total, each field of each object
 
-  final Set<String> creators = new TreeSet<>(); // the threads that called for the creation of the folder
+  final Map<Long, String> workers = new LinkedHashMap<>(); // the threads that opened an image, also main
+  final Map<Long, String> creators = new LinkedHashMap<>(); // those that called for the creation of the folder
   final Set<String> late = new TreeSet<>(); // those of them that had looked before
+  final Set<Long> made = new HashSet<>(); // threads, by the solution
+  int started; // of its threads
+  boolean cutShort; // the main thread ended before others
+  int atOnce; // image threads at most
   String early; // the image thread that the main thread did not wait for, or null
   String paused; // how it paused instead, or null
-  String polled; // the field that it looked at again and again instead of waiting, or null
+  String unfinished; // the file that was measured before it was closed, or null
   int mainSizes; // how often it took the size of a compressed file
-  boolean added; // whether other threads changed what may be a total
   String failure; // why nothing could be seen, or null
+  volatile long lastAct = System.nanoTime(); // when the debugger last held or let go a thread
 
   private final String sourceName;
+  private final String nameless; // the name of threads that have none
+  private final boolean slow; // otherwise it only looks on, and keeps the program alive until its threads have ended
+  private final Path folder; // in which the program runs
+  private final int images; // that it has
   private final Set<Long> looked = new HashSet<>(); // threads
   private final Set<ThreadReference> threads = new HashSet<>(); // of the solution, without main, that live
-  private final Map<String, Integer> reads = new HashMap<>(); // by the main thread, by place
+  private final Set<ThreadReference> spinning = new HashSet<>(); // that run, and nothing comes of it
+  private final Set<String> opened = new HashSet<>(); // images
+  private final Set<String> openings = new HashSet<>(); // of images by threads
+  private final Map<Long, String> writing = new HashMap<>(); // what is open: file by descriptor
+  private final Map<String, Integer> reads = new HashMap<>(); // by the main thread without a lock, by field
   private final List<Held> held = new ArrayList<>();
   private ListeningConnector connector;
   private Map<String, Connector.Argument> arguments;
@@ -78,25 +108,54 @@ final class SlowMotion {
   private EventRequestManager requests;
   private ThreadReference main;
   private EventSet events; // what just happened; null if nothing did, or its thread is held
-  private Held first; // image thread to start, which main has to wait for
+  private ThreadReference last; // image thread, held at each step
+  private ThreadReference scout; // the first image thread to go, alone
+  private boolean shown; // and it has gone as far as it can
+  private int pauses; // of the main thread
   private long lastRun; // when last a thread was seen that neither is held nor waits
+  private long lastEvent; // of another thread than main
   private EventSet mainsEnd;
   private long ended; // when main did, or 0
 
-  /** A thread that is held. */
-  private record Held(Place place, ThreadReference thread, EventSet events, long until) {}
+  /** A thread that is held: at an image that it opens if there is no place. */
+  private static final class Held {
+    final Place place;
+    final ThreadReference thread;
+    final EventSet events;
+    final int line; // after it read; -1: it did not
+    boolean joined; // another thread was let go for it
+
+    Held(Place place, ThreadReference thread, EventSet events, int line) {
+      this.place = place;
+      this.thread = thread;
+      this.events = events;
+      this.line = line;
+    }
+  }
 
   /** What to do at an event. */
   private interface Handler<E extends Event> {
     void handle(E event) throws Exception;
   }
 
-  SlowMotion(String sourceName) {
+  SlowMotion(String sourceName, String nameless, boolean slow, Path folder, int images) {
     this.sourceName = sourceName;
+    this.nameless = nameless;
+    this.slow = slow;
+    this.folder = folder;
+    this.images = images;
   }
 
-  /** Whether no two threads ever saved a picture at the same time, though one waited for it. */
-  boolean alone() { return saving.met == null && saving.holds == HOLDS; }
+  /** Whether no two threads ever decoded or saved a picture at the same time, though one waited for it. */
+  boolean alone() {
+    return Stream.of(decoding, saving).anyMatch(place -> place.met == null && place.holds == HOLDS);
+  }
+
+  /** The field that the main thread looked at again and again instead of waiting, or null. */
+  String polled() {
+    return reads.keySet().stream().filter(field -> reads.get(field) >= POLLS && places.entrySet().stream()
+        .anyMatch(place -> place.getKey().startsWith(field + "@") && place.getValue().changed)).findFirst().orElse(null);
+  }
 
   /** Waits for a program to come to be debugged, and returns the address it has to be told. */
   String listen(BooleanSupplier ratioPrinted) throws IOException, IllegalConnectorArgumentsException {
@@ -141,50 +200,102 @@ final class SlowMotion {
   @SuppressWarnings("unchecked") // the handler of a request takes its events
   private void awaitEvents() throws Exception {
     events = machine.eventQueue().remove(held.isEmpty() && mainsEnd == null ? 1000 : 10);
-    boolean quiet = events == null;
-    for (Event event : quiet ? Set.<Event>of() : events) {
-      if (events != null && event.request() != null) {
+    EventSet came = events;
+    for (Event event : came == null ? Set.<Event>of() : came) {
+      if (event instanceof LocatableEvent there && !there.thread().equals(main)) { lastEvent = System.nanoTime(); }
+      if (event.request() != null) {
         try {
           ((Handler<Event>) event.request().getProperty("handler")).handle(event);
-        } catch (IncompatibleThreadStateException e) {
+        } catch (IncompatibleThreadStateException | ObjectCollectedException e) {
           // It goes on already.
         }
       }
     }
     if (events != null) { events.resume(); }
+    if (held.isEmpty() && mainsEnd == null) { return; }
     mainWaits();
-    lastRun = quiet && othersWait() ? lastRun : System.nanoTime();
-    boolean stuck = System.nanoTime() - lastRun > 300_000_000; // threads may wait for each other in turns
-    letGo(one -> one == first ? early != null || polled != null || stuck && held.size() == 1
-        : stuck || one.place.met != null);
-    letGo(one -> quiet && System.nanoTime() > one.until);
-    long since = System.nanoTime() - ended;
-    if (mainsEnd != null && held.isEmpty() && (threads.isEmpty() ? since > 1_500_000_000L : since > 20e9)) {
-      mainsEnd.resume();
-      mainsEnd = null;
+    long now = System.nanoTime();
+    boolean busy = runs();
+    if (busy && now - lastEvent > SPINNING) { // such as for a lock that it tries again and again
+      threads.stream().filter(this::isRunning).forEach(spinning::add);
+      spinning.add(main);
+    }
+    lastRun = busy || now - lastEvent < STILL ? now : lastRun;
+    if (now - lastRun > STILL) {
+      lastRun = now;
+      if (held.isEmpty()) {
+        mainsEnd.resume();
+        mainsEnd = null;
+      } else {
+        letSomeGo();
+      }
     }
   }
 
-  private Held hold(Place place, ThreadReference thread) {
-    Held one = new Held(place, thread, events, System.nanoTime() + HOLD * 1_000_000);
-    held.add(one);
-    events = null;
-    return one;
+  /** Whether a thread can go on that is not held: if none can, there is no more to see until one is let go. */
+  private boolean runs() {
+    boolean mainRuns = ended == 0 && pauses < POLLS && reads.values().stream().noneMatch(times -> times >= POLLS)
+        && isRunning(main);
+    return mainRuns || threads.stream().anyMatch(this::isRunning);
   }
 
-  private void letGo(Predicate<Held> which) {
-    List<Held> some = held.stream().filter(which).toList();
+  private boolean isRunning(ThreadReference thread) {
+    if (spinning.contains(thread) || held.stream().anyMatch(one -> one.thread.equals(thread))) { return false; }
+    try {
+      int status = thread.status();
+      return status == ThreadReference.THREAD_STATUS_RUNNING
+          || status == ThreadReference.THREAD_STATUS_SLEEPING && workers.containsKey(thread.uniqueID());
+    } catch (ObjectCollectedException e) {
+      return false;
+    }
+  }
+
+  private void hold(Place place, ThreadReference thread, int line) {
+    if (events != null) {
+      held.add(new Held(place, thread, events, line));
+      lastRun = lastAct = System.nanoTime();
+      events = null;
+    }
+  }
+
+  private void letGo(Collection<Held> some) {
+    lastRun = lastAct = System.nanoTime();
     held.removeAll(some);
-    some.forEach(one -> one.events.resume());
+    for (Held one : some) {
+      if (one.line >= 0 && one.line < LINES && one.place.met == null && !Objects.equals(one.thread, last)) {
+        afterStep(one.thread, StepRequest.STEP_LINE, StepRequest.STEP_OVER, event -> {
+          if (one.place.read.containsKey(one.thread.uniqueID())) { hold(one.place, one.thread, one.line + 1); }
+        });
+      }
+      one.events.resume();
+    }
   }
 
-  /** Whether all threads that are not held wait, such as for a lock of one that is: there is no more to see. */
-  private boolean othersWait() {
-    List<ThreadReference> suspended = held.stream().map(Held::thread).toList();
-    return (ended > 0 || main.status() != ThreadReference.THREAD_STATUS_RUNNING) && threads.stream()
-        .filter(thread -> !suspended.contains(thread)).mapToInt(ThreadReference::status)
-        .noneMatch(status -> status == ThreadReference.THREAD_STATUS_RUNNING
-            || status == ThreadReference.THREAD_STATUS_SLEEPING);
+  /** All wait: whoever is held at a place goes on, once a newcomer has been let go for it; else some at their images. */
+  private void letSomeGo() {
+    List<Held> opening = held.stream().filter(one -> one.place == null).toList();
+    Optional<Held> atPlace = held.stream().filter(one -> one.place != null).findFirst();
+    atOnce = Math.max(atOnce, opening.size());
+    shown = scout != null;
+    if (atPlace.isPresent()) {
+      Held one = atPlace.get();
+      boolean folder = one.place == creating || one.place == creatingAtomically; // others may go on without it
+      if (!one.joined && (shown || folder) && opening.size() > 1) {
+        one.joined = true;
+        letGo(opening.subList(0, 1));
+      } else {
+        letGo(List.of(one));
+      }
+    } else if (scout == null) {
+      scout = opening.getFirst().thread;
+      letGo(opening.subList(0, 1));
+    } else if (opened.size() < images || opening.size() > 1) {
+      boolean more = opened.size() < images;
+      letGo(opening.subList(0, Math.min(WAVE, more ? opening.size() : opening.size() - 1)));
+    } else {
+      last = opening.getFirst().thread;
+      letGo(opening);
+    }
   }
 
   // ---- where to stop
@@ -192,12 +303,10 @@ final class SlowMotion {
   private void watch() {
     on(requests.createThreadStartRequest(), (ThreadStartEvent event) -> {
       ThreadReference thread = event.thread();
-      if (!thread.equals(main)
+      if (!thread.equals(main) && ended == 0 | mainsEnd != null // else it is a shutdown hook
           && Stream.of(thread.name(), thread.threadGroup().name()).noneMatch(OF_THE_JDK::contains)) {
         threads.add(thread);
-        if (first == null && (ended == 0 || mainsEnd != null)) { // else it is a shutdown hook
-          first = hold(new Place("start", false), thread);
-        }
+        started++;
       }
     });
     on(requests.createThreadDeathRequest(), (ThreadDeathEvent event) -> {
@@ -205,14 +314,34 @@ final class SlowMotion {
       if (event.thread().equals(main)) { mainEnds(); }
     });
     stopAt("java.lang.Runtime", "exit|halt", main, event -> mainEnds());
+    stopAt("java.io.FileInputStream", "open", null, event -> opens(event, 0, false));
+    stopAt("java.io.FileOutputStream", "open", null, event -> opens(event, 0, true));
+    stopAt("java.io.RandomAccessFile", "open", null, event -> opens(event, 0, true));
+    stopAt("sun.nio.ch.FileChannelImpl", "open", null, event -> opens(event, 1, true));
+    if (!slow) {
+      stopAt("java.lang.Thread", "<init>", null, this::makesThread);
+      return;
+    }
+    stopAt("java.io.FileOutputStream", "close", null, this::closes);
+    stopAt("java.io.RandomAccessFile", "close", null, this::closes);
+    stopAt("sun.nio.ch.FileChannelImpl", "implCloseChannel", null, this::closes);
     stopAt("java.lang.Thread", "sleep|join", main, this::mainPauses);
-    stopAt("java.nio.file.Files", "size|readAttributes", main, this::mainMeasures);
-    stopAt("java.io.File", "length", main, this::mainMeasures);
+    stopAt("java.lang.Object", "wait", main, this::mainPauses);
+    stopAt("java.util.concurrent.locks.LockSupport", "parkNanos", main, this::mainPauses);
+    stopAt("java.util.concurrent.CountDownLatch", "await", main, this::mainPauses);
+    Stream.of("ThreadPoolExecutor", "ThreadPerTaskExecutor", "ForkJoinPool", "Executors$DelegatedExecutorService")
+        .forEach(type -> stopAt("java.util.concurrent." + type, "awaitTermination", main, this::mainPauses));
+    stopAt("java.util.concurrent.Semaphore", "tryAcquire", main, this::mainPauses);
+    Stream.of("ReentrantLock", "StampedLock", "ReentrantReadWriteLock$ReadLock", "ReentrantReadWriteLock$WriteLock")
+        .forEach(type -> stopAt("java.util.concurrent.locks." + type, "\\w*([lL]ock|OptimisticRead)", main,
+            event -> reads.clear()));
+    stopAt("java.util.concurrent.Semaphore", "\\w*[aA]cquire\\w*", main, event -> reads.clear());
+    stopAt("java.nio.file.Files", "size|readAttributes", null, this::measures);
+    stopAt("java.io.File", "length", null, this::measures);
     stopAt("java.nio.file.Files", "exists|notExists|isDirectory|createDirector.*", null, this::arrivesAtFolder);
     stopAt("java.io.File", "exists|isDirectory|mkdirs?", null, this::arrivesAtFolder);
-    stopAt("com.sun.imageio.plugins.jpeg.JPEGImageWriter", "write", null, event -> {
-      if (!event.thread().equals(main)) { meet(saving, event.thread()); }
-    });
+    stopAt("com.sun.imageio.plugins.jpeg.JPEGImageWriter", "write", null, event -> works(saving, event.thread()));
+    stopAt("com.sun.imageio.plugins.jpeg.JPEGImageReader", "read", null, event -> works(decoding, event.thread()));
     ClassPrepareRequest classes = requests.createClassPrepareRequest();
     // The fewer classes make the program stop, the less is it disturbed.
     Stream.of("java.", "javax.", "jdk.", "sun.", "com.sun.", "com.twelvemonkeys.", "org.tinylog.", "picocli.")
@@ -228,7 +357,8 @@ final class SlowMotion {
 
   /** Stops a thread, or any if it is null, that calls a method of a class of the JDK with such a name. */
   private void stopAt(String type, String names, ThreadReference thread, Handler<BreakpointEvent> handler) {
-    Consumer<ReferenceType> stop = loaded -> loaded.methods().stream().filter(method -> method.name().matches(names))
+    Consumer<ReferenceType> stop = loaded -> loaded.methods().stream()
+        .filter(method -> method.name().matches(names) && method.location() != null && !method.isNative())
         .forEach(method -> {
           BreakpointRequest request = requests.createBreakpointRequest(method.location());
           Optional.ofNullable(thread).ifPresent(request::addThreadFilter);
@@ -243,16 +373,24 @@ final class SlowMotion {
     }
   }
 
+  private void afterStep(ThreadReference thread, int size, int depth, Handler<StepEvent> handler) {
+    if (requests.stepRequests().stream().anyMatch(request -> request.thread().equals(thread))) { return; }
+    StepRequest step = requests.createStepRequest(thread, size, depth);
+    step.addCountFilter(1);
+    on(step, (StepEvent event) -> {
+      requests.deleteEventRequest(step);
+      handler.handle(event);
+    });
+  }
+
   private void watchClass(ReferenceType type) {
     if (!isSolutions(type) || type.name().contains("/")) { // what lambdas are made of
       return;
     }
     for (Field field : type.fields()) {
-      if (!field.isFinal()) { on(requests.createModificationWatchpointRequest(field), this::arrivesAtField); }
-      if (!field.isFinal() && !field.isVolatile()) {
-        AccessWatchpointRequest reading = requests.createAccessWatchpointRequest(field);
-        reading.addThreadFilter(main);
-        on(reading, this::mainReads);
+      if (!field.isFinal()) {
+        on(requests.createModificationWatchpointRequest(field), this::changesField);
+        on(requests.createAccessWatchpointRequest(field), this::readsField);
       }
     }
     StringWriter code = new StringWriter();
@@ -261,8 +399,13 @@ final class SlowMotion {
         "-c", "-p", "-s", "-cp", classPath, type.name());
     for (String member : code.toString().split("\\R\\R")) {
       METHOD.matcher(member).results().flatMap(head -> type.methodsByName(head.group(1), head.group(2)).stream())
-          .forEach(method -> CHANGE.matcher(member).results().forEach(change -> stopAtChange(
-              method.locationOfCodeIndex(Long.parseLong(change.group(1))), change.group(2), change.group(3))));
+          .forEach(method -> {
+            CHANGE.matcher(member).results().filter(change -> !"aastore".equals(change.group(2))
+                || code.toString().contains("aaload")).forEach(change -> stopAtChange(
+                method.locationOfCodeIndex(Long.parseLong(change.group(1))), change.group(2), change.group(3)));
+            READ.matcher(member).results().forEach(read -> stopAtRead(
+                method.locationOfCodeIndex(Long.parseLong(read.group(1)))));
+          });
     }
   }
 
@@ -274,112 +417,274 @@ final class SlowMotion {
     }
   }
 
-  // ---- the main thread
+  // ---- files
 
-  /** The main thread must not go on while the first image thread is held. */
-  private void mainWaits() {
-    if (held.contains(first) && (ended > 0 || ratioPrinted.getAsBoolean())) { early = named(first.thread); }
-  }
-
-  private void mainEnds() {
-    if (ended == 0) {
-      ended = System.nanoTime();
-      mainWaits();
-      if (first == null || early != null) {
-        mainsEnd = events;
-        events = null;
-      }
+  /** A thread opens a file: at an image it is held. */
+  private void opens(BreakpointEvent event, int argument, boolean perhapsToWrite) throws Exception {
+    ThreadReference thread = event.thread();
+    List<Value> values = thread.frame(0).getArgumentValues();
+    if (!(values.get(argument) instanceof StringReference path)) { return; }
+    String file = path.value();
+    if (perhapsToWrite && isIn("COMPRESSED_IMAGES", file)) {
+      writing.put(descriptor(argument == 0 ? thread.frame(0).thisObject() : (ObjectReference) values.get(0)), file);
+    }
+    if (isIn("IMAGES", file)) {
+      workers.putIfAbsent(thread.uniqueID(), named(thread));
+      opened.add(new File(file).getName());
+      boolean again = !openings.add(thread.uniqueID() + " " + file);
+      if (slow && !again && !thread.equals(main)) { hold(null, thread, -1); }
     }
   }
 
-  private void mainPauses(BreakpointEvent event)
-      throws IncompatibleThreadStateException, InvalidTypeException, ClassNotLoadedException {
-    Method method = event.location().method();
-    List<Value> values = main.frame(0).getArgumentValues();
-    boolean brief = !values.isEmpty() // join() is what is wanted
-        && (!(values.get(0) instanceof LongValue time) || time.value() > 0 && time.value() < 60_000);
-    if (brief && early == null && (first == null || held.contains(first))) {
-      paused = method.name() + "(" + values.get(0) + ")";
-      main.forceEarlyReturn(method.returnTypeName().equals("void") ? machine.mirrorOfVoid() : machine.mirrorOf(false));
+  private static boolean isIn(String folder, String file) {
+    String parent = new File(file).getParent();
+    return parent != null && new File(parent).getName().equals(folder);
+  }
+
+  private void closes(BreakpointEvent event) throws Exception {
+    if (!writing.isEmpty()) { writing.remove(descriptor(event.thread().frame(0).thisObject())); }
+  }
+
+  /** What identifies an open file: its descriptor, which streams and channels share. */
+  private static long descriptor(ObjectReference open) {
+    Field field = open.referenceType().fieldByName("fd");
+    return field != null && open.getValue(field) instanceof ObjectReference fd && fd.type().name().contains("Descriptor")
+        ? fd.uniqueID() : open.uniqueID();
+  }
+
+  private void measures(BreakpointEvent event) throws Exception {
+    ThreadReference thread = event.thread();
+    if (workers.isEmpty() || thread.frameCount() < 2 || !isSolutions(thread.frame(1).location().declaringType())) {
+      return;
+    }
+    String file = path(thread);
+    if (isIn("COMPRESSED_IMAGES", file)) {
+      boolean open = writing.values().stream().anyMatch(other -> new File(other).getName().equals(new File(file).getName()));
+      unfinished = open ? new File(file).getName() : unfinished;
+      mainSizes += thread.equals(main) && !workers.containsKey(main.uniqueID()) ? 1 : 0;
     }
   }
-
-  private void mainMeasures(BreakpointEvent event) throws Exception {
-    if (first != null && path(main).contains("COMPRESSED_IMAGES")) { mainSizes++; }
-  }
-
-  private void mainReads(AccessWatchpointEvent event) throws IncompatibleThreadStateException {
-    boolean locked = !main.ownedMonitors().isEmpty() || Stream.of("NonfairSync", "FairSync")
-        .flatMap(name -> machine.classesByName("java.util.concurrent.locks.ReentrantLock$" + name).stream())
-        .flatMap(type -> type.instances(0).stream())
-        .anyMatch(lock -> main.equals(lock.getValue(lock.referenceType().fieldByName("exclusiveOwnerThread"))));
-    if (held.contains(first) && !locked) {
-      if (reads.merge(event.location().toString(), 1, Integer::sum) >= 10) { polled = named(event.field()); }
-    } else if (reads.merge(named(event.field()), 1, Integer::sum) > TOO_MANY) {
-      event.request().disable();
-    }
-  }
-
-  // ---- the others
 
   private void arrivesAtFolder(BreakpointEvent event) throws Exception {
     ThreadReference thread = event.thread();
     String name = event.location().method().name();
     Location caller = thread.frameCount() < 2 ? null : thread.frame(1).location();
-    if (caller == null || !isSolutions(caller.declaringType()) || !path(thread).endsWith("COMPRESSED_IMAGES")) {
+    if (caller == null || !isSolutions(caller.declaringType())
+        || !new File(path(thread)).getName().equals("COMPRESSED_IMAGES")) {
       return;
     }
     if (name.contains("xist") || name.equals("isDirectory")) {
       looked.add(thread.uniqueID());
       return;
     }
-    creators.add(named(thread));
+    creators.put(thread.uniqueID(), named(thread));
     byte[] code = caller.method().bytecodes();
     boolean ignored = code[(int) caller.codeIndex() + 3] == 0x57; // pop: who succeeded is not asked
-    boolean atomic = name.equals("createDirectory") || name.startsWith("mkdir") && !ignored;
-    if (!atomic && looked.contains(thread.uniqueID())) { late.add(named(thread)); }
+    boolean hadLooked = looked.contains(thread.uniqueID());
+    boolean atomic = !hadLooked || name.equals("createDirectory") || name.startsWith("mkdir") && !ignored;
+    if (!atomic) { late.add(named(thread)); }
     meet(atomic ? creatingAtomically : creating, thread);
   }
 
-  private void arrivesAtField(ModificationWatchpointEvent event) {
-    Method method = event.location().method();
-    if (!method.isConstructor() && !method.isStaticInitializer()) { // else no other thread knows of the object yet
-      arrives(named(event.field()), NUMBERS.contains(event.field().typeName()), event.object(), event.thread(),
-          event.request());
+  /** An image thread decodes or saves a picture: another one comes if none is kept out. */
+  private void works(Place place, ThreadReference thread) {
+    boolean others = threads.stream().anyMatch(other -> !other.equals(thread) && workers.containsKey(other.uniqueID()));
+    if (!thread.equals(main) && shown && others && !thread.equals(last)) { meet(place, thread); }
+  }
+
+  private void makesThread(BreakpointEvent event) throws Exception {
+    Optional<ReferenceType> maker = event.thread().frames().stream().map(frame -> frame.location().declaringType())
+        .filter(type -> !type.name().matches("java\\.lang\\.\\w*Thread.*|java\\.util\\.concurrent\\..*")).findFirst();
+    if (maker.filter(this::isSolutions).isPresent()) { made.add(event.thread().frame(0).thisObject().uniqueID()); }
+  }
+
+  // ---- the main thread
+
+  /** The main thread must not go on while an image thread is held. */
+  private void mainWaits() {
+    if (early == null && !held.isEmpty() && (ended > 0 || ratioPrinted.getAsBoolean())) {
+      early = held.stream().filter(one -> workers.containsKey(one.thread.uniqueID()))
+          .map(one -> named(one.thread)).findFirst().orElse(null);
     }
+  }
+
+  private void mainEnds() {
+    if (ended == 0) {
+      ended = System.nanoTime();
+      lastEvent = ended;
+      lastRun = ended;
+      cutShort = !threads.isEmpty();
+      mainWaits();
+      if (cutShort) {
+        mainsEnd = events;
+        events = null;
+      }
+    }
+  }
+
+  /** The main thread pauses for a time: as that is no way to wait for a thread, the pause ends at once. */
+  private void mainPauses(BreakpointEvent event) throws Exception {
+    Method method = event.location().method();
+    List<Value> values = main.frame(0).getArgumentValues();
+    double seconds = Double.NaN;
+    StringJoiner text = new StringJoiner(", ", method.name() + "(", ")");
+    for (int i = 0; i < values.size(); i++) {
+      String type = method.argumentTypeNames().get(i);
+      if (values.get(i) instanceof LongValue time) {
+        seconds = time.value() / (method.name().equals("parkNanos") ? 1e9 : 1e3);
+        text.add("" + time.value());
+      } else if (values.get(i) instanceof ObjectReference object && type.equals("java.time.Duration")) {
+        seconds = ((LongValue) object.getValue(object.referenceType().fieldByName("seconds"))).value();
+        text.add("PT" + (long) seconds + "S");
+      } else if (values.get(i) instanceof ObjectReference unit && type.endsWith("TimeUnit")) {
+        String name = ((StringReference) unit.getValue(unit.referenceType().fieldByName("name"))).value();
+        seconds *= 1e3 * java.util.concurrent.TimeUnit.valueOf(name).toNanos(1) / 1e9;
+        text.add(name);
+      }
+    }
+    boolean ofSolution = main.frameCount() > 1 && isSolutions(main.frame(1).location().declaringType());
+    if (ofSolution && seconds < 60 && seconds != 0 && early == null && pauses < POLLS && mayPauseInVain()) {
+      pauses++;
+      paused = text.toString();
+      Value result = switch (method.returnTypeName()) {
+        case "void" -> machine.mirrorOfVoid();
+        case "boolean" -> machine.mirrorOf(false);
+        default -> null;
+      };
+      if (result != null) { main.forceEarlyReturn(result); }
+    }
+  }
+
+  private boolean mayPauseInVain() {
+    return started > 0 && (opened.isEmpty() || held.stream().anyMatch(one -> workers.containsKey(one.thread.uniqueID())));
+  }
+
+  // ---- totals
+
+  private Place place(String key, String what) { return places.computeIfAbsent(key, unknown -> new Place(what)); }
+
+  private Place place(WatchpointEvent event) {
+    String what = named(event.field());
+    return place(what + "@" + (event.object() == null ? 0 : event.object().uniqueID()), what);
+  }
+
+  private void readsField(AccessWatchpointEvent event) throws IncompatibleThreadStateException {
+    Place place = place(event);
+    limit(event.request(), place, event.thread());
+    if (event.thread().equals(main)) {
+      String type = event.field().typeName();
+      if (!held.isEmpty() && !event.field().isVolatile() && (NUMBERS.contains(type) || type.equals("boolean"))
+          && main.ownedMonitors().isEmpty()) {
+        reads.merge(named(event.field()), 1, Integer::sum);
+      }
+    } else {
+      reads(place, event.thread());
+    }
+  }
+
+  /** What a thread comes to very often is no total. */
+  private void limit(EventRequest request, Place place, ThreadReference thread) {
+    int times = request.getProperty("times") instanceof Integer before ? before + 1 : 1;
+    request.putProperty("times", times);
+    if (times > TOO_MANY) { request.disable(); }
+    if (thread.equals(scout) && ++place.arrivals > OFTEN) { place.holds = TOO_MANY; }
+  }
+
+  /** A thread is about to read what an image thread has changed before: it is held when it has. */
+  private void reads(Place place, ThreadReference thread) {
+    place.read.put(thread.uniqueID(), place.changes);
+    boolean first = thread.equals(last) && !held.stream().anyMatch(one -> one.thread.equals(thread));
+    if (shown && place.changers.stream().anyMatch(other -> other != thread.uniqueID()) && (place.holds < HOLDS && place.met == null || first && place.holds < 2 * HOLDS)) {
+      afterStep(thread, StepRequest.STEP_MIN, StepRequest.STEP_OVER, event -> {
+        place.holds++;
+        hold(place, thread, 0);
+      });
+    }
+  }
+
+  private void changesField(ModificationWatchpointEvent event) {
+    Method method = event.location().method();
+    if (method.isConstructor() || method.isStaticInitializer()) { // no other thread knows of the object yet
+      return;
+    }
+    Place place = place(event);
+    limit(event.request(), place, event.thread());
+    if (event.thread().equals(main)) { return; }
+    place.total |= isSum(event.valueCurrent(), event.valueToBe());
+    Long read = place.read.remove(event.thread().uniqueID());
+    if (read != null && read < place.changes) { // what another thread added meanwhile is lost
+      place.lost = place.changer + ", " + named(event.thread());
+    }
+    changes(place, event.thread());
+  }
+
+  /** A thread changes a place: who is held there, since it has read it, has met it. */
+  private void changes(Place place, ThreadReference thread) {
+    place.changes++;
+    place.changed = true;
+    place.changer = named(thread);
+    place.changers.add(thread.uniqueID());
+    List<Held> met = held.stream().filter(one -> one.place == place && one.line >= 0 && !one.thread.equals(thread)).toList();
+    if (!met.isEmpty() && !met.getFirst().thread.equals(last)) {
+      place.met = named(met.getFirst().thread) + ", " + named(thread);
+      letGo(met);
+    }
+    if (thread.equals(last) && place.changers.size() > 1 && place.holds < 2 * HOLDS) {
+      place.holds++;
+      hold(place, thread, -1);
+    }
+  }
+
+  /** Whether a number became larger by the size of a file, or smaller. */
+  private boolean isSum(Value before, Value after) {
+    double difference = Math.abs(number(after) - number(before));
+    return Stream.of("IMAGES", "COMPRESSED_IMAGES").map(name -> folder.resolve(name).toFile().listFiles())
+        .filter(Objects::nonNull).flatMap(Stream::of).mapToLong(File::length)
+        .anyMatch(size -> size == difference && size > 0);
+  }
+
+  /** A number, also one in a box; 0 for what is none. */
+  private static double number(Value value) {
+    if (value instanceof ObjectReference box && NUMBERS.contains(box.type().name())) {
+      Field field = box.referenceType().fieldByName("value");
+      return field == null ? 0 : number(box.getValue(field));
+    }
+    return value instanceof PrimitiveValue number && !(value instanceof BooleanValue) ? number.doubleValue() : 0;
+  }
+
+  /** Stops at an instruction that loads from an array, or asks an object: places of one class are one. */
+  private void stopAtRead(Location location) {
+    BreakpointRequest request = requests.createBreakpointRequest(location);
+    on(request, (BreakpointEvent event) -> {
+      Place place = place(location.declaringType().name(), location.declaringType().name());
+      limit(request, place, event.thread());
+      if (!event.thread().equals(main)) { reads(place, event.thread()); }
+    });
   }
 
   /** Stops at an instruction that stores into an array, or calls what changes an object: a step on, that is known. */
   private void stopAtChange(Location location, String store, String method) {
-    String where = " (" + location + ")";
     BreakpointRequest request = requests.createBreakpointRequest(location);
     on(request, (BreakpointEvent event) -> {
-      if (store != null) {
-        arrives((store.equals("lastore") ? "long[]" : "double[]") + where, false, null, event.thread(), request);
-        return;
+      ThreadReference thread = event.thread();
+      Place place = place(location.declaringType().name(), location.declaringType().name());
+      limit(request, place, thread);
+      if (thread.equals(main)) { return; }
+      changes(place, thread);
+      if (method != null && events != null) {
+        afterStep(thread, StepRequest.STEP_MIN, StepRequest.STEP_INTO, step -> {
+          ObjectReference object = thread.frame(0).thisObject();
+          Matcher unsafe = UNSAFE.matcher(object == null ? "" : object.referenceType().name());
+          boolean ofTexts = thread.frame(0).getArgumentValues().stream().allMatch(StringReference.class::isInstance);
+          if (unsafe.matches() && !ofTexts && !isSolutions(step.location().declaringType())) {
+            Place collection = place(unsafe.group(1) + object.uniqueID(), unsafe.group(1) + " (" + location + ")");
+            collection.unsafe = true;
+            collection.threads.add(thread.uniqueID());
+            if (collection.threads.size() > 1) { meet(collection, thread); }
+          }
+        });
       }
-      StepRequest step = requests.createStepRequest(event.thread(), StepRequest.STEP_MIN, StepRequest.STEP_INTO);
-      step.addCountFilter(1);
-      on(step, (StepEvent stepped) -> {
-        requests.deleteEventRequest(step);
-        ObjectReference object = stepped.thread().frame(0).thisObject();
-        if (object != null && !isSolutions(stepped.location().declaringType())) {
-          Matcher unsafe = UNSAFE.matcher(object.referenceType().name());
-          String what = unsafe.matches() ? unsafe.group(1) : method;
-          arrives(what + where, unsafe.matches(), object, stepped.thread(), request);
-        }
-      });
     });
-  }
-
-  private void arrives(String what, boolean strict, ObjectReference object, ThreadReference thread,
-      EventRequest request) {
-    long id = object == null ? 0 : object.uniqueID();
-    Place place = places.computeIfAbsent(what + id, key -> new Place(what, strict));
-    added |= !thread.equals(main);
-    place.threads.add(thread);
-    if (place.met != null || ++place.arrivals > TOO_MANY) { request.disable(); }
-    if (place.threads.size() > 1) { meet(place, thread); }
   }
 
   /** A thread arrives, and is held; but if another one is held here, they have met, and both go on. */
@@ -388,12 +693,13 @@ final class SlowMotion {
     for (Held other : held) {
       if (other.place == place && !other.thread.equals(thread)) {
         place.met = named(other.thread) + ", " + named(thread);
+        letGo(held.stream().filter(one -> one.place == place).toList());
         return;
       }
     }
-    if (place.holds < HOLDS && !(place == saving && threads.size() == 1)) {
+    if (place.holds < HOLDS) {
       place.holds++;
-      hold(place, thread);
+      hold(place, thread, -1);
     }
   }
 
@@ -407,7 +713,7 @@ final class SlowMotion {
     return ((StringReference) text).value();
   }
 
-  private static String named(ThreadReference thread) { return thread.name().isEmpty() ? "?" : thread.name(); }
+  private String named(ThreadReference thread) { return thread.name().isEmpty() ? nameless : thread.name(); }
 
   private static String named(Field field) { return field.declaringType().name() + "." + field.name(); }
 }
