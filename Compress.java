@@ -26,12 +26,10 @@ import java.util.regex.*;
 import java.util.stream.*;
 import java.util.zip.CRC32;
 import javax.imageio.*;
-import javax.imageio.metadata.*;
 import javax.imageio.plugins.jpeg.*;
 import javax.imageio.stream.MemoryCacheImageOutputStream;
 import org.tinylog.Logger;
 import org.tinylog.configuration.Configuration;
-import org.w3c.dom.NodeList;
 import picocli.CommandLine;
 import picocli.CommandLine.*;
 
@@ -1100,7 +1098,10 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     check(!there.isDirectory(), "there is a folder where its copy should be");
     check(!there.isOther(), "there is no file where its copy should be");
     Provenance own = Provenance.of(image, false);
-    check(own == null || own.size() != there.size(), "there is what this copy was made of (exchange the two folders)");
+    // Of a copy's copy only the last original's size is known; the first was larger.
+    boolean mayBeOwn = own != null
+        && (there.size() == own.size() || there.size() > own.size() && Provenance.of(image, true) != null);
+    check(!mayBeOwn, "there may be what this image, a copy itself, was made of (exchange the two folders)");
     check(overwrite, "there is a file that Compress did not make (--overwrite replaces it)");
     boolean within = Files.exists(copy) && Files.exists(files.source); // or links that lead nowhere
     check(!within || !copy.toRealPath().startsWith(files.source.toRealPath()), "there is a file of SOURCE");
@@ -1418,26 +1419,30 @@ record Provenance(String options, long size, long identity, int state) {
   /** What a file says of itself, or null. If it is to be as it was written, and any byte is not, that is null, too. */
   static Provenance of(Path file, boolean asWritten) throws IOException {
     try (InputStream in = Files.newInputStream(file)) {
-      byte[] head = in.readNBytes(6);
-      head = Arrays.copyOf(head, start(head, 2) + 100); // no more, for --update reads it of every copy
-      head = Arrays.copyOf(head, 6 + in.readNBytes(head, 6, head.length - 6));
-      byte[] attribute = attribute(file);
-      Matcher text = TEXT.matcher(new String(attribute == null ? head : attribute, StandardCharsets.ISO_8859_1));
-      text.region(attribute == null ? Math.min(start(head, 2), head.length) : 0, text.regionEnd());
-      if (!text.lookingAt()) {
-        return null;
-      }
-      if (attribute == null) {
-        Arrays.fill(head, text.start(5), text.end(5), (byte) '0');
-      }
-      CRC32 checksum = new CRC32();
-      for (int n = head.length; asWritten && n > 0; n = in.read(head)) {
-        checksum.update(head, 0, n);
-      }
-      return asWritten && !text.group(5).equals(Text.format("%08x", checksum.getValue())) ? null
-          : new Provenance(text.group(1), Long.parseLong(text.group(2)), Long.parseUnsignedLong(text.group(3), 16),
-              Integer.parseUnsignedInt(text.group(4), 16));
+      return of(in, attribute(file), asWritten);
     }
+  }
+
+  /** The same of a file's bytes, and of its attribute or null. */
+  static Provenance of(InputStream in, byte[] attribute, boolean asWritten) throws IOException {
+    byte[] head = in.readNBytes(6);
+    head = Arrays.copyOf(head, start(head, 2) + 100); // no more, for --update reads it of every copy
+    head = Arrays.copyOf(head, 6 + in.readNBytes(head, 6, head.length - 6));
+    Matcher text = TEXT.matcher(new String(attribute == null ? head : attribute, StandardCharsets.ISO_8859_1));
+    text.region(attribute == null ? Math.min(start(head, 2), head.length) : 0, text.regionEnd());
+    if (!text.lookingAt()) {
+      return null;
+    }
+    if (attribute == null) {
+      Arrays.fill(head, text.start(5), text.end(5), (byte) '0');
+    }
+    CRC32 checksum = new CRC32();
+    for (int n = head.length; asWritten && n > 0; n = in.read(head)) {
+      checksum.update(head, 0, n);
+    }
+    return asWritten && !text.group(5).equals(Text.format("%08x", checksum.getValue())) ? null
+        : new Provenance(text.group(1), Long.parseLong(text.group(2)), Long.parseUnsignedLong(text.group(3), 16),
+            Integer.parseUnsignedInt(text.group(4), 16));
   }
 
   /** The attribute in which a file says it, or null. */
@@ -1582,7 +1587,7 @@ final class Memory {
   static Share reserve(long bytes) throws JpegException {
     long units = bytes / UNIT + 1;
     if (units > TOTAL) {
-      long heap = (long) (units / USABLE / 0.95 / 64 + 1) * 64; // of -Xmx not all is there to use
+      long heap = (long) (units / USABLE / 0.95 / 64 + 1) * 64; // of -Xmx a twentieth is not there to use
       throw new JpegException(Text.format(
           "it needs %s of memory, more than there is; try jbang -R-Xmx%dm Compress.java", Text.size(bytes), heap));
     }
@@ -1623,6 +1628,8 @@ final class Recompressor {
     Settings(int quality, Compress.Engine engine, boolean smallest, boolean keepMetadata) {
       this(quality, engine, smallest, keepMetadata, 0, 0);
     }
+
+    Settings lossless() { return new Settings(LOSSLESS, engine, false, keepMetadata, 0, 0); }
 
     Settings withQuality(int other) { return new Settings(other, engine, smallest, keepMetadata, maxSize, threshold); }
 
@@ -1677,8 +1684,13 @@ final class Recompressor {
   }
 
   private static byte[] picture(byte[] jpeg, JpegHeader header, Settings settings) throws IOException {
-    return settings.byPixels()
-        ? PixelEngine.recompress(jpeg, header, settings.quality) : CoefficientEngine.recompress(jpeg, header, settings);
+    if (settings.byPixels()) {
+      return PixelEngine.recompress(jpeg, header, settings.quality);
+    }
+    // What --smallest has once chosen for this quality it would choose from again, and lose a little more.
+    Provenance own = settings.smallest ? Provenance.of(new ByteArrayInputStream(jpeg), null, true) : null;
+    boolean again = own != null && own.options().equals(settings.letters());
+    return CoefficientEngine.recompress(jpeg, header, again ? settings.lossless() : settings);
   }
 }
 
@@ -2550,7 +2562,7 @@ final class StandardTables {
  * The quantization tables of {@code --smallest}: finer than annex K's where eyes notice, coarser where not. Made of
  * published ones: luminance the geometric mean, 7 to 3, of jpegli's for 4:2:0 (lib/jpegli/quant.cc, which also says how
  * low frequencies grow less) and mozjpeg's default by N. Robidoux (jcparam.c); chrominance of jpegli's for
- * Cr and Cb. Scaled so that at each quality photographs look as good as by libjpeg's tables: see README.md.
+ * Cr and Cb. How coarse they are is found out for each photograph.
  */
 final class PerceptualTables {
   private static final int[] LUMINANCE = { // at quality 50
@@ -2569,15 +2581,40 @@ final class PerceptualTables {
   private static final double[] GROWTH = {1, 0.66, 0.77, 0.8, 0.93}; // exponents, by diagonal; beyond: 1
   private static final double KNEE = 0.34; // the coarseness below which all steps grow alike
 
-  /** The 64 steps, in zigzag order, at a quality of 1 to 100. */
-  static int[] steps(boolean chrominance, int quality) {
-    double coarse = quality < 50 ? Math.pow(50.0 / quality, 1.24) : 2 - quality / 50.0;
-    int[] steps = new int[64];
+  // How much is seen of an error of LUMINANCE's or CHROMINANCE's steps, by component and diagonal; beyond as the last.
+  private static final float[][] SEEN = {{1.7f, 7.6f, 12, 8, 3.2f, 3.2f, 8, 8, 8, 100}, {0.4f}, {4, 9, 9, 9, 15}};
+
+  /** By how much, about, the steps at a quality of 1 to 100 are those at 50. */
+  static double coarseness(int quality) {
+    return quality < 50 ? Math.pow(50.0 / quality, 1.24) : Math.max(2 - quality / 50.0, 0.02);
+  }
+
+  /** By index: how much an error counts that is to be chosen: those of fine details are seen sooner than they cost. */
+  static double weight(int k) { return 1 + Math.max(0, diagonal(k) - 2) / 12.0; }
+
+  /** By index: how much is seen of an error of 1 in a component, as by Butteraugli, which for Cb is next to nothing. */
+  static float[] seen(int component) {
+    float[] seen = new float[64];
+    float[] weights = SEEN[Math.min(component, 2)];
     for (int k = 0; k < 64; k++) {
       int place = StandardTables.ZIGZAG[k];
-      int diagonal = (place >> 3) + (place & 7);
+      int base = component > 0 ? CHROMINANCE[place] : LUMINANCE[place];
+      seen[k] = weights[Math.min(diagonal(k), weights.length - 1)] / (base * base);
+    }
+    return seen;
+  }
+
+  private static int diagonal(int k) { return (StandardTables.ZIGZAG[k] >> 3) + (StandardTables.ZIGZAG[k] & 7); }
+
+  /** The 64 steps, in zigzag order. */
+  static int[] steps(boolean chrominance, double coarse) {
+    int[] steps = new int[64];
+    double low = Math.clamp(Math.log(coarse) + 0.7, 0, 1); // at low quality chroma's means count more, details less
+    for (int k = 0; k < 64; k++) {
+      int place = StandardTables.ZIGZAG[k];
+      int diagonal = diagonal(k);
       double growth = Math.pow(Math.max(coarse, KNEE), diagonal < GROWTH.length ? GROWTH[diagonal] : 1);
-      int base = chrominance ? CHROMINANCE[place] : LUMINANCE[place];
+      double base = chrominance ? CHROMINANCE[place] * Math.pow(k == 0 ? 0.8 : 1.2, low) : LUMINANCE[place];
       steps[k] = (int) Math.clamp(Math.round(base * growth * Math.min(1, coarse / KNEE)), 1L, 255L);
     }
     return steps;
@@ -2829,7 +2866,7 @@ final class ScanReader {
         next += state & 63;
         entry = takeCode(code, next, state >>> 6, to);
         state = (state >>> 6) + (entry >> 8 & 0xFF) << 6 | entry & 63;
-        coefficient = Coefficient.of(entry < 0, Math.abs(entry >> 16), state >>> 6 & HuffmanCode.LIMITS - 1);
+        coefficient = Coefficient.of(entry < 0, Math.abs(entry >> 16), state >>> 6 & 63); // any, of an end
         kept[n] = coefficient;
         n += over(lookup, coefficient);
       }
@@ -2891,7 +2928,7 @@ final class ScanReader {
       }
       long below = -1L >>> 64 - k;
       int n = Long.bitCount(known & band & below);
-      corrections = corrections << n | (n > 32 ? (long) take(n - 32) << 32 | take(32) & 0xFFFFFFFFL : take(n));
+      corrections = corrections << n | (n > 31 ? (long) take(n - 32) << 32 | take(32) & 0xFFFFFFFFL : take(n));
       band &= ~(below << 1 | 1);
       if (value != 0) {
         rows.set(block, k, value << range.low(), range.low());
@@ -2992,6 +3029,7 @@ final class Requantizer {
   static final Requantizer EXACT = new Requantizer(steps(1), 1, steps(1));
 
   final int[] target; // steps, in zigzag order
+  final int dcStep; // the source's
   final int[] limit = new int[64]; // by index: the largest magnitude that becomes 0
   final boolean isExact; // nothing changes
   private final int most; // magnitude of a new AC coefficient
@@ -3001,6 +3039,7 @@ final class Requantizer {
   /** For AC coefficients in fractions of the source's steps: 1 for whole ones. */
   Requantizer(int[] source, int fraction, int[] target) {
     this.target = target;
+    dcStep = source[0];
     isExact = fraction == 1 && Arrays.equals(source, target);
     most = isExact ? Short.MAX_VALUE : 1023;
     for (int k = 0; k < 64; k++) {
@@ -3544,7 +3583,7 @@ final class Band {
   private static final float SURE = 1.5f; // steps: what is larger does not become zero
   final int first; // index: Ss
   final int last; // Se
-  private final float[] bits = new float[256]; // what a symbol and its value cost; 0: what it costs that a block ends
+  private final float[] bits = new float[256]; // what a symbol and its value cost; 0: that a block ends
   private final int[] counts = new int[256]; // of the symbols chosen so far, which tell the costs
   private int blocks;
   private final int[] index = new int[65]; // of the coefficients of a block, from 1; 0 stands for its begin
@@ -3570,11 +3609,15 @@ final class Band {
   private void look() {
     double all = Arrays.stream(counts).sum();
     double ends = 0;
+    int runs = 0;
     for (int s = 0; s < 256; s++) {
       bits[s] = (float) (Math.log(all / (counts[s] + 0.25)) / Math.log(2)) + (s & 15);
-      ends += (s & 15) > 0 || s == 0xF0 ? 0 : counts[s] * (bits[s] + (s >> 4));
+      if ((s & 15) == 0 && s != 0xF0) {
+        ends += counts[s] * (bits[s] + (s >> 4));
+        runs += counts[s];
+      }
     }
-    bits[0] = (float) ends / (blocks + 512);
+    bits[0] = (float) ends / runs;
   }
 
   /**
@@ -3590,7 +3633,7 @@ final class Band {
     for (int i = to - from; i >= 0; i--) {
       int k = i == 0 ? first - 1 : Coefficient.index(kept[from + i - 1]);
       index[i] = k;
-      float minimum = !mayEnd ? Float.MAX_VALUE : k < last ? lambda * bits[0] : 0;
+      float minimum = !mayEnd ? Float.MAX_VALUE : k < last && i > 0 ? lambda * bits[0] : 0;
       next[i] = END;
       for (int j = i + 1; j <= sure; j++) {
         int run = index[j] - k - 1;
@@ -3662,35 +3705,49 @@ final class Band {
 
 /**
  * Chooses the AC coefficients of a component for {@code --smallest}: rate-distortion optimal quantization, as
- * mozjpeg's. What is busy hides errors, so bits count more there.
+ * mozjpeg's. Where errors are seen less, in what is busy, very dark or very bright, bits count more.
  */
 final class Smallest {
-  private static final float[] LAMBDA = {0.09f, 0.13f}; // the error that a bit is worth: luminance, chrominance
-  private static final float BUSY = 63 * 4000; // sum of the squares of AC coefficients at which it is worth twice that
+  private static final float[] LAMBDA = {0.077f, 0.078f}; // the error that a bit is worth: luminance, chrominance
 
   final int[] chosen = new int[64]; // the coefficients of a block
   private final Plane plane;
   private final Band[] bands = {new Band(1, 2), new Band(3, 63)};
+  private final float strength; // of lambda; 0: all is rounded, as by libjpeg
   private final float[] weights = new float[64]; // by index
+  private final float[] seen;
+  private final float[] visible; // by MCU: how much is seen of errors, as the first component tells
+  private int lastMcu = -1;
+  private int blocks; // of it
 
-  Smallest(Plane plane, int quality) {
+  Smallest(Plane plane, double coarse, float strength, float[] visible) {
     this.plane = plane;
-    int[] wanted = PerceptualTables.steps(plane.isCoarse, quality);
+    this.strength = strength;
+    this.visible = visible;
+    seen = PerceptualTables.seen(plane.table == 0 ? 0 : plane.index);
+    int[] wanted = PerceptualTables.steps(plane.isCoarse, coarse);
     for (int k = 0; k < 64; k++) { // errors count in the steps of the quality, though the source's are larger
-      weights[k] = (float) Math.pow((double) plane.requantizer.target[k] / wanted[k], 2);
+      double ratio = (double) plane.requantizer.target[k] / wanted[k];
+      weights[k] = (float) (ratio * ratio * PerceptualTables.weight(k));
     }
   }
 
-  /** Chooses of kept[from] to kept[to - 1]; returns how many there are in chosen. */
-  int choose(int[] kept, int from, int to) {
-    Requantizer requantizer = plane.requantizer;
-    float energy = 0;
-    for (int i = from; i < to; i++) {
-      int k = Coefficient.index(kept[i]);
-      float exact = requantizer.steps(Coefficient.magnitude(kept[i]), k) * requantizer.target[k];
-      energy += exact * exact;
+  /** Chooses of a block's kept[from] to kept[to - 1], value being that of DC; returns how many there are in chosen. */
+  int choose(int mcu, int value, int[] kept, int from, int to) {
+    int place = Math.min(mcu, visible.length - 1);
+    float here = visible[place];
+    if (plane.index == 0) {
+      float energy = 0;
+      for (int i = from; i < to; i++) {
+        float exact = exact(kept[i]);
+        energy += exact * exact;
+      }
+      double light = Math.log((Math.max(value * plane.requantizer.dcStep / 8.0 + 128, 0) + 20) / 110);
+      here = (float) Math.exp(-0.2 * Math.log((energy + 300) / 3000) - 0.4 * light * light);
+      blocks = mcu == lastMcu ? blocks + 1 : 1;
+      lastMcu = mcu;
+      visible[place] += (here - (blocks == 1 ? visible[place] = 0 : visible[place])) / blocks; // the mean
     }
-    float lambda = LAMBDA[plane.table] * (1 + energy / BUSY);
     int n = 0;
     int start = from;
     for (Band band : bands) {
@@ -3698,18 +3755,72 @@ final class Smallest {
       while (end < to && Coefficient.index(kept[end]) <= band.last) {
         end++;
       }
-      n = band.choose(requantizer, weights, lambda, kept, start, end, chosen, n);
+      float lambda = strength * LAMBDA[plane.table] / here;
+      n = band.choose(plane.requantizer, weights, lambda, kept, start, end, chosen, n);
       start = end;
     }
     return n;
+  }
+
+  /** How much would be seen of the errors of a block. */
+  double error(int mcu, int value, int[] kept) {
+    int n = choose(mcu, value, kept, 0, kept.length);
+    Requantizer requantizer = plane.requantizer;
+    float miss = requantizer.dc(value) * requantizer.target[0] - value * requantizer.dcStep;
+    float lost = seen[0] * miss * miss;
+    for (int i = 0, j = 0; i < kept.length; i++) {
+      int k = Coefficient.index(kept[i]);
+      boolean stays = j < n && Coefficient.index(chosen[j]) == k;
+      float error = exact(kept[i]) - (stays ? Coefficient.magnitude(chosen[j]) * requantizer.target[k] : 0);
+      lost += seen[k] * error * error;
+      j += stays ? 1 : 0;
+    }
+    return lost * visible[Math.min(mcu, visible.length - 1)];
+  }
+
+  private float exact(int coefficient) {
+    int k = Coefficient.index(coefficient);
+    return plane.requantizer.steps(Coefficient.magnitude(coefficient), k) * plane.requantizer.target[k];
+  }
+}
+
+/** About a thousand MCUs of a photograph, a seventh at most: what would be seen of a copy's errors in them. */
+final class Sample {
+  private record Block(Plane plane, int mcu, int dc, int[] kept) {}
+
+  private final List<Block> blocks = new ArrayList<>();
+  private final double share;
+
+  Sample(JpegHeader header) {
+    share = Math.min(1 / 7.0, 256_000.0 / header.width / header.height);
+  }
+
+  void add(Plane plane, int mcu, int dc, int[] kept, int from, int to) {
+    if (mcu * 0.6180339887 % 1 < share) { // the golden ratio: evenly
+      blocks.add(new Block(plane, mcu, dc, Arrays.copyOfRange(kept, from, to)));
+    }
+  }
+
+  /** What is seen with the planes' requantizers. */
+  double error(Plane[] planes, double coarse, float strength) {
+    float[] visible = new float[planes[0].copy.mcusWide() * planes[0].copy.mcusHigh()];
+    Smallest[] chooser =
+        Arrays.stream(planes).map(plane -> new Smallest(plane, coarse, strength, visible)).toArray(Smallest[]::new);
+    int luminance = planes[0].copy.h() * planes[0].copy.v(); // blocks that one of another component counts for
+    double sum = 0;
+    for (Block block : blocks) {
+      int c = block.plane.index;
+      sum += chooser[c].error(block.mcu, block.dc, block.kept) * (c == 0 ? 1 : luminance);
+    }
+    return sum;
   }
 }
 
 /** Writes a copy (T.81 figure B.2): its segments, and its scans bit by bit. */
 final class CopyWriter {
-  private static final int SAMPLE = 32; // rows of blocks, at least
+  private static final int SAMPLE = 16; // rows of blocks, at least
   private static final int MAX_LOW = 3; // bits that come later
-  private static final int[] BAND_ENDS = {63, 2, 5, 8, 12, 18}; // as mozjpeg's jpegtran tries them
+  private static final int[] BAND_ENDS = {5, 2, 8, 63, 18}; // more bring next to nothing
 
   private byte[] out = new byte[1024];
   private int position;
@@ -3936,7 +4047,8 @@ final class Plane {
   int largestDc; // magnitude that can be, in these steps
   final int[] low = new int[64]; // lowest bit known of each coefficient (successive approximation)
   Requantizer requantizer;
-  Symbols symbols; // of the copy
+  Symbols symbols; // of the copy; null where only a sample is taken
+  Sample sample; // or null
   Smallest smallest; // null: coefficients are rounded
   ChromaDownsampler downsampler; // null: none
 
@@ -3957,12 +4069,14 @@ final class Plane {
     return sampling == (copy.h() << 4 | copy.v());
   }
 
-  /** Adds a block of the copy in row y of the MCU row: its DC value; of the others kept[from] to kept[to - 1]. */
-  void add(int y, int dc, int[] kept, int from, int to) {
-    if (smallest == null) {
+  /** Adds a block of the copy, in row y of its MCU: its DC value; of the others kept[from] to kept[to - 1]. */
+  void add(int mcu, int y, int dc, int[] kept, int from, int to) {
+    if (sample != null) {
+      sample.add(this, mcu, dc, kept, from, to);
+    } else if (smallest == null) {
       symbols.add(y, requantizer.dc(dc), requantizer, kept, from, to);
     } else {
-      int n = smallest.choose(kept, from, to);
+      int n = smallest.choose(mcu, dc, kept, from, to);
       symbols.add(y, requantizer.dc(dc), Requantizer.EXACT, smallest.chosen, 0, n);
     }
   }
@@ -4310,7 +4424,7 @@ final class ChromaDownsampler {
   }
 
   /** Makes the block at this row and column of the copy, in row y of its MCU, of those in work from this row on. */
-  void deliver(int row, int column, int y, BlockRows rows, int first) {
+  void deliver(int row, int column, int mcu, int y, BlockRows rows, int first) {
     int n = 0;
     for (int k = gather(row, column, rows, first) ? 1 : 64; k < 64; k++) {
       float value = block[StandardTables.ZIGZAG[k]];
@@ -4319,7 +4433,7 @@ final class ChromaDownsampler {
         kept[n++] = Coefficient.of(value < 0, Math.min(magnitude, Short.MAX_VALUE), k);
       }
     }
-    plane.add(y, (int) Math.ceil(block[0] - 0.5f), kept, 0, n); // ties go down: Requantizer's of samples go up
+    plane.add(mcu, y, (int) Math.ceil(block[0] - 0.5f), kept, 0, n); // ties go down: Requantizer's of samples go up
   }
 
   /** False if nothing but the DC coefficient can count, as in smooth areas: then the others are not made. */
@@ -4511,15 +4625,20 @@ final class CoefficientEngine {
   private final JpegHeader header;
   private final boolean progressive;
   private final Recompressor.Settings settings;
+  private final double coarse; // of --smallest: by how much the steps are those at quality 50
+  private final Sample sample; // to be taken instead of a copy, or null
   private final Sampling sampling;
   private final Plane[] planes;
   private final Tables tables = new Tables();
   private final List<Scan> scans = new ArrayList<>(); // to be decoded side by side
 
-  private CoefficientEngine(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) {
+  private CoefficientEngine(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, double coarse,
+      Sample sample) {
     this.jpeg = jpeg;
     this.header = header;
     this.settings = settings;
+    this.coarse = coarse;
+    this.sample = sample;
     progressive = header.process == Marker.SOF2;
     sampling = Sampling.of(header, settings);
     planes = sampling.planes();
@@ -4528,7 +4647,7 @@ final class CoefficientEngine {
   /** The bytes of heap that recompressing such a file takes at most, the file itself included. */
   static long memory(JpegHeader header, Recompressor.Settings settings) {
     Sampling sampling = Sampling.of(header, settings);
-    long bytes = header.fileSize * (settings.isLossless() ? 8 : 5); // the file, its symbols, the copy
+    long bytes = header.fileSize * (settings.quality() > 90 ? 8 : 5); // the file, its symbols, the copy
     for (Plane plane : sampling.planes()) {
       BlockGrid source = plane.source;
       bytes += (long) source.mcusWide() * source.h() * source.v() * sampling.rowsAtOnce() * BlockRows.BLOCK;
@@ -4545,9 +4664,31 @@ final class CoefficientEngine {
    * @throws JpegException if a part of the picture is missing or damaged
    */
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings);
+    double coarse = settings.smallest() ? coarseness(jpeg, header, settings) : 1;
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, coarse, null);
     engine.decode();
     return CopyWriter.write(header, engine.planes, settings.smallest() || settings.isLossless());
+  }
+
+  /** How coarse the steps of --smallest may be, 1 being those at quality 50, to look as good as libjpeg's. */
+  private static double coarseness(byte[] jpeg, JpegHeader header, Recompressor.Settings settings)
+      throws JpegException {
+    double start = PerceptualTables.coarseness(settings.quality());
+    Sample sample = new Sample(header);
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, start / 2, sample); // what less is lost
+    engine.decode();
+    for (Plane plane : engine.planes) {
+      plane.requantizer = engine.requantizer(plane, StandardTables.steps(plane.isCoarse, settings.quality()));
+    }
+    double goal = sample.error(engine.planes, 1, 0);
+    double coarse = start / 3;
+    for (double step = 3; step > 1.01; step = Math.sqrt(step)) {
+      for (Plane plane : engine.planes) {
+        plane.requantizer = engine.requantizer(plane, PerceptualTables.steps(plane.isCoarse, coarse * step));
+      }
+      coarse *= sample.error(engine.planes, coarse * step, 1) <= goal ? step : 1;
+    }
+    return coarse;
   }
 
   /** Goes through the segments, and decodes the scans: one that is all of the picture as soon as it comes. */
@@ -4597,13 +4738,8 @@ final class CoefficientEngine {
   // Chooses the new quantization steps: the standard tables at the quality, but nowhere finer than the source's, which
   // would cost bytes and only make the values less exact. (Halved chroma has values between the source's steps; and
   // steps over 255 cannot be written in baseline JPEG.)
-  private Requantizer requantizer(Plane plane) {
-    if (settings.isLossless()) {
-      return new Requantizer(plane.steps, 1, plane.steps);
-    }
+  private Requantizer requantizer(Plane plane, int[] target) {
     boolean halved = sampling.halves() && plane.table == 1;
-    int[] target = settings.smallest() ? PerceptualTables.steps(plane.isCoarse, settings.quality())
-        : StandardTables.steps(plane.isCoarse, settings.quality());
     for (int k = 0; k < 64 && !halved; k++) {
       int source = plane.steps[k];
       double least = settings.smallest() ? 1.5 * source : source; // a little coarser only doubles the errors
@@ -4619,14 +4755,19 @@ final class CoefficientEngine {
     BlockRows[] rows = new BlockRows[planes.length];
     int[][] steps = new int[planes.length][]; // of the source
     int[][] limits = new int[planes.length][];
+    float[] visible = new float[settings.smallest() ? planes[0].copy.mcusWide() * planes[0].copy.mcusHigh() : 0];
     for (Plane plane : planes) {
       int c = plane.index;
       steps[c] = plane.steps;
       plane.steps = sampling.converts() ? ONES : plane.steps;
-      plane.requantizer = requantizer(plane);
-      plane.symbols = new Symbols(plane.copy);
-      boolean chooses = settings.smallest() && !plane.requantizer.isExact;
-      plane.smallest = chooses ? new Smallest(plane, settings.quality()) : null;
+      int[] wanted = settings.isLossless() ? plane.steps
+          : settings.smallest() ? PerceptualTables.steps(plane.isCoarse, coarse)
+          : StandardTables.steps(plane.isCoarse, settings.quality());
+      plane.requantizer = requantizer(plane, wanted);
+      plane.sample = sample;
+      plane.symbols = sample == null ? new Symbols(plane.copy) : null;
+      boolean chooses = settings.smallest() && (!plane.requantizer.isExact || c == 0);
+      plane.smallest = chooses ? new Smallest(plane, coarse, plane.requantizer.isExact ? 0 : 1, visible) : null;
       boolean halved = sampling.halves() && plane.table == 1;
       plane.downsampler = halved ? new ChromaDownsampler(plane, sampling.across(), sampling.down()) : null;
       limits[c] = halved ? plane.downsampler.limits : plane.requantizer.limit;
@@ -4670,21 +4811,26 @@ final class CoefficientEngine {
     int end = first + plane.source.v() * sampling.rowsAtOnce() / down;
     for (int top = first; top < Math.min(end, copy.high()); top += copy.v()) {
       for (int left = 0; left < copy.wide(); left += copy.h()) {
+        int mcu = top / copy.v() * copy.mcusWide() + left / copy.h();
         for (int y = top; y < top + copy.v(); y++) {
           for (int x = left; x < left + copy.h(); x++) {
             int row = (y - first) * down; // of those in work
             if (x >= copy.wide() || y >= copy.high()) {
-              plane.symbols.addPadding(y - top);
+              if (sample == null) {
+                plane.symbols.addPadding(y - top);
+              }
             } else if (plane.downsampler != null) {
-              plane.downsampler.deliver(y, x, y - top, blocks, row);
+              plane.downsampler.deliver(y, x, mcu, y - top, blocks, row);
             } else {
               int block = row * blocks.stride + x;
-              plane.add(y - top, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
+              plane.add(mcu, y - top, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
             }
           }
         }
       }
-      plane.symbols.endMcuRow();
+      if (sample == null) {
+        plane.symbols.endMcuRow();
+      }
     }
   }
 }

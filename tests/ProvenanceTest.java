@@ -26,7 +26,7 @@ class ProvenanceTest {
       "EQUAL", "there is the image itself, or a file equal to it (delete that, if so)",
       "ITSELF", "its copy would replace the image itself",
       "ANOTHER", "its copy would replace that of another image",
-      "MADE_OF", "there is what this copy was made of (exchange the two folders)",
+      "MADE_OF", "there may be what this image, a copy itself, was made of (exchange the two folders)",
       "SOURCE", "there is a file of SOURCE",
       "FOLDER", "there is a folder where its copy should be",
       "NO_FILE", "there is no file where its copy should be");
