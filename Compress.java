@@ -343,6 +343,9 @@ public class Compress implements Callable<Integer> {
     require(maxSize >= 0 && (maxSize == 0 || !lossless), "--max-size lowers the quality: not with --lossless");
     require(threshold >= 0 && threshold < 100, "--threshold must be from 0 to less than 100, not " + threshold);
     require(threads >= 1, "--threads must be at least 1, not " + threads);
+    boolean asksQuality = command.commandLine().getParseResult().hasMatchedOption("--quality");
+    require(!lossless || !smallest && !asksQuality && engine == Engine.auto,
+        "--lossless changes nothing that is seen: not with --quality, --smallest or --engine");
     require(!smallest || engine == Engine.auto, "--smallest chooses among coefficients: not with --engine=pixels");
     require(!compare || !update, "--compare compresses all images again and again: not with --update");
     require(report == null || Report.isPage(report), "--report: the name must end in .html or .htm: " + report);

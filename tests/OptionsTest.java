@@ -39,6 +39,9 @@ class OptionsTest {
       --report=IMAGES.html.txt | --report: the name must end in .html or .htm: IMAGES.html.txt
       --max-size=big           | is no size, as 500k or 2M is
       --max-size=1k -l         | --max-size lowers the quality: not with --lossless
+      -l -s                    | --lossless changes nothing that is seen
+      --lossless -q80          | --lossless changes nothing that is seen
+      -l --engine=pixels       | --lossless changes nothing that is seen
       --threshold=100          | --threshold must be from 0 to less than 100, not 100.0
       --turbo                  | Unknown option: '--turbo'
       IMAGES out more          | Unmatched argument at index 2: 'more'

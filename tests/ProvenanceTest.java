@@ -433,4 +433,14 @@ class ProvenanceTest {
       assertTrue(Arrays.equals(Files.readAllBytes(card.resolve("A.JPG")), jpeg));
     }
   }
+
+  @Test
+  @DisplayName("the originals at the head of a chain of copies are not replaced by its end, even with --overwrite")
+  void chain() throws Exception {
+    byte[] original = Files.readAllBytes(Pictures.write(folder.resolve("a/x.jpg")));
+    Program.run(folder, "-q80", "a", "b").expect(0, "1 image");
+    Program.run(folder, "-q10", "b", "c").expect(0, "1 image");
+    Program.run(folder, "--overwrite", "-q5", "c", "a").expect(1, "1 image", "a copy itself");
+    assertArrayEquals(original, Files.readAllBytes(folder.resolve("a/x.jpg")));
+  }
 }
