@@ -255,7 +255,7 @@ public class Compress implements Callable<Integer> {
   List<Path> further = List.of(); // sources
   Path destination = Path.of("COMPRESSED_IMAGES");
 
-  @Parameters(index = "1..*", paramLabel = "DESTINATION",
+  @Parameters(index = "1..*", paramLabel = "DESTINATION", hideParamSyntax = true,
       description = "the last: folder of the compressed images (default: COMPRESSED_IMAGES), made if missing")
   void setOthers(List<Path> others) {
     if (others != null && !others.isEmpty()) {
@@ -1062,8 +1062,8 @@ record ImageFile(Path image, Source source, String problem) {
     FileTime time = Files.getLastModifiedTime(image);
     long size = Files.size(image);
     String options = copy.isAsIs() ? copy.options() : settings.letters();
-    boolean fits = Files.size(copy()) <= size && (!copy.isAsIs() || Files.size(copy()) == size);
-    return fits && copy.equals(new Provenance(options, size, copy.identity(), stateOf(time)))
+    return (copy.isAsIs() ? Files.size(copy()) == size : Files.size(copy()) <= size)
+        && copy.equals(new Provenance(options, size, copy.identity(), stateOf(time)))
         && Math.abs(Files.getLastModifiedTime(copy()).toMillis() - time.toMillis()) <= 2_000; // FAT notes even seconds
   }
 

@@ -192,7 +192,7 @@ class FilesTest {
   // An album.
 
   @Test
-  @DisplayName("sources are files and folders, the last is the destination; of two files with one name the second fails")
+  @DisplayName("sources are files and folders, the last is the destination; of two of one name the second fails")
   void sources() throws Exception {
     images("IMAGES/a.jpg", "IMAGES/b.jpg", "IMAGES/not-named.jpg", "Two/a.jpg", "Two/sub/c.jpg");
     Files.write(folder.resolve("Two/a.jpg"), new byte[1], StandardOpenOption.APPEND);
@@ -201,8 +201,9 @@ class FilesTest {
         .expect(0, "3 images, ", "3 images in IMAGES/b.jpg and 2 more, ");
     assertEquals(List.of("a.jpg", "b.jpg", "sub/c.jpg"), files("Small"));
     Files.delete(folder.resolve("Small/a.jpg"));
-    Program.run(folder, "-r", "IMAGES/a.jpg", "IMAGES/b.jpg", "Two", "Small").expect(1,
-        "4 images (3 compressed, 0 kept, 0 skipped, 1 failed), ", "a.jpg failed: its copy would replace that of IMAGES/a.jpg");
+    Program.run(folder, "-r", "IMAGES/a.jpg", "IMAGES/b.jpg", "Two", "Small")
+        .expect(1, "4 images (3 compressed, 0 kept, 0 skipped, 1 failed), ",
+            "a.jpg failed: its copy would replace that of IMAGES/a.jpg");
     Program.run(folder, "-u", "IMAGES", "Small").expect(0, "3 images (1 compressed, 0 kept, 2 skipped, 0 failed), ");
     Files.writeString(folder.resolve("Small/not-named.jpg"), "somebody's");
     Program.run(folder, "--overwrite", "IMAGES/not-named.jpg", "Small").expect(0, "1 image, ");
@@ -269,7 +270,8 @@ class FilesTest {
     assertFalse(Program.run(folder, "-r").expect(0, "").out().contains("any more"));
     images("COMPRESSED_IMAGES/sub/foreign.jpg");
     Files.move(folder.resolve("IMAGES/sub/b.jpg"), folder.resolve("IMAGES/sub/renamed.jpg"));
-    String out = Program.run(folder, "-r", "-u").expect(0, "3 images (1 compressed, 0 kept, 2 skipped, 0 failed), ").out();
+    String out =
+        Program.run(folder, "-r", "-u").expect(0, "3 images (1 compressed, 0 kept, 2 skipped, 0 failed), ").out();
     assertTrue(out.endsWith("\n1 copy has no image in IMAGES any more\n"), out);
     Files.delete(folder.resolve("IMAGES/a.jpg"));
     out = Program.run(folder, "-r", "-u", "-n").expect(0, "2 images (").out();

@@ -80,8 +80,8 @@ class OptionsTest {
     Program.Result result = Program.run(folder, "--help").expect(0, "");
     assertEquals("", result.err());
     for (String word : List.of("-q, --quality", "-m, --mode", "-t, --threads", "-r, --recursive", "-u, --update",
-        "--copy-rest", "--files-from", "--report", "-n, --dry-run", "--quiet", "-h, --help", "-V, --version", "Exit status:", "SOURCE",
-        "DESTINATION")) {
+        "--copy-rest", "--files-from", "--report", "-n, --dry-run", "--quiet", "-h, --help", "-V, --version",
+        "Exit status:", "SOURCE", "DESTINATION")) {
       assertTrue(result.out().contains(word), word);
     }
     assertTrue(result.out().lines().allMatch(line -> line.length() <= 100));
