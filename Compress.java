@@ -24,7 +24,7 @@ import java.util.concurrent.*;
 import java.util.function.Consumer;
 import java.util.regex.*;
 import java.util.stream.*;
-import java.util.zip.CRC32;
+import java.util.zip.*;
 import javax.imageio.*;
 import javax.imageio.plugins.jpeg.*;
 import javax.imageio.stream.MemoryCacheImageOutputStream;
@@ -48,7 +48,7 @@ final class ProcessImages {
 
   ProcessImages(Compress options, List<ImageFile> files) {
     this.options = options;
-    stats = new CompressionStats(files.size(), options.timeline || options.report != null);
+    stats = new CompressionStats(files.size(), options.timeline || options.report != null || options.copyRest);
     Semaphore permits = new Semaphore(options.threads, true); // fair: first come, first served
     for (ImageFile file : files) {
       images.add(new CompressOneImage(file, options, permits, stats));
@@ -57,7 +57,7 @@ final class ProcessImages {
 
   /** Compresses the images and prints the ratio; returns whether every one of them is done. */
   boolean processAndReport() throws InterruptedException {
-    LOG.info("%s in %s, %s, %s threads", Text.count(images.size(), "image"), options.source, Text.cores(),
+    LOG.info("%s in %s, %s, %s threads", Text.count(images.size(), "image"), options.sources(), Text.cores(),
         options.mode == Compress.Mode.sequential ? "no" : options.mode);
     process(options.mode);
     System.out.println(stats.report());
@@ -130,7 +130,9 @@ final class CompressOneImage implements Runnable {
 
   private void report(Result result) {
     String progress = stats.add(result); // [3/4]
-    result.log(LOG, progress);
+    if (result.outcome() != Outcome.SKIPPED || !LiveLine.on) { // or the live line is enough
+      result.log(LOG, progress);
+    }
   }
 
   /** The work of the thread. It throws whatever makes it impossible. */
@@ -144,7 +146,7 @@ final class CompressOneImage implements Runnable {
       ImageFile.State original = file.read();
       Copy copy = Recompressor.recompress(original.bytes(), header, options.settings());
       if (!options.dryRun && createFolder(file.folder())) {
-        LOG.info("created %s", file.folder().getFileName());
+        LOG.info("created %s", file.folderName());
       }
       file.writeCopy(copy, original, options);
       return Result.done(file, started, original.bytes().length, copy);
@@ -196,6 +198,16 @@ final class CompressionStats {
     return done == total && run.count(Outcome.FAILED) == 0;
   }
 
+  /** Tells how far a run came that something ends before its time, such as Ctrl-C. */
+  synchronized void tellIfStopped(boolean dryRun) {
+    if (run.isRunning()) {
+      LiveLine.on = false;
+      LiveLine.clear();
+      System.err.println("Compress: stopped after " + done + " of " + Text.count(total, "image")
+          + (dryRun ? "" : "; --update goes on from there"));
+    }
+  }
+
   /** The last line: how many images, their sizes before and after, the ratio after / before. */
   synchronized String report() {
     return Text.format("%s%s, %s -> %s, ratio %s, in %.2f s", Text.count(total, "image"), run.outcomes(),
@@ -210,7 +222,7 @@ final class CompressionStats {
 @Command(
     name = "Compress", version = "Compress 1.0, Java ${java.version}, ${os.name}", mixinStandardHelpOptions = true,
     sortOptions = false, usageHelpWidth = 100, usageHelpAutoWidth = true,
-    customSynopsis = "jbang Compress.java [OPTIONS] [SOURCE] [DESTINATION]",
+    customSynopsis = "jbang Compress.java [OPTIONS] [SOURCE...] [DESTINATION]",
     description = "%nRecompresses the JPEG photographs of a folder, one thread per image.%n",
     exitCodeListHeading = "%nExit status:%n",
     exitCodeList = {
@@ -223,6 +235,7 @@ final class CompressionStats {
       "Examples:",
       "  jbang Compress.java                           IMAGES into COMPRESSED_IMAGES",
       "  jbang Compress.java -q 60 -r Pictures Small   a whole tree, in a better quality",
+      "  jbang Compress.java -q 60 *.jpg Small         these images",
       "  jbang Compress.java -m sequential             without threads: how much slower is it?",
       "  find Pictures -name '*.jpg' -newer stamp | jbang Compress.java --files-from=- Pictures Small"
     })
@@ -234,12 +247,20 @@ public class Compress implements Callable<Integer> {
   enum Engine { auto, pixels }
 
   @Parameters(index = "0", defaultValue = "IMAGES", paramLabel = "SOURCE",
-      description = "folder of the images (default: ${DEFAULT-VALUE}); never changed")
+      description = "folder of the images, or images, or several of both (default: ${DEFAULT-VALUE}); never changed")
   Path source;
 
-  @Parameters(index = "1", defaultValue = "COMPRESSED_IMAGES", paramLabel = "DESTINATION",
-      description = "folder of the compressed images (default: ${DEFAULT-VALUE}), made if missing")
-  Path destination;
+  List<Path> further = List.of(); // sources
+  Path destination = Path.of("COMPRESSED_IMAGES");
+
+  @Parameters(index = "1..*", paramLabel = "DESTINATION", hideParamSyntax = true,
+      description = "the last: folder of the compressed images (default: COMPRESSED_IMAGES), made if missing")
+  void setOthers(List<Path> others) {
+    if (others != null && !others.isEmpty()) {
+      further = others.subList(0, others.size() - 1);
+      destination = others.getLast();
+    }
+  }
 
   @Option(names = {"-q", "--quality"}, defaultValue = "30", paramLabel = "1..100",
       description = "JPEG quality: 30 is small and visibly coarse, as in the exercise (default); 75 to 85 suit albums")
@@ -281,6 +302,10 @@ public class Compress implements Callable<Integer> {
   @Option(names = "--overwrite",
       description = "also replace files in DESTINATION that Compress did not make; but never an image itself")
   boolean overwrite;
+
+  @Option(names = "--copy-rest",
+      description = "copy other files, and images that fail, as they are: DESTINATION is then as complete as SOURCE")
+  boolean copyRest;
 
   @Option(names = "--files-from", paramLabel = "FILE",
       description = "compress the images that FILE lists, one a line, instead of all in SOURCE; - is standard input")
@@ -351,12 +376,14 @@ public class Compress implements Callable<Integer> {
     require(report == null || Report.isPage(report), "--report: the name must end in .html or .htm: " + report);
     require(report == null || Report.mayReplace(report), "--report: there is another file, or no folder: " + report);
     Log.quiet = quiet || compare;
-    LiveLine.on = LiveLine.TERMINAL && !quiet;
+    LiveLine.on = LiveLine.TERMINAL;
     ImageFiles files = ImageFiles.find(this);
     ProcessImages process = new ProcessImages(this, files.images);
+    Runtime.getRuntime().addShutdownHook(new Thread(() -> process.stats.tellIfStopped(dryRun)));
     boolean done = compare || process.processAndReport();
     List<Run> runs = compare ? Comparison.run(this, files.images) : List.of(process.stats.run);
     process.stats.run.printFailures();
+    files.finish(this, process.stats.run.results());
     if (timeline) {
       Timeline.print(this, runs);
     }
@@ -372,6 +399,9 @@ public class Compress implements Callable<Integer> {
     }
     return done && !runs.isEmpty() && files.complete ? 0 : 1;
   }
+
+  /** The sources as the log names them. */
+  String sources() { return source + (further.isEmpty() ? "" : " and " + further.size() + " more"); }
 
   /** What shapes a copy. */
   Recompressor.Settings settings() {
@@ -497,6 +527,8 @@ final class Run {
     LiveLine.clear();
   }
 
+  boolean isRunning() { return mode != null && ended == 0; }
+
   /** How long it took. */
   double seconds() { return seconds(ended); }
 
@@ -523,10 +555,10 @@ final class Run {
         .collect(Collectors.joining(", ", " (", ")")).toLowerCase(Locale.ROOT);
   }
 
-  /** Lists the images that failed once more: the log of a long run has scrolled away. */
+  /** Lists the images that failed once more: the log of a long run has scrolled away, unless it is nothing else. */
   void printFailures() {
     int failed = count(Outcome.FAILED);
-    if (failed > 0) {
+    if (failed > 0 && total > MOST_FAILURES && !Log.quiet) {
       System.err.println(Text.count(failed, "image") + " failed:");
       results.stream().filter(result -> result.outcome() == Outcome.FAILED).limit(MOST_FAILURES).forEach(result ->
           System.err.println(Text.printable("  " + result.file().name() + ": " + result.remarks().getFirst())));
@@ -708,7 +740,7 @@ final class Report {
             kind(last) + (runs.size() == 1 ? "" : ", median of " + Comparison.ROUNDS)),
         List.of(Text.cores(), "at most " + options.threads + " in work at once"));
     String data = json(List.of(
-        Text.count(images.size(), "image") + last.outcomes(), "" + options.source,
+        Text.count(images.size(), "image") + last.outcomes(), options.sources(),
         String.join(" ", options.command.commandLine().getParseResult().originalArgs()),
         totals, axis * 1e6, Timeline.ticks(axis),
         runs.stream().map(run -> List.of(kind(run), run.seconds(), run.results().stream().map(image -> List.of(
@@ -1014,10 +1046,10 @@ final class Text {
  * An image and its compressed copy. There is one for each image of a run, so it holds no more than it must.
  *
  * @param image the original
- * @param files the source and the destination of the run
+ * @param source where it was found, and where its copy goes
  * @param problem why it cannot be compressed, or null
  */
-record ImageFile(Path image, ImageFiles files, String problem) {
+record ImageFile(Path image, Source source, String problem) {
   private static final int CLOCK_TICK = 50; // milliseconds; file systems note times that are up to a few old,
   private static final int LONG_TICK = 2_100; // or whole seconds (ext3, HFS+), even ones alone (FAT)
   private static final int CHUNK = 1 << 16; // bytes; Java reads each by way of a buffer of its size outside the heap
@@ -1028,12 +1060,12 @@ record ImageFile(Path image, ImageFiles files, String problem) {
 
   /** What the log calls it. */
   String name() {
-    Path place = files.place(image);
+    Path place = source.place(image);
     return (ImageFiles.isEmpty(place) ? image : place).toString();
   }
 
   /** Where the compressed copy goes. */
-  Path copy() { return files.destination.resolve(files.place(image)); }
+  Path copy() { return source.destination().resolve(source.place(image)); }
 
   /** The folder of the copy. */
   Path folder() {
@@ -1041,9 +1073,15 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     return copy.getParent() == null ? copy : copy.getParent();
   }
 
+  /** What the log calls that folder: its path from DESTINATION on, by its name. */
+  String folderName() {
+    int above = Math.max(0, source.destination().toAbsolutePath().getNameCount() - 1);
+    return folder().subpath(above, folder().getNameCount()).toString();
+  }
+
   /** What tells the image from others: its path, relative to the source if it is in there. A URI: it has all bytes. */
   private String identity() {
-    return files.root.toUri().relativize(image.toAbsolutePath().normalize().toUri()).toString();
+    return source.root().toUri().relativize(image.toAbsolutePath().normalize().toUri()).toString();
   }
 
   private int stateOf(FileTime time) { return (int) Provenance.hash(identity() + "\n" + time.toMillis()); }
@@ -1057,8 +1095,9 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     }
     FileTime time = Files.getLastModifiedTime(image);
     long size = Files.size(image);
-    return Files.size(copy()) <= size
-        && copy.equals(new Provenance(settings.letters(), size, copy.identity(), stateOf(time)))
+    String options = copy.isAsIs() ? copy.options() : settings.letters();
+    return (copy.isAsIs() ? Files.size(copy()) == size : Files.size(copy()) <= size)
+        && copy.equals(new Provenance(options, size, copy.identity(), stateOf(time)))
         && Math.abs(Files.getLastModifiedTime(copy()).toMillis() - time.toMillis()) <= 2_000; // FAT notes even seconds
   }
 
@@ -1078,6 +1117,39 @@ record ImageFile(Path image, ImageFiles files, String problem) {
         part -> replaces(part, identity, jpeg.length, options.overwrite));
   }
 
+  /**
+   * Copies the file byte for byte. What stands in its place stays, unless Compress copied it there of this file.
+   *
+   * @param again whether the next run with --update is to compress the image all the same
+   */
+  void copyAsIs(boolean again) throws IOException {
+    if (Files.exists(copy(), LinkOption.NOFOLLOW_LINKS) && !replacesAsIs(image)) {
+      return;
+    }
+    CompressOneImage.createFolder(folder());
+    long size = Files.size(image);
+    FileTime time = Files.getLastModifiedTime(image);
+    Provenance provenance =
+        new Provenance(Provenance.AS_IS, size, Provenance.hash(identity()), again ? 0 : stateOf(time));
+    WholeFile.write(copy(), state(null, time), part -> {
+      CRC32 checksum = new CRC32();
+      long copied = Files.copy(image, new CheckedOutputStream(Channels.newOutputStream(part), checksum));
+      check(copied == size && Files.getLastModifiedTime(image).equals(time), "it changes while it is copied");
+      return provenance.text(checksum.getValue());
+    }, this::replacesAsIs);
+  }
+
+  private boolean replacesAsIs(Path part) throws IOException {
+    if (Files.mismatch(part, copy()) < 0) {
+      return false;
+    }
+    Provenance found =
+        Files.isRegularFile(copy(), LinkOption.NOFOLLOW_LINKS) ? Provenance.of(copy(), true) : null;
+    check(found != null && found.isAsIs() && found.identity() == Provenance.hash(identity()),
+        "there is a file that Compress did not copy");
+    return true;
+  }
+
   // Whether the part is to take the place of the file that stands where the copy goes; false: that is equal, and stays.
   // A JpegException says why neither. No path is compared: links, mounts, disks without capitals are all one case. Of
   // two images with one place, the copy of the first to be done stays (a list's are told apart before).
@@ -1087,7 +1159,7 @@ record ImageFile(Path image, ImageFiles files, String problem) {
     refuseItself();
     if (there.isRegularFile()) {
       Provenance found = Provenance.of(copy, true);
-      boolean ours = found != null && found.identity() == identity;
+      boolean ours = found != null && found.identity() == (found.isAsIs() ? Provenance.hash(identity()) : identity);
       // A copy is smaller than its image or, if that is no copy itself, as large. So none replaces what it was made of.
       if (ours && (there.size() < size || there.size() == size && Provenance.of(image, false) == null)
           || there.size() == 0) { // a power cut can leave files with nothing in them
@@ -1106,8 +1178,10 @@ record ImageFile(Path image, ImageFiles files, String problem) {
         && (there.size() == own.size() || there.size() > own.size() && Provenance.of(image, true) != null);
     check(!mayBeOwn, "there may be what this image, a copy itself, was made of (exchange the two folders)");
     check(overwrite, "there is a file that Compress did not make (--overwrite replaces it)");
-    boolean within = Files.exists(copy) && Files.exists(files.source); // or links that lead nowhere
-    check(!within || !copy.toRealPath().startsWith(files.source.toRealPath()), "there is a file of SOURCE");
+    for (Path of : source.all()) {
+      boolean within = Files.exists(copy) && Files.exists(of); // or links that lead nowhere
+      check(!within || !copy.toRealPath().startsWith(of.toRealPath()), "there is a file of SOURCE");
+    }
     return true;
   }
 
@@ -1157,11 +1231,15 @@ record ImageFile(Path image, ImageFiles files, String problem) {
       }
       byte[] bytes = read((int) Math.min(Files.size(image), MOST));
       if (Files.size(image) == bytes.length && Files.getLastModifiedTime(image).equals(modified)) {
-        PosixFileAttributeView access = Files.getFileAttributeView(image, PosixFileAttributeView.class);
-        return new State(bytes, modified, access == null ? null : access.readAttributes());
+        return state(bytes, modified);
       }
     }
     throw new JpegException("it changes while it is read");
+  }
+
+  private State state(byte[] bytes, FileTime time) throws IOException {
+    PosixFileAttributeView access = Files.getFileAttributeView(image, PosixFileAttributeView.class);
+    return new State(bytes, time, access == null ? null : access.readAttributes());
   }
 
   /** Its first bytes: so many, or all if it has fewer. */
@@ -1177,43 +1255,72 @@ record ImageFile(Path image, ImageFiles files, String problem) {
   }
 }
 
-/** Finds the images to compress and says where the copy of each belongs. */
+/**
+ * Where images are found, and where their copies go.
+ *
+ * @param root the folder whose tree the copies have, absolute and without ".."; of a named image, the one that it is in
+ * @param all the sources of the run, as they were named
+ */
+record Source(Path root, Path destination, List<Path> all) {
+  /**
+   * Where the copy of an image belongs below the destination. What lies in the source folder keeps its place there. Of
+   * any other path the root and every ".." are left out, as tar does it: no list leads out of the destination.
+   */
+  Path place(Path image) {
+    Path full = image.toAbsolutePath().normalize();
+    Path place = full.startsWith(root) ? root.relativize(full) : image.getFileSystem().getPath("");
+    if (ImageFiles.isEmpty(place)) {
+      for (Path part : image.normalize()) {
+        place = part.toString().equals("..") ? place : place.resolve(part);
+      }
+    }
+    return place;
+  }
+}
+
+/** Finds the images to compress, and what else there is. */
 final class ImageFiles {
   private static final Log LOG = new Log(ProcessImages.class);
-  final Path source;
-  final Path destination;
-  final Path root; // the source, absolute and without ".."
   final List<ImageFile> images = new ArrayList<>(); // by name; a list's in its own order
+  private final List<ImageFile> rest = new ArrayList<>(); // other files
+  private final List<Source> sources = new ArrayList<>();
+  private final Map<Path, Path> byPlace = new HashMap<>(); // where two may have one
   boolean complete = true; // every folder could be read
 
-  private ImageFiles(Path source, Path destination) {
-    this.source = source;
-    this.destination = destination;
-    root = source.toAbsolutePath().normalize();
-  }
+  private ImageFiles() {}
 
   /** Finds the images that the command asks for; what cannot end well is wrong usage. */
   static ImageFiles find(Compress options) throws IOException {
-    Path source = options.source;
+    List<Path> all = Stream.concat(Stream.of(options.source), options.further.stream()).toList();
     Path destination = options.destination;
     String list = options.filesFrom;
     boolean free = !Files.exists(destination, LinkOption.NOFOLLOW_LINKS); // first: another run may just be creating it
     boolean there = Files.isDirectory(destination);
-    options.require(!isEmpty(source) && !isEmpty(destination), "SOURCE or DESTINATION is empty; . is this folder");
-    options.require(list != null || Files.isDirectory(source), "SOURCE is not a folder: " + source);
+    options.require(list == null || all.size() == 1, "--files-from: there can be only one SOURCE");
+    ImageFiles files = new ImageFiles();
+    for (Path source : all) {
+      options.require(!isEmpty(source) && !isEmpty(destination), "SOURCE or DESTINATION is empty; . is this folder");
+      options.require(list != null || Files.exists(source, LinkOption.NOFOLLOW_LINKS),
+          "SOURCE is not there: " + source);
+      boolean isFolder = list != null || Files.isDirectory(source);
+      Path root = isFolder ? source : source.toAbsolutePath().getParent();
+      options.require(!isSame(root, destination), "DESTINATION is SOURCE: the originals would be replaced");
+      options.require(!there || !options.recursive || !root.toRealPath().startsWith(destination.toRealPath()),
+          "with --recursive SOURCE may not be inside DESTINATION");
+      files.sources.add(new Source(root.toAbsolutePath().normalize(), destination, all));
+    }
     options.require(free || there, "DESTINATION is not a folder: " + destination);
-    options.require(!isSame(source, destination), "DESTINATION is SOURCE: the originals would be replaced");
-    options.require(!there || !options.recursive || !source.toRealPath().startsWith(destination.toRealPath()),
-        "with --recursive SOURCE may not be inside DESTINATION");
-    ImageFiles files = new ImageFiles(source, destination);
     if (list == null) {
-      files.scan(options.recursive);
+      for (int i = 0; i < all.size(); i++) {
+        files.scan(all.get(i), files.sources.get(i), options.recursive);
+      }
+      files.images.sort(Comparator.comparing(ImageFile::image));
     } else {
-      Path file = source.getFileSystem().getPath(list);
+      Path file = options.source.getFileSystem().getPath(list);
       options.require(list.equals("-") || !Files.isDirectory(file) && Files.isReadable(file),
           "--files-from: cannot read " + list);
       try (InputStream in = list.equals("-") ? System.in : Files.newInputStream(file)) {
-        files.readList(in);
+        files.readList(in, files.sources.getFirst());
       }
     }
     if (!options.dryRun) {
@@ -1222,15 +1329,81 @@ final class ImageFiles {
     return files;
   }
 
-  /** Adds every image in the source folder: .jpg and .jpeg in any case, but no hidden files, and no copies. */
-  private void scan(boolean recursive) throws IOException {
+  /** What is left when the images are done: the rest is copied, and told, and so are copies without an image. */
+  void finish(Compress options, List<Result> results) {
+    int copied = 0;
+    Set<ImageFile> again = new HashSet<>(); // with more memory they may be done
+    for (Result result : results) {
+      if (options.copyRest && result.outcome() == Outcome.FAILED && result.file().problem() == null) {
+        rest.add(result.file());
+        if (result.remarks().getFirst().contains("memory")) {
+          again.add(result.file());
+        }
+      }
+    }
+    boolean copies = options.copyRest && !options.dryRun;
+    for (ImageFile file : copies ? rest : List.<ImageFile>of()) {
+      try {
+        if (file.problem() != null) {
+          throw new JpegException(file.problem());
+        } else if (!options.update || !file.isUpToDate(options.settings())) {
+          file.copyAsIs(again.contains(file));
+        }
+        copied++;
+      } catch (IOException e) {
+        LOG.error("%s was not copied: %s", file.name(), Text.reason(e));
+        complete = false;
+      }
+    }
+    if (!rest.isEmpty()) {
+      int count = copies ? copied : rest.size();
+      String endings = rest.stream().map(ImageFiles::ending).distinct().sorted().collect(Collectors.joining(", "));
+      String what = options.copyRest ? "copied" : "left alone";
+      String verb = options.copyRest && options.dryRun ? "would be" : count == 1 ? "was" : "were";
+      System.out.println(
+          Text.printable(Text.format("%s (%s) %s %s", Text.count(count, "other file"), endings, verb, what)));
+    }
+    if (options.update && options.filesFrom == null && Files.isDirectory(options.destination)) {
+      printOrphans(options);
+    }
+  }
+
+  private static String ending(ImageFile file) {
+    String name = file.image().getFileName().toString();
+    return name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT);
+  }
+
+  /** Says how many copies have no image any more: it was renamed or deleted. */
+  private void printOrphans(Compress options) {
+    List<Path> roots = sources.stream().map(Source::root).distinct().toList();
+    try (Stream<Path> files = Files.walk(options.destination, options.recursive ? Integer.MAX_VALUE : 1)) {
+      List<String> orphans = new ArrayList<>();
+      for (Path file : (Iterable<Path>) files::iterator) {
+        String place = options.destination.relativize(file).toString();
+        if (Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS) && !isHidden(file)
+            && roots.stream().noneMatch(root -> Files.exists(root.resolve(place), LinkOption.NOFOLLOW_LINKS))
+            && Provenance.of(file, false) != null) {
+          orphans.add("\n  " + Text.printable(place));
+        }
+      }
+      if (!orphans.isEmpty()) {
+        System.out.println(orphans.size() + (orphans.size() == 1 ? " copy has" : " copies have") + " no image in "
+            + options.sources() + " any more" + (options.dryRun ? String.join("", orphans) : ""));
+      }
+    } catch (IOException | UncheckedIOException e) {
+      LOG.warn("copies without an image were not counted: %s", Text.reason(e));
+    }
+  }
+
+  /** Adds a named image, or all in a folder: .jpg and .jpeg in any case, but no hidden files, and no copies. */
+  private void scan(Path start, Source source, boolean recursive) throws IOException {
     int depth = recursive ? Integer.MAX_VALUE : 1;
-    Files.walkFileTree(source, Set.of(FileVisitOption.FOLLOW_LINKS), depth, new SimpleFileVisitor<>() {
+    Files.walkFileTree(start, Set.of(FileVisitOption.FOLLOW_LINKS), depth, new SimpleFileVisitor<>() {
       @Override
       public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) {
         try {
-          boolean copies = folder.toRealPath().startsWith(real(destination));
-          return !folder.equals(source) && (copies || isHidden(folder))
+          boolean copies = folder.toRealPath().startsWith(real(source.destination()));
+          return !folder.equals(start) && (copies || isHidden(folder))
               ? FileVisitResult.SKIP_SUBTREE : FileVisitResult.CONTINUE;
         } catch (IOException e) { // it has vanished since it was opened
           visitFileFailed(folder, e);
@@ -1239,19 +1412,19 @@ final class ImageFiles {
       }
 
       @Override
-      public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+      public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
         String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
         boolean isJpeg = name.endsWith(".jpg") || name.endsWith(".jpeg");
         // A link that leads nowhere counts: the user has lost an image.
-        if (isJpeg && !isHidden(file) && (attributes.isRegularFile() || attributes.isSymbolicLink())) {
-          add(file, null);
+        if ((!isHidden(file) || file.equals(start)) && (attributes.isRegularFile() || attributes.isSymbolicLink())) {
+          add(file, source, isJpeg ? images : rest, source.all().size() > 1);
         }
         return FileVisitResult.CONTINUE;
       }
 
       @Override
       public FileVisitResult visitFileFailed(Path file, IOException problem) {
-        if (isHidden(file) && !file.equals(source)) {
+        if (isHidden(file) && !file.equals(start)) {
           return FileVisitResult.CONTINUE;
         } else if (problem instanceof FileSystemLoopException) {
           LOG.warn("%s leads back to a folder that it is in: not followed", file);
@@ -1267,14 +1440,19 @@ final class ImageFiles {
         return problem == null ? FileVisitResult.CONTINUE : visitFileFailed(folder, problem);
       }
     });
-    images.sort(Comparator.comparing(ImageFile::image));
   }
 
-  private void add(Path image, String problem) { images.add(new ImageFile(image, this, problem)); }
+  /** Adds a file; if two may have one place, the second to have it fails. */
+  private void add(Path file, Source source, List<ImageFile> files, boolean mayMeet) throws IOException {
+    Path before = mayMeet ? byPlace.putIfAbsent(source.place(file), file) : null;
+    if (before == null || !before.equals(file) && !isSame(before, file)) {
+      files.add(new ImageFile(file, source, before == null ? null : "its copy would replace that of " + before));
+    }
+  }
 
   /** Adds the images that a list names, one path a line. Blank lines are passed over. */
-  private void readList(InputStream in) throws IOException {
-    Map<Path, Path> byPlace = new HashMap<>();
+  private void readList(InputStream in, Source source) throws IOException {
+    FileSystem system = source.destination().getFileSystem();
     BufferedReader lines = new BufferedReader(new InputStreamReader(in, StandardCharsets.ISO_8859_1)); // bytes, that is
     for (String line = lines.readLine(); line != null; line = lines.readLine()) {
       line = line.replaceFirst("^\u00EF\u00BB\u00BF", ""); // a byte order mark, as some editors write it
@@ -1282,28 +1460,21 @@ final class ImageFiles {
         continue;
       }
       try {
-        addListed(path(line), byPlace);
+        Path image = path(line, system);
+        if (isEmpty(source.place(image))) {
+          images.add(new ImageFile(image, source, "a folder"));
+        } else {
+          add(image, source, images, true);
+        }
       } catch (IllegalArgumentException e) {
         String shown = line.substring(0, Math.min(100, line.length())).replaceAll("[^ -~]|[<>:\"|?*]", "_");
-        add(source.getFileSystem().getPath(shown), "not a file name on this system");
+        images.add(new ImageFile(system.getPath(shown), source, "not a file name on this system"));
       }
     }
   }
 
-  private void addListed(Path image, Map<Path, Path> byPlace) throws IOException {
-    Path before = byPlace.putIfAbsent(place(image), image);
-    if (isEmpty(place(image))) {
-      add(image, "a folder");
-    } else if (before == null) {
-      add(image, null);
-    } else if (!before.equals(image) && !isSame(before, image)) {
-      add(image, "its copy would replace that of " + before);
-    }
-  }
-
   /** The path of these bytes, each given as a character. Only from a URI does Java make it whatever the locale is. */
-  private Path path(String bytes) {
-    FileSystem system = source.getFileSystem();
+  private static Path path(String bytes, FileSystem system) {
     if (bytes.length() > 1 << 16) {
       throw new InvalidPathException("", "too long"); // for every system
     } else if (system != FileSystems.getDefault() || !system.getSeparator().equals("/")) {
@@ -1313,21 +1484,6 @@ final class ImageFiles {
         .replaceAll(b -> Text.format("%%%02X", (int) b.group().charAt(0)));
     Path path = Path.of(URI.create("file://" + uri));
     return bytes.startsWith("/") ? path : path.subpath(0, path.getNameCount());
-  }
-
-  /**
-   * Where the copy of an image belongs below the destination. What lies in the source folder keeps its place there. Of
-   * any other path the root and every ".." are left out, as tar does it: no list leads out of the destination.
-   */
-  Path place(Path image) {
-    Path full = image.toAbsolutePath().normalize();
-    Path place = full.startsWith(root) ? root.relativize(full) : source.getFileSystem().getPath("");
-    if (isEmpty(place)) {
-      for (Path part : image.normalize()) {
-        place = part.toString().equals("..") ? place : place.resolve(part);
-      }
-    }
-    return place;
   }
 
   /** Whether a path has no name in it: it is then the folder that it is resolved against. */
@@ -1351,9 +1507,10 @@ final class ImageFiles {
 
   /** Deletes what killed runs left in the folders of the copies; but nothing where images are. */
   private void clearLeftovers() {
-    Set<Path> ofImages = images.stream().map(file -> file.image().toAbsolutePath().resolveSibling("")).distinct()
+    List<ImageFile> files = Stream.concat(images.stream(), rest.stream()).toList();
+    Set<Path> ofImages = files.stream().map(file -> file.image().toAbsolutePath().resolveSibling("")).distinct()
         .map(ImageFiles::real).collect(Collectors.toSet());
-    for (Path folder : images.stream().map(ImageFile::folder).distinct().filter(Files::exists).toList()) {
+    for (Path folder : files.stream().map(ImageFile::folder).distinct().filter(Files::exists).toList()) {
       try {
         if (!ofImages.contains(folder.toRealPath())) {
           WholeFile.clearLeftovers(folder);
@@ -1376,8 +1533,11 @@ final class ImageFiles {
  * @param state of its identity and of when it was changed last
  */
 record Provenance(String options, long size, long identity, int state) {
-  static final Pattern TEXT = Pattern.compile("Compress (\\S+) +(\\d{1,10}) (\\p{XDigit}{16}) (\\p{XDigit}{8}) (.{8})");
+  static final Pattern TEXT = Pattern.compile("Compress (\\S+) +(\\d{1,19}) (\\p{XDigit}{16}) (\\p{XDigit}{8}) (.{8})");
   static final String ATTRIBUTE = "user:compress";
+  static final String AS_IS = "copied"; // in place of options: with none of them
+
+  boolean isAsIs() { return options.equals(AS_IS); }
 
   /** FNV-1a, 64 bits. */
   static long hash(String text) {
@@ -1389,7 +1549,7 @@ record Provenance(String options, long size, long identity, int state) {
   }
 
   /** Its text, equally long for all sizes: a copy that is compressed again does not get smaller by it. */
-  private byte[] text(long checksum) {
+  byte[] text(long checksum) {
     return Text.format("Compress %s %10d %016x %08x %08x", options, size, identity, state, checksum)
         .getBytes(StandardCharsets.ISO_8859_1);
   }
@@ -1471,6 +1631,11 @@ final class WholeFile {
     boolean isDue(Path part) throws IOException;
   }
 
+  /** Writes a part, and returns its attribute, or null. */
+  interface Content {
+    byte[] writeTo(FileChannel part) throws IOException;
+  }
+
   /** Something that not every file system can do. */
   private interface Step {
     void take() throws IOException;
@@ -1491,9 +1656,18 @@ final class WholeFile {
   /** Writes the file; it gets the time and the access of the original and, unless null, this attribute. */
   static void write(Path file, byte[] bytes, ImageFile.State original, byte[] attribute, Replacement replacement)
       throws IOException {
+    write(file, original, part -> {
+      for (int written = 0; written < bytes.length; ) {
+        written += part.write(ByteBuffer.wrap(bytes, written, Math.min(CHUNK, bytes.length - written)));
+      }
+      return attribute;
+    }, replacement);
+  }
+
+  static void write(Path file, ImageFile.State original, Content content, Replacement replacement) throws IOException {
     for (int attempt = 1; ; attempt++) {
       try {
-        tryToWrite(file, bytes, original, attribute, replacement);
+        tryToWrite(file, original, content, replacement);
         return;
       } catch (NoSuchFileException e) { // another run took the part for a leftover: locks are not shared everywhere
         if (attempt == 20 || !Files.isDirectory(file.toAbsolutePath().getParent())) {
@@ -1503,8 +1677,8 @@ final class WholeFile {
     }
   }
 
-  private static void tryToWrite(Path file, byte[] bytes, ImageFile.State original, byte[] attribute,
-      Replacement replacement) throws IOException {
+  private static void tryToWrite(Path file, ImageFile.State original, Content content, Replacement replacement)
+      throws IOException {
     Path part = file.resolveSibling(Text.format(".compress-%016x.part", ThreadLocalRandom.current().nextLong()));
     boolean posix = original.access() != null;
     FileAttribute<?>[] closed = {PosixFilePermissions.asFileAttribute(CLOSED)};
@@ -1514,9 +1688,7 @@ final class WholeFile {
       if (posix) {
         setAccess(part, original.access()); // while it is empty
       }
-      for (int written = 0; written < bytes.length; ) {
-        written += channel.write(ByteBuffer.wrap(bytes, written, Math.min(CHUNK, bytes.length - written)));
-      }
+      byte[] attribute = content.writeTo(channel);
       if (attribute != null) {
         // Only now: that opens and closes the part, which gives the lock back.
         ifSupported(() -> Files.setAttribute(part, Provenance.ATTRIBUTE, attribute));

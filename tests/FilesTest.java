@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.BufferedReader;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.FutureTask;
 import java.util.stream.IntStream;
@@ -196,5 +200,145 @@ class FilesTest {
     Program.Result result = Program.run(folder, "--timeline").expect(0, "1 image, ", " a?b?[31m??.jpg ");
     assertEquals(result.err().lines().count(), result.log().size());
     assertTrue(result.out().contains(" a?b?[31m??.jpg "), result.out());
+  }
+
+  // An album.
+
+  @Test
+  @DisplayName("sources are files and folders, the last is the destination; of two of one name the second fails")
+  void sources() throws Exception {
+    images("IMAGES/a.jpg", "IMAGES/b.jpg", "IMAGES/not-named.jpg", "Two/a.jpg", "Two/sub/c.jpg");
+    Files.write(folder.resolve("Two/a.jpg"), new byte[1], StandardOpenOption.APPEND);
+    Program.run(folder, "IMAGES/a.jpg", "Small").expect(0, "1 image, ", "1 image in IMAGES/a.jpg, ");
+    Program.run(folder, "-r", "IMAGES/b.jpg", "./IMAGES/b.jpg", "Two", "Small")
+        .expect(0, "3 images, ", "3 images in IMAGES/b.jpg and 2 more, ");
+    assertEquals(List.of("a.jpg", "b.jpg", "sub/c.jpg"), files("Small"));
+    Files.delete(folder.resolve("Small/a.jpg"));
+    Program.run(folder, "-r", "IMAGES/a.jpg", "IMAGES/b.jpg", "Two", "Small")
+        .expect(1, "4 images (3 compressed, 0 kept, 0 skipped, 1 failed), ",
+            "a.jpg failed: its copy would replace that of IMAGES/a.jpg");
+    Program.run(folder, "-u", "IMAGES", "Small").expect(0, "3 images (1 compressed, 0 kept, 2 skipped, 0 failed), ");
+    Files.writeString(folder.resolve("Small/not-named.jpg"), "somebody's");
+    Program.run(folder, "--overwrite", "IMAGES/not-named.jpg", "Small").expect(0, "1 image, ");
+    Program.run(folder.resolve("IMAGES"), "a.jpg", ".").expect(2, "", "DESTINATION is SOURCE");
+    Program.run(folder, "IMAGES", "nowhere.jpg", "Small").expect(2, "", "SOURCE is not there: nowhere.jpg");
+    Program.run(folder, "--files-from=-", "IMAGES", "Two", "Small").expect(2, "", "there can be only one SOURCE");
+    assertTrue(Files.mismatch(folder.resolve("IMAGES/a.jpg"), folder.resolve("Two/a.jpg")) > 0);
+  }
+
+  @Test
+  @DisplayName("other files are left alone, and counted; --copy-rest copies them, and damaged images, once")
+  void rest() throws Exception {
+    images("IMAGES/a.jpg", "IMAGES/sub/damaged.jpg");
+    Path damaged = folder.resolve("IMAGES/sub/damaged.jpg");
+    byte[] whole = Files.readAllBytes(damaged);
+    Files.write(damaged, Arrays.copyOf(whole, 2_000));
+    FileTime past = FileTime.fromMillis(1_000_000_000_000L);
+    for (String name : List.of("clip.MP4", "sub/notes", ".hidden", "sub/x.png", "sub/y.png")) {
+      Files.writeString(folder.resolve("IMAGES/" + name), "of " + name);
+      Files.setLastModifiedTime(folder.resolve("IMAGES/" + name), past);
+    }
+    Files.writeString(Files.createDirectories(folder.resolve("Album/sub")).resolve("y.png"), "somebody's");
+    String out = Program.run(folder, "-r", "IMAGES", "Album").expect(1, "2 images (").out();
+    assertTrue(out.endsWith("\n4 other files (mp4, notes, png) were left alone\n"), out);
+    out = Program.run(folder, "-r", "-n", "--copy-rest", "IMAGES", "Album").out();
+    assertTrue(out.contains("\n5 other files (jpg, mp4, notes, png) would be copied\n"), out);
+    assertEquals(List.of("a.jpg", "sub/y.png"), files("Album"));
+    String[] command = {"-r", "-u", "--copy-rest", "IMAGES", "Album"};
+    out = Program.run(folder, command).expect(1, "2 images (0 compressed, 0 kept, 1 skipped, 1 failed), ",
+        "sub/damaged.jpg failed: ", "sub/y.png was not copied: there is a file that Compress did not copy: ").out();
+    assertTrue(out.endsWith("\n4 other files (jpg, mp4, notes, png) were copied\n"), out);
+    assertEquals("somebody's", Files.readString(folder.resolve("Album/sub/y.png")));
+    assertEquals(past, Files.getLastModifiedTime(folder.resolve("Album/clip.MP4")));
+    Files.delete(folder.resolve("Album/sub/y.png"));
+    Program.run(folder, command).expect(0, "2 images (0 compressed, 0 kept, 2 skipped, 0 failed), ");
+    assertEquals("", shell("diff -rq -x .hidden -x a.jpg IMAGES Album").out());
+    // What changes is done again: the damaged image is whole now.
+    Files.writeString(folder.resolve("IMAGES/clip.MP4"), "a newer one");
+    Files.write(damaged, whole);
+    out = Program.run(folder, command).expect(0, "2 images (1 compressed, 0 kept, 1 skipped, 0 failed), ").out();
+    assertTrue(out.endsWith("\n4 other files (mp4, notes, png) were copied\n"), out);
+    assertEquals("a newer one", Files.readString(folder.resolve("Album/clip.MP4")));
+    assertTrue(Files.size(folder.resolve("Album/sub/damaged.jpg")) < whole.length);
+    // A copy that somebody has changed is that person's.
+    Files.writeString(folder.resolve("Album/clip.MP4"), "somebody's");
+    Program.run(folder, command).expect(1, "2 images (0 compressed, 0 kept, 2 skipped, 0 failed), ");
+    assertEquals("somebody's", Files.readString(folder.resolve("Album/clip.MP4")));
+  }
+
+  @Test
+  @DisplayName("what failed for want of memory is copied, and tried again when there is more")
+  void restAgain() throws Exception {
+    Pictures.write(folder.resolve("IMAGES/a.jpg"), 3000, 3000);
+    String[] options = {"-u", "--copy-rest", "--engine=pixels"};
+    Program.run(folder, "", Program.java(List.of("-Xmx32m"), options)).expect(1, "1 image (", "of memory");
+    assertEquals(-1, Files.mismatch(folder.resolve("IMAGES/a.jpg"), folder.resolve("COMPRESSED_IMAGES/a.jpg")));
+    Program.run(folder, options).expect(0, "1 image, ");
+  }
+
+  @Test
+  @DisplayName("--update says how many copies have no image any more, --dry-run which")
+  void orphans() throws Exception {
+    images("IMAGES/a.jpg", "IMAGES/sub/b.jpg", "IMAGES/sub/c.jpg");
+    assertFalse(Program.run(folder, "-r").expect(0, "").out().contains("any more"));
+    images("COMPRESSED_IMAGES/sub/foreign.jpg");
+    Files.move(folder.resolve("IMAGES/sub/b.jpg"), folder.resolve("IMAGES/sub/renamed.jpg"));
+    String out =
+        Program.run(folder, "-r", "-u").expect(0, "3 images (1 compressed, 0 kept, 2 skipped, 0 failed), ").out();
+    assertTrue(out.endsWith("\n1 copy has no image in IMAGES any more\n"), out);
+    Files.delete(folder.resolve("IMAGES/a.jpg"));
+    out = Program.run(folder, "-r", "-u", "-n").expect(0, "2 images (").out();
+    assertTrue(out.contains("\n2 copies have no image in IMAGES any more\n  a.jpg\n  sub/b.jpg\n"), out);
+    assertFalse(Program.run(folder, "IMAGES/sub/b.jpg", "-u", "--files-from=/dev/null").out().contains("any more"));
+  }
+
+  @Test
+  @DisplayName("the log says which folders were created: DESTINATION by its name, those below it by their paths")
+  void created() throws Exception {
+    images("IMAGES/2024/may/a.jpg", "IMAGES/b.jpg");
+    assertEquals(List.of("created Small"), created("IMAGES", "out/Small"));
+    assertEquals(List.of("created Small/2024/may"), created("-r", "IMAGES", "out/Small"));
+  }
+
+  private List<String> created(String... arguments) throws Exception {
+    return Program.run(folder, arguments).messages("INFO").stream().filter(line -> line.startsWith("created")).toList();
+  }
+
+  @Test
+  @DisplayName("the last line of a run that is stopped says how far it came")
+  void stopped() throws Exception {
+    images("IMAGES/a.jpg", "IMAGES/b.jpg");
+    // An image that was changed in this second by a clock of whole seconds is waited for.
+    long second = System.currentTimeMillis() / 1_000 * 1_000;
+    Files.setLastModifiedTime(folder.resolve("IMAGES/a.jpg"), FileTime.fromMillis(second - 100_000));
+    Files.setLastModifiedTime(folder.resolve("IMAGES/b.jpg"), FileTime.fromMillis(second));
+    Process process = new ProcessBuilder(Program.command("-m", "sequential")).directory(folder.toFile()).start();
+    try (BufferedReader log = process.errorReader()) {
+      while (!log.readLine().contains("[1/2] a.jpg")) {
+        second = System.currentTimeMillis() / 1_000 * 1_000;
+        Files.setLastModifiedTime(folder.resolve("IMAGES/b.jpg"), FileTime.fromMillis(second));
+      }
+      Program.succeeds(List.of("kill", "-INT", Long.toString(process.pid())));
+      assertEquals("Compress: stopped after 1 of 2 images; --update goes on from there", log.readLine());
+    }
+    assertEquals(130, process.waitFor());
+  }
+
+  @Test
+  @DisplayName("a failure is told once where the run is short; on a terminal what is up to date is only counted, "
+      + "and --quiet keeps the live line")
+  void told() throws Exception {
+    images("IMAGES/a.jpg", "IMAGES/b.jpg");
+    Files.writeString(folder.resolve("IMAGES/damaged.jpg"), "not a JPEG");
+    String err = Program.run(folder).expect(1, "").err();
+    assertEquals(1, err.split("not a JPEG", -1).length - 1, err);
+    assertTrue(Program.run(folder, "-u").err().contains("a.jpg is up to date"));
+    assumeTrue(Program.succeeds(List.of("script", "-qec", "true", "/dev/null")), "no terminal can be opened here");
+    for (String option : List.of("--recursive", "--quiet")) {
+      String out = Program.run(folder, "", List.of("env", "TERM=xterm", "script", "-qec",
+          Program.quoted(Program.command("-u", option)), "/dev/null")).out();
+      assertFalse(out.contains("is up to date"), out);
+      assertTrue(out.contains("/3 ") && out.contains("MB/s"), out);
+    }
   }
 }

@@ -44,8 +44,7 @@ class OptionsTest {
       -l --engine=pixels       | --lossless changes nothing that is seen
       --threshold=100          | --threshold must be from 0 to less than 100, not 100.0
       --turbo                  | Unknown option: '--turbo'
-      IMAGES out more          | Unmatched argument at index 2: 'more'
-      IMAGES/a.jpg             | SOURCE is not a folder: IMAGES/a.jpg
+      IMAGES out more          | SOURCE is not there: out
       IMAGES IMAGES/a.jpg      | DESTINATION is not a folder: IMAGES/a.jpg
       IMAGES IMAGES            | DESTINATION is SOURCE: the originals would be replaced
       IMAGES IMAGES/../IMAGES/ | DESTINATION is SOURCE: the originals would be replaced
@@ -70,7 +69,7 @@ class OptionsTest {
   @DisplayName("it does so with the program's name in front, and how far a run is counts those that failed")
   void process() throws Exception {
     Program.Result wrong = Program.run(folder, "nowhere");
-    assertEquals("2 Compress: SOURCE is not a folder: nowhere; see --help", wrong.status() + " " + wrong.err().strip());
+    assertEquals("2 Compress: SOURCE is not there: nowhere; see --help", wrong.status() + " " + wrong.err().strip());
     assertEquals("", wrong.out());
     Pictures.write(folder.resolve("IMAGES/a.jpg"));
     // Not in the table: if they were taken for this folder, it must not be the one that the tests run in.
@@ -89,8 +88,8 @@ class OptionsTest {
     Program.Result result = Program.run(folder, "--help").expect(0, "");
     assertEquals("", result.err());
     for (String word : List.of("-q, --quality", "-m, --mode", "-t, --threads", "-r, --recursive", "-u, --update",
-        "--files-from", "--report", "-n, --dry-run", "--quiet", "-h, --help", "-V, --version", "Exit status:", "SOURCE",
-        "DESTINATION")) {
+        "--copy-rest", "--files-from", "--report", "-n, --dry-run", "--quiet", "-h, --help", "-V, --version",
+        "Exit status:", "SOURCE", "DESTINATION")) {
       assertTrue(result.out().contains(word), word);
     }
     assertTrue(result.out().lines().allMatch(line -> line.length() <= 100));
