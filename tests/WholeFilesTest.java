@@ -311,7 +311,15 @@ class WholeFilesTest {
       if (!wholeSeconds) {
         changer.pause = 10;
         Thread.sleep(250); // until the last long pause is over
-        JpegException problem = assertThrows(JpegException.class, image::read);
+        JpegException problem = null;
+        for (int i = 0; i < 10 && problem == null; i++) { // a busy machine may stop the changer for a while
+          try {
+            image.read();
+          } catch (JpegException e) {
+            problem = e;
+          }
+        }
+        assertNotNull(problem, "read although it never stops changing");
         assertEquals("it changes while it is read", problem.getMessage());
       }
     }
