@@ -235,4 +235,14 @@ class GradeTest {
     assertEquals(2, Grade.run(arguments.isEmpty() ? new String[0] : arguments.split(" "), null, new PrintStream(err)));
     assertTrue(err.toString().contains(says), err.toString());
   }
+
+  @Test
+  @DisplayName("the scripts that users start build as they start them: the grader, the samples, the benchmark")
+  void scripts() {
+    for (String script : List.of("Grade", "SampleImages", "Benchmark")) {
+      Path tests = Program.project().resolve("tests");
+      String launcher = Program.project().resolve(".jbang/jbang").toString();
+      assertTrue(Program.succeeds(List.of(launcher, "build", tests.resolve(script + ".java").toString())), script);
+    }
+  }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+//SOURCES Jpegs.java
 
 import java.awt.image.*;
 import java.io.*;
