@@ -238,7 +238,7 @@ class GradeTest {
 
   @Test
   @DisplayName("the scripts that users start build as they start them: the grader, the samples, the benchmark")
-  void scripts() {
+  void scripts() throws InterruptedException {
     for (String script : List.of("Grade", "SampleImages", "Benchmark")) {
       Path tests = Program.project().resolve("tests");
       String launcher = Program.project().resolve(".jbang/jbang").toString();
