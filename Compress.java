@@ -1834,7 +1834,10 @@ final class Recompressor {
     if (header.icc.broken()) {
       warnings.add("has a colour profile that cannot be used: left out of the copy");
     }
-    byte[] copy = Metadata.join(picture(jpeg, header, settings), metadata, map);
+    // What --smallest has once chosen for this quality it would choose from again, and lose a little more.
+    Provenance own = settings.smallest ? Provenance.of(new ByteArrayInputStream(jpeg), null, true) : null;
+    boolean again = own != null && own.options().equals(settings.letters());
+    byte[] copy = Metadata.join(picture(jpeg, header, again ? settings.lossless() : settings), metadata, map);
     boolean fits = settings.maxSize == 0 || jpeg.length <= settings.maxSize;
     if (copy.length >= jpeg.length || fits && copy.length > jpeg.length * (1 - settings.threshold / 100)) {
       String why = copy.length >= jpeg.length ? "it would not get smaller" : "it would hardly get smaller";
@@ -1859,13 +1862,8 @@ final class Recompressor {
   }
 
   private static byte[] picture(byte[] jpeg, JpegHeader header, Settings settings) throws IOException {
-    if (settings.byPixels()) {
-      return PixelEngine.recompress(jpeg, header, settings.quality);
-    }
-    // What --smallest has once chosen for this quality it would choose from again, and lose a little more.
-    Provenance own = settings.smallest ? Provenance.of(new ByteArrayInputStream(jpeg), null, true) : null;
-    boolean again = own != null && own.options().equals(settings.letters());
-    return CoefficientEngine.recompress(jpeg, header, again ? settings.lossless() : settings);
+    return settings.byPixels() ? PixelEngine.recompress(jpeg, header, settings.quality)
+        : CoefficientEngine.recompress(jpeg, header, settings);
   }
 }
 
@@ -2029,11 +2027,6 @@ final class Marker {
   /** Whether this is application data or a comment: nothing that decoding needs (T.81 B.2.4.5-6). */
   static boolean isAppOrComment(int marker) {
     return (marker >= APP0 && marker <= 0xEF) || marker == COM;
-  }
-
-  /** Whether this is a table that decoding needs, or the restart interval (T.81 B.2.4). */
-  static boolean isTable(int marker) {
-    return marker == DQT || marker == DHT || marker == DRI;
   }
 
   /** Whether this starts a frame, of any process (T.81 table B.1). */
@@ -3286,6 +3279,9 @@ final class Coefficient {
     return coefficient >> 8;
   }
 
+  /** How many bits a magnitude, or a value of this magnitude, has (T.81 table F.1). */
+  static int size(int magnitude) { return 32 - Integer.numberOfLeadingZeros(magnitude); }
+
   /** 0, or -1 where it is negative. */
   static int sign(int coefficient) {
     return coefficient << 24 >> 31;
@@ -3314,7 +3310,7 @@ final class Symbols {
 
   static {
     for (int m = 1; m < 128; m++) {
-      int size = 32 - Integer.numberOfLeadingZeros(m);
+      int size = Coefficient.size(m);
       SMALL[m] = (char) (m << 8 | size);
       SMALL[m | 128] = (char) ((1 << size) - 1 - m << 8 | size);
     }
@@ -3382,7 +3378,7 @@ final class Symbols {
       counts[symbol & 0xFF]++;
       return at + 1;
     }
-    int bits = 32 - Integer.numberOfLeadingZeros(magnitude);
+    int bits = Coefficient.size(magnitude);
     row[at] = (char) (run | bits);
     row[at + 1] = (char) ((magnitude ^ sign) & (1 << bits) - 1);
     counts[run | bits]++;
@@ -3492,7 +3488,7 @@ final class OptimalCode {
  * are counted first, which gives the best codes, and then written.
  */
 final class CopyScan {
-  private static final int MAX_END_RUN = 0x7FFF; // G.1.2.2
+  static final int MAX_END_RUN = 0x7FFF; // G.1.2.2
   private static final int MAX_CORRECTIONS = 1_000; // bits that wait for a code; libjpeg has as much room
   private static final int AC = 2; // codes: 0 and 1 of DC coefficients, and from here on two of the others
 
@@ -3598,21 +3594,16 @@ final class CopyScan {
     }
   }
 
-  /** DC coefficients, MCU by MCU: of each the difference to the one before (F.1.2.1, G.1.2.1), or one more bit. */
+  /** DC coefficients, MCU by MCU: of each the difference to the one before (F.1.2.1). */
   private void dc() {
     int mcus = planes[0].copy.mcusWide() * planes[0].copy.mcusHigh();
     for (int mcu = 0; mcu < mcus; mcu++) {
       for (Plane plane : planes) {
         int blocks = plane.copy.h() * plane.copy.v();
         for (int i = mcu * blocks; i < mcu * blocks + blocks; i++) {
-          int value = plane.symbols.dc[i] >> low;
-          if (high > 0) {
-            plain(value & 1, 1);
-          } else {
-            int difference = value - (i == 0 ? 0 : plane.symbols.dc[i - 1] >> low);
-            int size = size(Math.abs(difference));
-            put(plane.table, size, difference + (difference >> 31) & (1 << size) - 1);
-          }
+          int difference = plane.symbols.dc[i] - (i == 0 ? 0 : plane.symbols.dc[i - 1]);
+          int size = Coefficient.size(Math.abs(difference));
+          put(plane.table, size, difference + (difference >> 31) & (1 << size) - 1);
         }
       }
     }
@@ -3661,7 +3652,7 @@ final class CopyScan {
         put(AC, 0xF0, 0);
       }
       int magnitude = Coefficient.magnitude(found[i]);
-      int size = size(magnitude);
+      int size = Coefficient.size(magnitude);
       put(AC, run << 4 | size, (magnitude ^ Coefficient.sign(found[i])) & (1 << size) - 1);
       before = Coefficient.index(found[i]);
     }
@@ -3707,7 +3698,7 @@ final class CopyScan {
     if (endRun == 0) {
       return first;
     }
-    int size = size(endRun) - 1;
+    int size = Coefficient.size(endRun) - 1;
     put(AC, size << 4, 0);
     plain(endRun - (1 << size), size);
     endRun = 0;
@@ -3725,10 +3716,6 @@ final class CopyScan {
       plain(corrections[i], 1);
     }
     waiting = first;
-  }
-
-  private static int size(int magnitude) {
-    return 32 - Integer.numberOfLeadingZeros(magnitude);
   }
 
   private void put(int code, int symbol, int value) {
@@ -3812,7 +3799,7 @@ final class Band {
       next[i] = END;
       for (int j = i + 1; j <= sure; j++) {
         int run = index[j] - k - 1;
-        int symbol = (run & 15) << 4 | size(high[j]);
+        int symbol = (run & 15) << 4 | Coefficient.size(high[j]);
         float rest = least[j] + lambda * (run >> 4) * bits[0xF0];
         float cost = rest + lambda * bits[symbol] - highGain[j];
         if (cost < minimum) {
@@ -3834,7 +3821,7 @@ final class Band {
         int less = nearest - 1;
         high[i] = nearest;
         highGain[i] = weights[k] * nearest * (2 * steps - nearest);
-        lowGain[i] = less == 0 || size(less) == size(nearest)
+        lowGain[i] = less == 0 || Coefficient.size(less) == Coefficient.size(nearest)
             ? Float.NEGATIVE_INFINITY : weights[k] * less * (2 * steps - less);
         sure = steps > SURE ? i : sure;
         mayEnd &= steps <= SURE;
@@ -3849,10 +3836,6 @@ final class Band {
     return end;
   }
 
-  private static int size(int magnitude) {
-    return 32 - Integer.numberOfLeadingZeros(magnitude);
-  }
-
   private void count(int[] chosen, int from, int to) {
     int k = first - 1;
     for (int i = from; i < to; i++) {
@@ -3860,9 +3843,9 @@ final class Band {
       int run = Coefficient.index(chosen[i]) - k - 1;
       k = Coefficient.index(chosen[i]);
       counts[0xF0] += run >> 4;
-      counts[(run & 15) << 4 | size(Coefficient.magnitude(chosen[i]))]++;
+      counts[(run & 15) << 4 | Coefficient.size(Coefficient.magnitude(chosen[i]))]++;
     }
-    if (k < last && ++endRun == 0x7FFF) {
+    if (k < last && ++endRun == CopyScan.MAX_END_RUN) {
       endBlocks();
     }
     if ((++blocks & 8191) == 0 || blocks >= 128 && Integer.bitCount(blocks) == 1) { // more often while they are few
@@ -3872,7 +3855,7 @@ final class Band {
 
   private void endBlocks() {
     if (endRun > 0) {
-      counts[size(endRun) - 1 << 4]++;
+      counts[Coefficient.size(endRun) - 1 << 4]++;
       endRun = 0;
     }
   }
@@ -3907,22 +3890,29 @@ final class Smallest {
     }
   }
 
+  /** How much is seen of errors in a block; of the first component it also tells the others. */
+  float look(int mcu, int value, int[] kept, int from, int to) {
+    int place = Math.min(mcu, visible.length - 1); // more only where components have scans, and so MCUs, of their own
+    if (plane.index > 0) {
+      return visible[place];
+    }
+    float energy = 0;
+    for (int i = from; i < to; i++) {
+      float exact = exact(kept[i]);
+      energy += exact * exact;
+    }
+    double light = Math.log((Math.max(value * plane.requantizer.dcStep / 8.0 + 128, 0) + 20) / 110);
+    float here = (float) Math.exp(-0.2 * Math.log((energy + 300) / 3000) - 0.4 * light * light);
+    blocks = mcu == lastMcu ? blocks + 1 : 1;
+    lastMcu = mcu;
+    float before = blocks == 1 ? 0 : visible[place];
+    visible[place] = before + (here - before) / blocks; // the mean
+    return here;
+  }
+
   /** Chooses of a block's kept[from] to kept[to - 1], value being that of DC; returns how many there are in chosen. */
   int choose(int mcu, int value, int[] kept, int from, int to) {
-    int place = Math.min(mcu, visible.length - 1);
-    float here = visible[place];
-    if (plane.index == 0) {
-      float energy = 0;
-      for (int i = from; i < to; i++) {
-        float exact = exact(kept[i]);
-        energy += exact * exact;
-      }
-      double light = Math.log((Math.max(value * plane.requantizer.dcStep / 8.0 + 128, 0) + 20) / 110);
-      here = (float) Math.exp(-0.2 * Math.log((energy + 300) / 3000) - 0.4 * light * light);
-      blocks = mcu == lastMcu ? blocks + 1 : 1;
-      lastMcu = mcu;
-      visible[place] += (here - (blocks == 1 ? visible[place] = 0 : visible[place])) / blocks; // the mean
-    }
+    float lambda = strength * LAMBDA[plane.table] / look(mcu, value, kept, from, to);
     int n = 0;
     int start = from;
     for (Band band : bands) {
@@ -3930,7 +3920,6 @@ final class Smallest {
       while (end < to && Coefficient.index(kept[end]) <= band.last) {
         end++;
       }
-      float lambda = strength * LAMBDA[plane.table] / here;
       n = band.choose(plane.requantizer, weights, lambda, kept, start, end, chosen, n);
       start = end;
     }
@@ -4250,6 +4239,9 @@ final class Plane {
       sample.add(this, mcu, dc, kept, from, to);
     } else if (smallest == null) {
       symbols.add(y, requantizer.dc(dc), requantizer, kept, from, to);
+    } else if (requantizer.isExact) {
+      smallest.look(mcu, dc, kept, from, to);
+      symbols.add(y, dc, requantizer, kept, from, to);
     } else {
       int n = smallest.choose(mcu, dc, kept, from, to);
       symbols.add(y, requantizer.dc(dc), Requantizer.EXACT, smallest.chosen, 0, n);
@@ -4941,8 +4933,7 @@ final class CoefficientEngine {
       plane.requantizer = requantizer(plane, wanted);
       plane.sample = sample;
       plane.symbols = sample == null ? new Symbols(plane.copy) : null;
-      boolean chooses = settings.smallest() && (!plane.requantizer.isExact || c == 0);
-      plane.smallest = chooses ? new Smallest(plane, coarse, plane.requantizer.isExact ? 0 : 1, visible) : null;
+      plane.smallest = settings.smallest() ? new Smallest(plane, coarse, 1, visible) : null;
       boolean halved = sampling.halves() && plane.table == 1;
       plane.downsampler = halved ? new ChromaDownsampler(plane, sampling.across(), sampling.down()) : null;
       limits[c] = halved ? plane.downsampler.limits : plane.requantizer.limit;
