@@ -3297,14 +3297,13 @@ final class Coefficient {
 // From blocks to the best Huffman codes for them: baseline or progressive, and a search for --smallest.
 
 /**
- * A component of the copy: its quantized coefficients, by row of blocks. They are kept until their frequencies have
- * given the best code. Each is a symbol of a sequential scan (T.81 F.1.2): a char with RRRRSSSS in the low byte, the
- * value bits of a small one above, the highest bit set on a block's last. 8 or more value bits follow in a char of
- * their own. A DC coefficient is its difference to that of the block before, in the order of the MCUs.
+ * A component of the copy: its coefficients, kept until their frequencies have given the best code, as symbols of a
+ * sequential scan (T.81 F.1.2) with their value bits. AC coefficients are chars: RRRRSSSS in the low byte, less than 8
+ * value bits above; more follow in a char of their own.
  */
 final class Symbols {
-  static final int LAST = 0x8000;
-  static final int FULL = LAST | 0x10; // ends a block without end of block code: 63 is not zero
+  static final int END = 0x8000; // from here on a char ends a block: with an end of block code,
+  static final int FULL = END | 0x10; // or, 63 not being zero, without: no sequential scan has 0x10
   static final int BLOCK = 260; // bytes of a row that a block takes at most
   private static final char[] SMALL = new char[256]; // for -127 to 127, as sign and magnitude
 
@@ -3316,74 +3315,62 @@ final class Symbols {
     }
   }
 
-  final char[][] rows; // those included that only fill up MCUs
-  final short[] dc; // by block, in the order of the MCUs: the value itself
+  final char[][] rows; // of blocks, those included that only fill up MCUs
+  final int[] dc; // by block, in the order of the MCUs: value bits << 8 | symbol, of the difference to the one before
   final int[] dcCounts = new int[256]; // of symbols
   final int[] acCounts = new int[256];
   private final char[][] mcuRow; // the rows in work
   private final int[] sizes; // of what is in them
   private int first; // of these
   private int blocks;
+  private int last; // DC coefficient
 
   Symbols(BlockGrid grid) {
     rows = new char[grid.mcusHigh() * grid.v()][];
-    dc = new short[grid.mcusWide() * grid.h() * rows.length];
+    dc = new int[grid.mcusWide() * grid.h() * rows.length];
     mcuRow = new char[grid.v()][grid.mcusWide() * grid.h() * BLOCK / 2];
     sizes = new int[grid.v()];
   }
 
   /** Adds a block in row y of the MCU row: its DC value; of the others kept[from] to kept[to - 1]. */
   void add(int y, int value, Requantizer requantizer, int[] kept, int from, int to) {
+    int difference = value - last;
+    int dcSize = Coefficient.size(Math.abs(difference));
+    dc[blocks++] = (difference + (difference >> 31) & (1 << dcSize) - 1) << 8 | dcSize;
+    dcCounts[dcSize]++;
+    last = value;
     char[] row = mcuRow[y];
-    int last = sizes[y];
-    int difference = value - (blocks == 0 ? 0 : dc[blocks - 1]);
-    dc[blocks++] = (short) value;
-    int sign = difference >> 31;
-    int size = put(row, last, 0, (difference ^ sign) - sign, sign, dcCounts);
+    int at = sizes[y];
     int before = 0;
     for (int i = from; i < to; i++) {
       int k = Coefficient.index(kept[i]);
       int zeros = k - before - 1;
       for (; zeros > 15; zeros -= 16) {
-        row[size++] = 0xF0;
+        row[at++] = 0xF0;
         acCounts[0xF0]++;
       }
-      last = size;
       int level = requantizer.level(Coefficient.magnitude(kept[i]), k);
-      size = put(row, size, zeros << 4, level, Coefficient.sign(kept[i]), acCounts);
+      int sign = Coefficient.sign(kept[i]);
+      int symbol;
+      if (level < 128) {
+        symbol = SMALL[level | sign & 128] + (zeros << 4);
+        row[at++] = (char) symbol;
+      } else {
+        int size = Coefficient.size(level);
+        symbol = zeros << 4 | size;
+        row[at++] = (char) symbol;
+        row[at++] = (char) ((level ^ sign) & (1 << size) - 1);
+      }
+      acCounts[symbol & 0xFF]++;
       before = k;
     }
-    if (before < 63) {
-      row[last] |= LAST;
-      acCounts[0]++;
-    } else {
-      row[size++] = FULL;
-    }
-    sizes[y] = size;
+    row[at++] = before < 63 ? (char) END : FULL;
+    acCounts[0] += before < 63 ? 1 : 0;
+    sizes[y] = at;
   }
 
   /** Adds a block that only fills up an MCU, the cheapest there is: without a difference, and empty. */
-  void addPadding(int y) {
-    dc[blocks] = dc[blocks++ - 1];
-    mcuRow[y][sizes[y]++] = LAST;
-    dcCounts[0]++;
-    acCounts[0]++;
-  }
-
-  /** Puts a symbol, and its value, at this place of a row, and counts it; returns the place behind. */
-  private static int put(char[] row, int at, int run, int magnitude, int sign, int[] counts) {
-    if (magnitude < 128) {
-      int symbol = SMALL[magnitude | sign & 128] + run;
-      row[at] = (char) symbol;
-      counts[symbol & 0xFF]++;
-      return at + 1;
-    }
-    int bits = Coefficient.size(magnitude);
-    row[at] = (char) (run | bits);
-    row[at + 1] = (char) ((magnitude ^ sign) & (1 << bits) - 1);
-    counts[run | bits]++;
-    return at + 2;
-  }
+  void addPadding(int y) { add(y, last, null, null, 0, 0); }
 
   /** Ends a row of MCUs. */
   void endMcuRow() {
@@ -3396,49 +3383,42 @@ final class Symbols {
 
 /** The best Huffman code for counted symbols, of at most 16 bits (T.81 annex K.2). */
 final class OptimalCode {
+  static final int PLAIN = 15; // in place of a size, which is less: as many bits as the run says, without a code
   private static final int MAX_VALUE = 11; // bits
-
-  /** By symbol: the code, moved up by the size of its value, << 5 | the bits of both. */
-  final int[] codes = new int[256];
-  final long bits; // that all the symbols take, values included
+  final int[] codes = new int[256]; // by symbol: the code, moved up by the size of its value, << 5 | the bits of both
   private final int[] lengths = new int[17]; // how many codes there are of each
   private final byte[] symbols = new byte[256]; // by length of code
-  private int total;
+  private int total; // of these
+  private long bits; // that all the symbols take, values included
 
   /** Throws a JpegException where a symbol's code and value might not fit in 27 bits. */
   OptimalCode(int[] counts) throws JpegException {
     int[] weights = counts.clone();
+    for (int n = 0; n < 16; n++) {
+      int s = n << 4 | PLAIN;
+      codes[s] = n;
+      bits += (long) counts[s] * n;
+      weights[s] = 0;
+    }
     int[] size = codeSizes(weights);
     while (size[256] > 16) { // the longest; in place of figure K.3: what is rare counts for more
       Arrays.setAll(weights, s -> (weights[s] + 1) / 2);
       size = codeSizes(weights);
     }
-    for (int s = 0; s < 256; s++) {
-      lengths[size[s]]++;
-    }
-    int[] place = new int[17]; // by length: where its next symbol goes
-    for (int length = 2; length <= 16; length++) {
-      place[length] = place[length - 1] + lengths[length - 1];
-    }
-    for (int s = 0; s < 256; s++) {
-      if (size[s] > 0) {
-        symbols[place[size[s]]++] = (byte) s;
-      }
-    }
-    long sum = 0;
     int code = 0;
     for (int length = 1; length <= 16; length++, code <<= 1) { // figure K.4, annex C
-      for (; total < place[length]; total++) {
-        int s = symbols[total] & 0xFF;
-        int all = length + (s & 15);
-        if ((s & 15) > MAX_VALUE) {
-          throw new JpegException("not supported: coefficients of more than " + MAX_VALUE + " bits");
+      for (int s = 0; s < 256; s++) {
+        if (size[s] == length) {
+          if ((s & 15) > MAX_VALUE) {
+            throw new JpegException("not supported: coefficients of more than " + MAX_VALUE + " bits");
+          }
+          lengths[length]++;
+          symbols[total++] = (byte) s;
+          codes[s] = code++ << (s & 15) + 5 | length + (s & 15);
+          bits += (long) counts[s] * (length + (s & 15));
         }
-        codes[s] = code++ << (s & 15) + 5 | all;
-        sum += (long) counts[s] * all;
       }
     }
-    bits = sum;
   }
 
   /** Figure K.1: the two rarest are joined until all are; symbol 256, rarer than all, takes the code of all ones. */
@@ -3467,44 +3447,44 @@ final class OptimalCode {
     return size;
   }
 
-  /** The bits of its table. */
-  int tableBits() {
-    return (17 + total) * 8;
-  }
+  /** The bits that it takes: those of the symbols, so many times, and those of its table. */
+  long bits(int times) { return bits * times + (total == 0 ? 0 : (17 + total) * 8); }
 
-  /** Writes the table for a DHT segment (B.2.4.2), with its class and identifier. */
+  /** Writes the table for a DHT segment (B.2.4.2), with its class and identifier; none if there are no symbols. */
   void writeTo(ByteArrayOutputStream out, int id) {
-    out.write(id);
-    for (int length = 1; length <= 16; length++) {
-      out.write(lengths[length]);
+    if (total > 0) {
+      out.write(id);
+      for (int length = 1; length <= 16; length++) {
+        out.write(lengths[length]);
+      }
+      out.write(symbols, 0, total);
     }
-    out.write(symbols, 0, total);
   }
 }
 
 /**
  * A scan of a copy (T.81 B.2.3): all coefficients, as in baseline JPEG (F.1.2); or in progressive JPEG (annex G) those
- * of DC, or of one component a band of the others; and of these all bits but the lowest, or one bit more. Its symbols
- * are counted first, which gives the best codes, and then written.
+ * of DC, or of one component a band of the others; and of these all bits but the lowest, or one bit more.
  */
 final class CopyScan {
   static final int MAX_END_RUN = 0x7FFF; // G.1.2.2
-  private static final int MAX_CORRECTIONS = 1_000; // bits that wait for a code; libjpeg has as much room
   private static final int AC = 2; // codes: 0 and 1 of DC coefficients, and from here on two of the others
-
+  private static final int[] IDS = {0x00, 0x01, 0x10, 0x11}; // classes and identifiers of their tables
   private final Plane[] planes; // one, or all
   private final int from; // Ss: index of the first coefficient
   private final int to; // Se: and of the last
   private final int high; // Ah: the lowest bit known before; 0: none
   private final int low; // Al: the lowest bit known behind
-  private final int[][] counts = new int[4][]; // of symbols, by code
-  private final OptimalCode[] codes = new OptimalCode[4]; // or null
-  private long bits; // that it takes; while symbols are counted, of what has no code
-  private CopyWriter out; // null: symbols are counted
+  private final OptimalCode[] codes = new OptimalCode[4];
+  private long bits; // that it takes
   private final int[] found = new int[64]; // the coefficients of a block
+  private int[] tokens = new int[1024]; // of a band: value bits << 8 | symbol
+  private int size; // of what is in them
+  private int[] counts; // of the symbols
+  private int plain; // bits without a code that are not a token yet
+  private int plainSize;
   private int endRun; // EOBRUN: blocks that have ended and are not coded yet
-  private final byte[] corrections = new byte[MAX_CORRECTIONS + 64]; // of these blocks, and of the one in work
-  private int waiting; // how many of them
+  private int endPlace; // the tokens that are for them
 
   CopyScan(int from, int to, int high, int low, Plane... planes) {
     this.planes = planes;
@@ -3515,27 +3495,31 @@ final class CopyScan {
   }
 
   /** Makes the best codes; returns how many bits it takes, going by one in so many rows of blocks. */
-  long count(int everyRow) throws JpegException {
-    out = null;
+  long prepare(int everyRow) throws JpegException {
+    int[][] all = new int[4][256];
+    counts = all[AC];
+    size = 0;
+    if (from > 0) {
+      band(everyRow);
+    } else {
+      for (Plane plane : planes) {
+        Arrays.setAll(all[plane.table], s -> all[plane.table][s] + plane.symbols.dcCounts[s]);
+        Arrays.setAll(all[AC + plane.table], s -> all[AC + plane.table][s] + (to > 0 ? plane.symbols.acCounts[s] : 0));
+      }
+    }
     bits = 0;
-    Arrays.setAll(counts, i -> new int[256]);
-    go(everyRow);
-    bits *= everyRow;
     for (int i = 0; i < 4; i++) {
-      codes[i] = Arrays.stream(counts[i]).anyMatch(n -> n > 0) ? new OptimalCode(counts[i]) : null;
-      bits += codes[i] == null ? 0 : codes[i].bits * everyRow + codes[i].tableBits();
+      codes[i] = new OptimalCode(all[i]);
+      bits += codes[i].bits(everyRow);
     }
     return bits;
   }
 
   /** Writes it, with its tables and its header. */
   void write(CopyWriter out) {
-    this.out = out;
     ByteArrayOutputStream tables = new ByteArrayOutputStream();
     for (int i : new int[] {0, AC, 1, AC + 1}) {
-      if (codes[i] != null) {
-        codes[i].writeTo(tables, i < AC ? i : 0x10 + i - AC);
-      }
+      codes[i].writeTo(tables, IDS[i]);
     }
     ByteBuffer header = ByteBuffer.allocate(2 * planes.length + 4).put((byte) planes.length);
     for (Plane plane : planes) {
@@ -3544,66 +3528,32 @@ final class CopyScan {
     }
     header.put((byte) from).put((byte) to).put((byte) (high << 4 | low));
     out.beginScan(tables.toByteArray(), header.array(), bits);
-    go(1);
+    for (int i = 0; i < size; i++) {
+      out.put(codes[AC].codes, tokens[i]);
+    }
+    for (int y = 0; from == 0 && y < planes[0].copy.mcusHigh(); y++) {
+      mcuRow(y, out);
+    }
     out.endScan();
+    tokens = null;
   }
 
-  private void go(int everyRow) {
-    if (from > 0) {
-      band(everyRow);
-    } else if (to == 0) {
-      dc();
-    } else if (out != null) {
-      sequential();
-    } else {
-      for (Plane plane : planes) {
-        Arrays.setAll(counts[plane.table], s -> counts[plane.table][s] + plane.symbols.dcCounts[s]);
-        Arrays.setAll(counts[AC + plane.table], s -> counts[AC + plane.table][s] + plane.symbols.acCounts[s]);
-      }
-    }
-  }
-
-  /** Writes all coefficients, MCU by MCU (A.2.3): the rows have their blocks in that order. */
-  private void sequential() {
-    int blocks = Arrays.stream(planes).mapToInt(plane -> plane.copy.h() * plane.copy.v()).sum(); // of an MCU
-    int[][] dc = new int[blocks][]; // by block: its codes,
-    int[][] ac = new int[blocks][];
-    int[] line = new int[blocks]; // and which of the MCU's rows it is in
-    char[][] rows = new char[blocks][]; // by that
-    int[] places = new int[blocks];
+  /** Writes coefficients MCU by MCU (A.2.3): the rows have their blocks in that order. */
+  private void mcuRow(int y, CopyWriter out) {
     int wide = planes[0].copy.mcusWide();
-    for (int y = 0; y < planes[0].copy.mcusHigh(); y++) {
-      int n = 0;
-      int lines = 0;
-      for (Plane plane : planes) {
-        for (int j = 0; j < plane.copy.v(); j++, lines++) {
-          rows[lines] = plane.symbols.rows[y * plane.copy.v() + j];
-          places[lines] = 0;
-          for (int i = 0; i < plane.copy.h(); i++, n++) {
-            dc[n] = codes[plane.table].codes;
-            ac[n] = codes[AC + plane.table].codes;
-            line[n] = lines;
+    int[][] places = new int[planes.length][4]; // in each row of blocks
+    for (int x = 0; x < wide; x++) {
+      for (int c = 0; c < planes.length; c++) {
+        Plane plane = planes[c];
+        int block = (y * wide + x) * plane.copy.h() * plane.copy.v();
+        for (int j = 0; j < plane.copy.v(); j++) {
+          for (int i = 0; i < plane.copy.h(); i++) {
+            out.put(codes[plane.table].codes, plane.symbols.dc[block++]);
+            if (to > 0) {
+              char[] row = plane.symbols.rows[y * plane.copy.v() + j];
+              places[c][j] = out.block(row, places[c][j], codes[AC + plane.table].codes);
+            }
           }
-        }
-      }
-      for (int x = 0; x < wide; x++) {
-        for (int i = 0; i < n; i++) {
-          places[line[i]] = out.block(rows[line[i]], places[line[i]], dc[i], ac[i]);
-        }
-      }
-    }
-  }
-
-  /** DC coefficients, MCU by MCU: of each the difference to the one before (F.1.2.1). */
-  private void dc() {
-    int mcus = planes[0].copy.mcusWide() * planes[0].copy.mcusHigh();
-    for (int mcu = 0; mcu < mcus; mcu++) {
-      for (Plane plane : planes) {
-        int blocks = plane.copy.h() * plane.copy.v();
-        for (int i = mcu * blocks; i < mcu * blocks + blocks; i++) {
-          int difference = plane.symbols.dc[i] - (i == 0 ? 0 : plane.symbols.dc[i - 1]);
-          int size = Coefficient.size(Math.abs(difference));
-          put(plane.table, size, difference + (difference >> 31) & (1 << size) - 1);
         }
       }
     }
@@ -3615,124 +3565,107 @@ final class CopyScan {
       char[] row = planes[0].symbols.rows[y];
       int at = 0;
       for (int x = 0; x < grid.wide(); x++) {
-        int symbol = row[at];
-        at += (symbol & 15) < 8 ? 1 : 2; // the DC coefficient
         int k = 0;
         int n = 0;
-        while (symbol < Symbols.LAST) {
-          symbol = row[at++];
+        for (int symbol = row[at++]; symbol < Symbols.END; symbol = row[at++]) {
           int size = symbol & 15;
+          int value = size < 8 ? symbol >> 8 : row[at++];
+          boolean negative = value >> size - 1 == 0;
+          int magnitude = (negative ? (1 << size) - 1 - value : value) >> low;
           k += (symbol >> 4 & 15) + 1;
-          if (size > 0) {
-            int value = size < 8 ? symbol >> 8 & 0x7F : row[at++];
-            boolean negative = value >> size - 1 == 0;
-            int magnitude = (negative ? (1 << size) - 1 - value : value) >> low;
-            if (magnitude > 0 && k >= from && k <= to) {
-              found[n++] = Coefficient.of(negative, magnitude, k);
-            }
+          if (magnitude > 0 && k >= from && k <= to) {
+            found[n++] = Coefficient.of(negative, magnitude, k);
           }
         }
-        if (high == 0) {
-          begin(n);
+        block(n);
+      }
+    }
+    endRun();
+  }
+
+  /** Codes the coefficients found in a block that become known (G.1.2.2), and a bit of those before (G.1.2.3). */
+  private void block(int n) {
+    int coded = n; // behind the last that becomes known
+    while (coded > 0 && isKnown(found[coded - 1])) {
+      coded--;
+    }
+    if (size + 256 > tokens.length) {
+      tokens = Arrays.copyOf(tokens, tokens.length * 2);
+    }
+    int before = from - 1;
+    if (coded > 0) {
+      endRun();
+      int place = size++; // of the next symbol: bits of those known before follow it
+      int zeros = 0; // that are not coded yet
+      for (int i = 0; i < coded; i++) {
+        int magnitude = Coefficient.magnitude(found[i]);
+        zeros += Coefficient.index(found[i]) - before - 1;
+        before = Coefficient.index(found[i]);
+        for (; zeros > 15; zeros -= 16) {
+          place = code(place, 0xF0, 0);
+        }
+        if (isKnown(found[i])) {
+          correct(magnitude);
         } else {
-          refine(n);
+          int bits = Coefficient.size(magnitude);
+          place = code(place, zeros << 4 | bits, (magnitude ^ Coefficient.sign(found[i])) & (1 << bits) - 1);
+          zeros = 0;
         }
       }
+      size = place;
     }
-    endBlocks(waiting);
-  }
-
-  /** Codes the coefficients found in a block (G.1.2.2). */
-  private void begin(int n) {
-    int before = from - 1; // index of the last one coded
-    for (int i = 0; i < n; i++) {
-      endBlocks(0);
-      int run = Coefficient.index(found[i]) - before - 1;
-      for (; run > 15; run -= 16) {
-        put(AC, 0xF0, 0);
+    if (before < to) {
+      if (endRun++ == 0) {
+        endPlace = size;
+        size += 2;
       }
-      int magnitude = Coefficient.magnitude(found[i]);
-      int size = Coefficient.size(magnitude);
-      put(AC, run << 4 | size, (magnitude ^ Coefficient.sign(found[i])) & (1 << size) - 1);
-      before = Coefficient.index(found[i]);
-    }
-    if (before < to && ++endRun == MAX_END_RUN) {
-      endBlocks(0);
-    }
-  }
-
-  /** Codes the coefficients found in a block that become known with this bit, and corrects the others (G.1.2.3). */
-  private void refine(int n) {
-    int last = n; // behind the last that becomes known
-    while (last > 0 && Coefficient.magnitude(found[last - 1]) > 1) {
-      last--;
-    }
-    int first = waiting; // of this block's corrections
-    int before = from - 1;
-    int run = 0; // of zeros that are not coded yet
-    for (int i = 0; i < n; i++) {
-      int magnitude = Coefficient.magnitude(found[i]);
-      run += Coefficient.index(found[i]) - before - 1;
-      before = Coefficient.index(found[i]);
-      for (; run > 15 && i < last; run -= 16) {
-        first = endBlocks(first);
-        put(AC, 0xF0, 0);
-        correct(first);
+      for (int i = coded; i < n; i++) {
+        correct(Coefficient.magnitude(found[i]));
       }
-      if (magnitude > 1) {
-        corrections[waiting++] = (byte) (magnitude & 1);
-      } else {
-        first = endBlocks(first);
-        put(AC, run << 4 | 1, Coefficient.sign(found[i]) + 1);
-        correct(first);
-        run = 0;
+      endCorrections();
+      if (endRun == MAX_END_RUN) {
+        endRun();
       }
     }
-    if ((before < to || waiting > first) && ++endRun == MAX_END_RUN || waiting > MAX_CORRECTIONS - 64) {
-      endBlocks(waiting);
+  }
+
+  private boolean isKnown(int coefficient) { return high > 0 && Coefficient.magnitude(coefficient) > 1; }
+
+  /** Puts a symbol at this place, behind which its corrections are; returns the next place. */
+  private int code(int place, int symbol, int value) {
+    token(place, symbol, value);
+    endCorrections();
+    return size++;
+  }
+
+  /** Codes that blocks have ended, before their corrections. */
+  private void endRun() {
+    if (endRun > 0) {
+      int bits = Coefficient.size(endRun) - 1;
+      token(endPlace, bits << 4, 0);
+      token(endPlace + 1, bits << 4 | OptimalCode.PLAIN, endRun - (1 << bits));
+      endRun = 0;
     }
   }
 
-  /** Codes that blocks have ended, with the corrections before first, which are theirs; returns where first is now. */
-  private int endBlocks(int first) {
-    if (endRun == 0) {
-      return first;
-    }
-    int size = Coefficient.size(endRun) - 1;
-    put(AC, size << 4, 0);
-    plain(endRun - (1 << size), size);
-    endRun = 0;
-    int behind = waiting - first;
-    waiting = first;
-    correct(0);
-    System.arraycopy(corrections, first, corrections, 0, behind);
-    waiting = behind;
-    return 0;
-  }
-
-  /** Writes the corrections that wait from this one on. */
-  private void correct(int first) {
-    for (int i = first; i < waiting; i++) {
-      plain(corrections[i], 1);
-    }
-    waiting = first;
-  }
-
-  private void put(int code, int symbol, int value) {
-    if (out == null) {
-      counts[code][symbol]++;
-    } else {
-      out.put((codes[code].codes[symbol] >>> 5) + value, codes[code].codes[symbol] & 31);
+  private void correct(int magnitude) {
+    plain = plain << 1 | magnitude & 1;
+    if (++plainSize == 15) {
+      endCorrections();
     }
   }
 
-  /** Puts bits that have no code. */
-  private void plain(int value, int length) {
-    if (out == null) {
-      bits += length;
-    } else {
-      out.put(value, length);
+  private void endCorrections() {
+    if (plainSize > 0) {
+      token(size++, plainSize << 4 | OptimalCode.PLAIN, plain);
+      plain = 0;
+      plainSize = 0;
     }
+  }
+
+  private void token(int place, int symbol, int value) {
+    tokens[place] = value << 8 | symbol;
+    counts[symbol]++;
   }
 }
 
@@ -3985,7 +3918,6 @@ final class CopyWriter {
   private static final int SAMPLE = 16; // rows of blocks, at least
   private static final int MAX_LOW = 3; // bits that come later
   private static final int[] BAND_ENDS = {5, 2, 8, 63, 18}; // more bring next to nothing
-
   private byte[] out = new byte[1024];
   private int position;
   private long bits; // not written yet, right-aligned
@@ -3994,36 +3926,39 @@ final class CopyWriter {
   /** The copy without metadata: baseline, or on request progressive where that is smaller. */
   static byte[] write(JpegHeader header, Plane[] planes, boolean mayBeProgressive) throws JpegException {
     boolean together = Arrays.stream(planes).allMatch(Plane::isInterleaved);
-    Plane[][] groups = together
-        ? new Plane[][] {planes} : Arrays.stream(planes).map(plane -> new Plane[] {plane}).toArray(Plane[][]::new);
-    List<CopyScan> scans = new ArrayList<>();
-    List<CopyScan> script = new ArrayList<>();
-    for (Plane[] group : groups) {
-      scans.add(new CopyScan(0, 63, 0, 0, group));
-      script.add(new CopyScan(0, 0, 0, 0, group));
-    }
-    long least = count(scans, 1);
-    boolean progressive = false;
+    List<Plane[]> groups =
+        together ? List.<Plane[]>of(planes) : Arrays.stream(planes).map(plane -> new Plane[] {plane}).toList();
+    List<CopyScan> scans = groups.stream().map(group -> new CopyScan(0, 63, 0, 0, group)).toList();
+    long least = prepare(scans, 1);
+    CopyWriter copy = new CopyWriter();
     if (mayBeProgressive) {
+      List<CopyScan> script = groups.stream().map(group -> new CopyScan(0, 0, 0, 0, group)).collect(Collectors.toList());
       for (Plane plane : planes) {
         script.addAll(script(plane));
       }
-      progressive = count(script, 1) < least;
-      scans = progressive ? script : scans;
+      copy.begin(header, planes, true);
+      long all = 0;
+      for (CopyScan scan : script) {
+        all += scan.prepare(1);
+        scan.write(copy);
+      }
+      mayBeProgressive = all < least;
     }
-    CopyWriter writer = new CopyWriter();
-    writer.begin(header, planes, progressive);
-    for (CopyScan scan : scans) {
-      scan.write(writer);
+    if (!mayBeProgressive) {
+      copy = new CopyWriter();
+      copy.begin(header, planes, false);
+      for (CopyScan scan : scans) {
+        scan.write(copy);
+      }
     }
-    return ByteBuffer.allocate(writer.position + 2).put(writer.out, 0, writer.position).putShort((short) 0xFFD9)
-        .array(); // EOI
+    copy.makeRoom(2);
+    return ByteBuffer.wrap(Arrays.copyOf(copy.out, copy.position + 2)).putShort(copy.position, (short) 0xFFD9).array(); // EOI
   }
 
-  private static long count(List<CopyScan> scans, int everyRow) throws JpegException {
+  private static long prepare(List<CopyScan> scans, int everyRow) throws JpegException {
     long bits = 0;
     for (CopyScan scan : scans) {
-      bits += scan.count(everyRow);
+      bits += scan.prepare(everyRow);
     }
     return bits;
   }
@@ -4041,7 +3976,7 @@ final class CopyWriter {
     for (int low = 0; low <= MAX_LOW; low++) {
       if (low > 0) {
         refinements.addFirst(new CopyScan(1, 63, low, low - 1, plane));
-        refined += refinements.getFirst().count(everyRow);
+        refined += refinements.getFirst().prepare(everyRow);
       }
       long before = least;
       for (int end : BAND_ENDS) {
@@ -4049,7 +3984,7 @@ final class CopyWriter {
         if (end < 63) {
           scans.add(new CopyScan(end + 1, 63, 0, low, plane));
         }
-        long bits = count(scans, everyRow) + refined;
+        long bits = prepare(scans, everyRow) + refined;
         if (bits < least) {
           least = bits;
           scans.addAll(refinements);
@@ -4109,23 +4044,23 @@ final class CopyWriter {
     makeRoom(expected / 8 + expected / 1024 + 64); // some for zeros behind 0xFF
   }
 
-  /** Writes the block at this place of a row by these codes; returns the place behind. */
-  int block(char[] row, int from, int[] dc, int[] ac) {
+  /** Writes the AC coefficients of the block at this place of a row by these codes; returns the place behind. */
+  int block(char[] row, int from, int[] codes) {
     int at = from;
-    int[] codes = dc;
-    while (true) {
-      int symbol = row[at++];
+    int symbol;
+    do {
+      symbol = row[at++];
       int code = codes[symbol & 0xFF];
       int value = (symbol & 15) < 8 ? symbol >> 8 & 0x7F : row[at++];
       put((code >>> 5) + value, code & 31);
-      if (symbol >= Symbols.LAST) {
-        if (symbol != Symbols.FULL) {
-          put(ac[0] >>> 5, ac[0] & 31);
-        }
-        return at;
-      }
-      codes = ac;
-    }
+    } while (symbol < Symbols.END);
+    return at;
+  }
+
+  /** Writes a symbol in the low byte by these codes, and the value above. */
+  void put(int[] codes, int token) {
+    int code = codes[token & 0xFF];
+    put((code >>> 5) + (token >>> 8), code & 31);
   }
 
   /** Writes the lowest bits of a value, at most 31. */
