@@ -3545,15 +3545,19 @@ final class CopyScan {
     for (int x = 0; x < wide; x++) {
       for (int c = 0; c < planes.length; c++) {
         Plane plane = planes[c];
-        int block = (y * wide + x) * plane.copy.h() * plane.copy.v();
-        for (int j = 0; j < plane.copy.v(); j++) {
-          for (int i = 0; i < plane.copy.h(); i++) {
-            out.put(codes[plane.table].codes, plane.symbols.dc[block++]);
-            if (to > 0) {
-              char[] row = plane.symbols.rows[y * plane.copy.v() + j];
-              places[c][j] = out.block(row, places[c][j], codes[AC + plane.table].codes);
-            }
+        BlockGrid grid = plane.copy;
+        int[] place = places[c];
+        int[] dcCodes = codes[plane.table].codes;
+        int[] acCodes = codes[AC + plane.table].codes;
+        int block = (y * wide + x) * grid.h() * grid.v();
+        for (int j = 0; j < grid.v(); j++) {
+          char[] row = plane.symbols.rows[y * grid.v() + j];
+          int at = place[j];
+          for (int i = 0; i < grid.h(); i++) {
+            out.put(dcCodes, plane.symbols.dc[block++]);
+            at = to == 0 ? 0 : out.block(row, at, acCodes);
           }
+          place[j] = at;
         }
       }
     }
