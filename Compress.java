@@ -21,7 +21,7 @@ import java.nio.file.*;
 import java.nio.file.attribute.*;
 import java.util.*;
 import java.util.concurrent.*;
-import java.util.function.Consumer;
+import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import java.util.zip.*;
@@ -3462,6 +3462,48 @@ final class OptimalCode {
   }
 }
 
+/** The AC coefficients of a block, by bits of their magnitude: each has a bit for each coefficient, by index. */
+final class BitPlanes {
+  static final int MAX_LOW = 3; // bits looked at one by one
+  final long[] bit = new long[MAX_LOW + 1]; // which have this bit; of the last: it or one above
+  final long[] nonzero = new long[MAX_LOW + 1]; // which have this bit or one above
+  long negative;
+  final int[] magnitude = new int[64];
+
+  /** Reads the block at this place of a row; returns the place behind. */
+  int read(char[] row, int from) {
+    int at = from;
+    int k = 0;
+    long bit0 = 0;
+    long bit1 = 0;
+    long bit2 = 0;
+    long bit3 = 0;
+    long minus = 0;
+    for (int symbol = row[at++]; symbol < Symbols.END; symbol = row[at++]) { // no branch on what is in it but one
+      int size = symbol & 15;
+      int value = size < 8 ? symbol >> 8 : row[at++];
+      int sign = (value >>> size - 1) - 1; // of none, which is no coefficient, -1
+      int m = (value + (sign & 1 - (1 << size)) ^ sign) - sign;
+      k += (symbol >> 4 & 15) + 1;
+      magnitude[k] = m;
+      minus |= (sign & 1L) << k;
+      bit0 |= (m & 1L) << k;
+      bit1 |= (m >> 1 & 1L) << k;
+      bit2 |= (m >> 2 & 1L) << k;
+      bit3 |= (-(m >> 3) >>> 31 & 1L) << k;
+    }
+    negative = minus;
+    bit[0] = bit0;
+    bit[1] = bit1;
+    bit[2] = bit2;
+    nonzero[3] = bit3;
+    nonzero[2] = bit3 | bit2;
+    nonzero[1] = bit3 | bit2 | bit1;
+    nonzero[0] = bit3 | bit2 | bit1 | bit0;
+    return at;
+  }
+}
+
 /**
  * A scan of a copy (T.81 B.2.3): all coefficients, as in baseline JPEG (F.1.2); or in progressive JPEG (annex G) those
  * of DC, or of one component a band of the others; and of these all bits but the lowest, or one bit more.
@@ -3475,16 +3517,13 @@ final class CopyScan {
   private final int to; // Se: and of the last
   private final int high; // Ah: the lowest bit known before; 0: none
   private final int low; // Al: the lowest bit known behind
+  private final int[][] counts = new int[4][256]; // of symbols, by code
   private final OptimalCode[] codes = new OptimalCode[4];
   private long bits; // that it takes
-  private final int[] found = new int[64]; // the coefficients of a block
-  private int[] tokens = new int[1024]; // of a band: value bits << 8 | symbol
+  private char[] symbols; // of a band, as in Symbols; null: only their counts are wanted
   private int size; // of what is in them
-  private int[] counts; // of the symbols
-  private int plain; // bits without a code that are not a token yet
-  private int plainSize;
   private int endRun; // EOBRUN: blocks that have ended and are not coded yet
-  private int endPlace; // the tokens that are for them
+  private int endPlace; // where they will be
 
   CopyScan(int from, int to, int high, int low, Plane... planes) {
     this.planes = planes;
@@ -3492,24 +3531,42 @@ final class CopyScan {
     this.to = to;
     this.high = high;
     this.low = low;
-  }
-
-  /** Makes the best codes; returns how many bits it takes, going by one in so many rows of blocks. */
-  long prepare(int everyRow) throws JpegException {
-    int[][] all = new int[4][256];
-    counts = all[AC];
-    size = 0;
-    if (from > 0) {
-      band(everyRow);
-    } else {
-      for (Plane plane : planes) {
-        Arrays.setAll(all[plane.table], s -> all[plane.table][s] + plane.symbols.dcCounts[s]);
-        Arrays.setAll(all[AC + plane.table], s -> all[AC + plane.table][s] + (to > 0 ? plane.symbols.acCounts[s] : 0));
+    for (Plane plane : from > 0 ? new Plane[0] : planes) {
+      add(plane.symbols.dcCounts, plane.table);
+      if (to > 0) {
+        add(plane.symbols.acCounts, AC + plane.table);
       }
     }
+  }
+
+  private void add(int[] more, int code) { Arrays.setAll(counts[code], s -> counts[code][s] + more[s]); }
+
+  /** Finds the symbols of scans of a component's bands, of one in so many rows of blocks, at one go. */
+  static void code(List<CopyScan> scans, Plane plane, int everyRow, boolean keep) {
+    for (CopyScan scan : scans) {
+      scan.symbols = keep ? new char[1024] : null;
+    }
+    BitPlanes block = new BitPlanes();
+    for (int y = 0; y < plane.copy.high(); y += everyRow) {
+      int at = 0;
+      for (int x = 0; x < plane.copy.wide(); x++) {
+        at = block.read(plane.symbols.rows[y], at);
+        for (CopyScan scan : scans) {
+          scan.code(block);
+        }
+      }
+    }
+    for (CopyScan scan : scans) {
+      scan.endRun();
+      scan.put(Symbols.END | OptimalCode.PLAIN, 0);
+    }
+  }
+
+  /** Makes the best codes; returns how many bits all takes, the symbols being one in so many. */
+  long bits(int everyRow) throws JpegException {
     bits = 0;
     for (int i = 0; i < 4; i++) {
-      codes[i] = new OptimalCode(all[i]);
+      codes[i] = new OptimalCode(counts[i]);
       bits += codes[i].bits(everyRow);
     }
     return bits;
@@ -3528,14 +3585,14 @@ final class CopyScan {
     }
     header.put((byte) from).put((byte) to).put((byte) (high << 4 | low));
     out.beginScan(tables.toByteArray(), header.array(), bits);
-    for (int i = 0; i < size; i++) {
-      out.put(codes[AC].codes, tokens[i]);
+    if (from > 0) {
+      out.block(symbols, 0, codes[AC].codes);
+      symbols = null;
     }
     for (int y = 0; from == 0 && y < planes[0].copy.mcusHigh(); y++) {
       mcuRow(y, out);
     }
     out.endScan();
-    tokens = null;
   }
 
   /** Writes coefficients MCU by MCU (A.2.3): the rows have their blocks in that order. */
@@ -3563,113 +3620,84 @@ final class CopyScan {
     }
   }
 
-  private void band(int everyRow) {
-    BlockGrid grid = planes[0].copy;
-    for (int y = 0; y < grid.high(); y += everyRow) {
-      char[] row = planes[0].symbols.rows[y];
-      int at = 0;
-      for (int x = 0; x < grid.wide(); x++) {
-        int k = 0;
-        int n = 0;
-        for (int symbol = row[at++]; symbol < Symbols.END; symbol = row[at++]) {
-          int size = symbol & 15;
-          int value = size < 8 ? symbol >> 8 : row[at++];
-          boolean negative = value >> size - 1 == 0;
-          int magnitude = (negative ? (1 << size) - 1 - value : value) >> low;
-          k += (symbol >> 4 & 15) + 1;
-          if (magnitude > 0 && k >= from && k <= to) {
-            found[n++] = Coefficient.of(negative, magnitude, k);
-          }
-        }
-        block(n);
-      }
-    }
-    endRun();
-  }
-
-  /** Codes the coefficients found in a block that become known (G.1.2.2), and a bit of those before (G.1.2.3). */
-  private void block(int n) {
-    int coded = n; // behind the last that becomes known
-    while (coded > 0 && isKnown(found[coded - 1])) {
-      coded--;
-    }
-    if (size + 256 > tokens.length) {
-      tokens = Arrays.copyOf(tokens, tokens.length * 2);
-    }
-    int before = from - 1;
-    if (coded > 0) {
+  /** Codes what of a block becomes known (G.1.2.2), and a bit more of what was known before (G.1.2.3). */
+  private void code(BitPlanes block) {
+    long band = -1L << from & -1L >>> 63 - to;
+    long known = high == 0 ? 0 : block.nonzero[high] & band;
+    long zeros = band & ~block.nonzero[low];
+    long added = band & ~known & ~zeros;
+    if (added != 0) {
       endRun();
-      int place = size++; // of the next symbol: bits of those known before follow it
-      int zeros = 0; // that are not coded yet
-      for (int i = 0; i < coded; i++) {
-        int magnitude = Coefficient.magnitude(found[i]);
-        zeros += Coefficient.index(found[i]) - before - 1;
-        before = Coefficient.index(found[i]);
-        for (; zeros > 15; zeros -= 16) {
-          place = code(place, 0xF0, 0);
-        }
-        if (isKnown(found[i])) {
-          correct(magnitude);
-        } else {
-          int bits = Coefficient.size(magnitude);
-          place = code(place, zeros << 4 | bits, (magnitude ^ Coefficient.sign(found[i])) & (1 << bits) - 1);
-          zeros = 0;
-        }
-      }
-      size = place;
     }
-    if (before < to) {
+    for (; added != 0; added &= added - 1) {
+      int k = Long.numberOfTrailingZeros(added);
+      long before = (1L << k) - 1;
+      int run = Long.bitCount(zeros & before);
+      for (; run > 15; run -= 16) {
+        for (int i = 0; i < 15; i++) {
+          zeros &= zeros - 1;
+        }
+        long passed = (zeros & -zeros) - 1;
+        zeros &= zeros - 1;
+        put(0xF0, 0);
+        correct(block, known & passed);
+        known &= ~passed;
+      }
+      int magnitude = block.magnitude[k] >> low;
+      int size = Coefficient.size(magnitude);
+      put(run << 4 | size, (int) (magnitude ^ -(block.negative >>> k & 1)) & (1 << size) - 1);
+      correct(block, known & before);
+      known &= ~before;
+      zeros &= ~before;
+      band = ~before & band & ~(1L << k);
+    }
+    if (band != 0) {
       if (endRun++ == 0) {
         endPlace = size;
-        size += 2;
+        size += 3;
       }
-      for (int i = coded; i < n; i++) {
-        correct(Coefficient.magnitude(found[i]));
-      }
-      endCorrections();
+      correct(block, known);
       if (endRun == MAX_END_RUN) {
         endRun();
       }
     }
   }
 
-  private boolean isKnown(int coefficient) { return high > 0 && Coefficient.magnitude(coefficient) > 1; }
-
-  /** Puts a symbol at this place, behind which its corrections are; returns the next place. */
-  private int code(int place, int symbol, int value) {
-    token(place, symbol, value);
-    endCorrections();
-    return size++;
-  }
-
-  /** Codes that blocks have ended, before their corrections. */
+  /** Codes that blocks have ended, in front of their corrections. */
   private void endRun() {
     if (endRun > 0) {
+      int behind = size;
       int bits = Coefficient.size(endRun) - 1;
-      token(endPlace, bits << 4, 0);
-      token(endPlace + 1, bits << 4 | OptimalCode.PLAIN, endRun - (1 << bits));
+      size = endPlace;
+      put(bits << 4, 0);
+      put(bits << 4 | OptimalCode.PLAIN, endRun - (1 << bits));
+      size = behind;
       endRun = 0;
     }
   }
 
-  private void correct(int magnitude) {
-    plain = plain << 1 | magnitude & 1;
-    if (++plainSize == 15) {
-      endCorrections();
+  /** Puts the lowest bit of these coefficients, without a code. */
+  private void correct(BitPlanes block, long which) {
+    long bits = block.bit[low];
+    for (long rest = which; rest != 0; ) {
+      int value = 0;
+      int n = 0;
+      for (; n < 15 && rest != 0; n++, rest &= rest - 1) {
+        value = value << 1 | (int) (bits >>> Long.numberOfTrailingZeros(rest) & 1);
+      }
+      put(n << 4 | OptimalCode.PLAIN, value);
     }
   }
 
-  private void endCorrections() {
-    if (plainSize > 0) {
-      token(size++, plainSize << 4 | OptimalCode.PLAIN, plain);
-      plain = 0;
-      plainSize = 0;
+  private void put(int symbol, int value) {
+    counts[AC][symbol & 0xFF]++;
+    if (symbols != null) {
+      symbols = size + 8 < symbols.length ? symbols : Arrays.copyOf(symbols, size * 3 / 2);
+      symbols[size++] = (char) ((symbol & 15) < 8 ? value << 8 | symbol : symbol);
+      if ((symbol & 15) >= 8) {
+        symbols[size++] = (char) value;
+      }
     }
-  }
-
-  private void token(int place, int symbol, int value) {
-    tokens[place] = value << 8 | symbol;
-    counts[symbol]++;
   }
 }
 
@@ -3920,8 +3948,8 @@ final class Sample {
 /** Writes a copy (T.81 figure B.2): its segments, and its scans bit by bit. */
 final class CopyWriter {
   private static final int SAMPLE = 16; // rows of blocks, at least
-  private static final int MAX_LOW = 3; // bits that come later
   private static final int[] BAND_ENDS = {5, 2, 8, 63, 18}; // more bring next to nothing
+  private static final int[] LOWS = {0, 1, 2, BitPlanes.MAX_LOW};
   private byte[] out = new byte[1024];
   private int position;
   private long bits; // not written yet, right-aligned
@@ -3933,36 +3961,41 @@ final class CopyWriter {
     List<Plane[]> groups =
         together ? List.<Plane[]>of(planes) : Arrays.stream(planes).map(plane -> new Plane[] {plane}).toList();
     List<CopyScan> scans = groups.stream().map(group -> new CopyScan(0, 63, 0, 0, group)).toList();
-    long least = prepare(scans, 1);
+    long least = bits(scans, 1);
     CopyWriter copy = new CopyWriter();
     if (mayBeProgressive) {
-      List<CopyScan> script = groups.stream().map(group -> new CopyScan(0, 0, 0, 0, group)).collect(Collectors.toList());
-      for (Plane plane : planes) {
-        script.addAll(script(plane));
-      }
       copy.begin(header, planes, true);
-      long all = 0;
-      for (CopyScan scan : script) {
-        all += scan.prepare(1);
-        scan.write(copy);
+      long all = copy.write(groups.stream().map(group -> new CopyScan(0, 0, 0, 0, group)).toList());
+      for (Plane plane : planes) {
+        List<CopyScan> script = script(plane);
+        CopyScan.code(script, plane, 1, true);
+        all += copy.write(script);
       }
       mayBeProgressive = all < least;
     }
     if (!mayBeProgressive) {
       copy = new CopyWriter();
       copy.begin(header, planes, false);
-      for (CopyScan scan : scans) {
-        scan.write(copy);
-      }
+      copy.write(scans);
     }
     copy.makeRoom(2);
-    return ByteBuffer.wrap(Arrays.copyOf(copy.out, copy.position + 2)).putShort(copy.position, (short) 0xFFD9).array(); // EOI
+    copy.out[copy.position++] = -1;
+    copy.out[copy.position++] = (byte) Marker.EOI;
+    return Arrays.copyOf(copy.out, copy.position);
   }
 
-  private static long prepare(List<CopyScan> scans, int everyRow) throws JpegException {
+  private long write(List<CopyScan> scans) throws JpegException {
+    long bits = bits(scans, 1);
+    for (CopyScan scan : scans) {
+      scan.write(this);
+    }
+    return bits;
+  }
+
+  private static long bits(List<CopyScan> scans, int everyRow) throws JpegException {
     long bits = 0;
     for (CopyScan scan : scans) {
-      bits += scan.prepare(everyRow);
+      bits += scan.bits(everyRow);
     }
     return bits;
   }
@@ -3972,32 +4005,40 @@ final class CopyWriter {
    * come later in scans of their own, and where the band of low frequencies ends.
    */
   private static List<CopyScan> script(Plane plane) throws JpegException {
+    int end = best(plane, BAND_ENDS, some -> bands(plane, 0, some));
+    int low = best(plane, LOWS, some -> {
+      List<CopyScan> scans = bands(plane, some, end);
+      scans.addAll(refinements(plane, some));
+      return scans;
+    });
+    List<CopyScan> scans = bands(plane, low, low == 0 ? end : best(plane, BAND_ENDS, some -> bands(plane, low, some)));
+    scans.addAll(refinements(plane, low));
+    return scans;
+  }
+
+  private static List<CopyScan> bands(Plane plane, int low, int end) {
+    List<CopyScan> scans = new ArrayList<>(List.of(new CopyScan(1, end, 0, low, plane)));
+    if (end < 63) {
+      scans.add(new CopyScan(end + 1, 63, 0, low, plane));
+    }
+    return scans;
+  }
+
+  private static List<CopyScan> refinements(Plane plane, int low) {
+    return IntStream.range(0, low).mapToObj(bit -> new CopyScan(1, 63, low - bit, low - bit - 1, plane)).toList();
+  }
+
+  /** The value whose scans take the fewest bits. */
+  private static int best(Plane plane, int[] values, IntFunction<List<CopyScan>> scans) throws JpegException {
     int everyRow = Math.max(1, plane.copy.high() / SAMPLE);
-    List<CopyScan> refinements = new ArrayList<>();
-    List<CopyScan> best = List.of();
+    int best = 0;
     long least = Long.MAX_VALUE;
-    long refined = 0;
-    for (int low = 0; low <= MAX_LOW; low++) {
-      if (low > 0) {
-        refinements.addFirst(new CopyScan(1, 63, low, low - 1, plane));
-        refined += refinements.getFirst().prepare(everyRow);
-      }
-      long before = least;
-      for (int end : BAND_ENDS) {
-        List<CopyScan> scans = new ArrayList<>(List.of(new CopyScan(1, end, 0, low, plane)));
-        if (end < 63) {
-          scans.add(new CopyScan(end + 1, 63, 0, low, plane));
-        }
-        long bits = prepare(scans, everyRow) + refined;
-        if (bits < least) {
-          least = bits;
-          scans.addAll(refinements);
-          best = scans;
-        }
-      }
-      if (least == before) {
-        break;
-      }
+    for (int value : values) {
+      List<CopyScan> some = scans.apply(value);
+      CopyScan.code(some, plane, everyRow, false);
+      long bits = bits(some, everyRow);
+      best = bits < least ? value : best;
+      least = Math.min(least, bits);
     }
     return best;
   }
