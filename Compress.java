@@ -3305,16 +3305,6 @@ final class Symbols {
   static final int END = 0x8000; // from here on a char ends a block: with an end of block code,
   static final int FULL = END | 0x10; // or, 63 not being zero, without: no sequential scan has 0x10
   static final int BLOCK = 260; // bytes of a row that a block takes at most
-  private static final char[] SMALL = new char[256]; // for -127 to 127, as sign and magnitude
-
-  static {
-    for (int m = 1; m < 128; m++) {
-      int size = Coefficient.size(m);
-      SMALL[m] = (char) (m << 8 | size);
-      SMALL[m | 128] = (char) ((1 << size) - 1 - m << 8 | size);
-    }
-  }
-
   final char[][] rows; // of blocks, those included that only fill up MCUs
   final int[] dc; // by block, in the order of the MCUs: value bits << 8 | symbol, of the difference to the one before
   final int[] dcCounts = new int[256]; // of symbols
@@ -3350,23 +3340,22 @@ final class Symbols {
         acCounts[0xF0]++;
       }
       int level = requantizer.level(Coefficient.magnitude(kept[i]), k);
-      int sign = Coefficient.sign(kept[i]);
-      int symbol;
-      if (level < 128) {
-        symbol = SMALL[level | sign & 128] + (zeros << 4);
-        row[at++] = (char) symbol;
-      } else {
-        int size = Coefficient.size(level);
-        symbol = zeros << 4 | size;
-        row[at++] = (char) symbol;
-        row[at++] = (char) ((level ^ sign) & (1 << size) - 1);
-      }
-      acCounts[symbol & 0xFF]++;
+      int size = Coefficient.size(level);
+      at = put(row, at, zeros << 4 | size, (level ^ Coefficient.sign(kept[i])) & (1 << size) - 1);
+      acCounts[zeros << 4 | size]++;
       before = k;
     }
     row[at++] = before < 63 ? (char) END : FULL;
     acCounts[0] += before < 63 ? 1 : 0;
     sizes[y] = at;
+  }
+
+  /** Puts a symbol and its value at this place of a row; returns the place behind. */
+  static int put(char[] row, int at, int symbol, int value) {
+    boolean small = (symbol & 15) < 8;
+    row[at] = (char) (small ? value << 8 | symbol : symbol);
+    row[at + 1] = (char) value;
+    return small ? at + 1 : at + 2;
   }
 
   /** Adds a block that only fills up an MCU, the cheapest there is: without a difference, and empty. */
@@ -3511,7 +3500,6 @@ final class BitPlanes {
 final class CopyScan {
   static final int MAX_END_RUN = 0x7FFF; // G.1.2.2
   private static final int AC = 2; // codes: 0 and 1 of DC coefficients, and from here on two of the others
-  private static final int[] IDS = {0x00, 0x01, 0x10, 0x11}; // classes and identifiers of their tables
   private final Plane[] planes; // one, or all
   private final int from; // Ss: index of the first coefficient
   private final int to; // Se: and of the last
@@ -3576,7 +3564,7 @@ final class CopyScan {
   void write(CopyWriter out) {
     ByteArrayOutputStream tables = new ByteArrayOutputStream();
     for (int i : new int[] {0, AC, 1, AC + 1}) {
-      codes[i].writeTo(tables, IDS[i]);
+      codes[i].writeTo(tables, i / AC << 4 | i % AC);
     }
     ByteBuffer header = ByteBuffer.allocate(2 * planes.length + 4).put((byte) planes.length);
     for (Plane plane : planes) {
@@ -3693,10 +3681,7 @@ final class CopyScan {
     counts[AC][symbol & 0xFF]++;
     if (symbols != null) {
       symbols = size + 8 < symbols.length ? symbols : Arrays.copyOf(symbols, size * 3 / 2);
-      symbols[size++] = (char) ((symbol & 15) < 8 ? value << 8 | symbol : symbol);
-      if ((symbol & 15) >= 8) {
-        symbols[size++] = (char) value;
-      }
+      size = Symbols.put(symbols, size, symbol, value);
     }
   }
 }
