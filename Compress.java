@@ -3686,55 +3686,36 @@ final class CopyScan {
   }
 }
 
-/**
- * Some of a component's AC coefficients, in {@code --smallest}: what of them is worth its bits, going by what codes of
- * a progressive scan (T.81 G.1.2.2) have cost so far.
- */
+/** Some of a component's AC coefficients, in {@code --smallest}: what of them is worth its bits. */
 final class Band {
   private static final int END = 0; // of a block's coefficients
   private static final float SURE = 1.5f; // steps: what is larger does not become zero
+  private static final float[] BITS = new float[256]; // of a symbol and its value, about, as in progressive scans
+
+  static {
+    for (int s = 0; s < 256; s++) {
+      BITS[s] = Math.min(15, 0.65f * (s >> 4) + 2.3f * (s & 15) - 0.3f) + (s & 15);
+    }
+    BITS[0xF0] = 13;
+    BITS[0] = 4.5f; // that a block ends, be it one of several
+  }
+
   final int first; // index: Ss
   final int last; // Se
-  private final float[] bits = new float[256]; // what a symbol and its value cost; 0: that a block ends
-  private final int[] counts = new int[256]; // of the symbols chosen so far, which tell the costs
-  private int blocks;
   private final int[] index = new int[65]; // of the coefficients of a block, from 1; 0 stands for its begin
-  private final int[] high = new int[65]; // the nearest level,
-  private final float[] highGain = new float[65]; // and by how much the error is less than that of zero
-  private final float[] lowGain = new float[65]; // the same for a level less by one
+  private final int[] level = new int[65]; // the nearest,
+  private final float[] gain = new float[65]; // and by how much its error is less than that of zero
   private final float[] least = new float[65]; // the least cost of what follows if the coefficient remains,
-  private final int[] next = new int[65]; // the one that then remains next, or END,
-  private final int[] level = new int[65]; // and its level
-  private int endRun; // EOBRUN: blocks that have ended and are not coded yet
+  private final int[] next = new int[65]; // and the one that then remains next, or END
 
   Band(int first, int last) {
     this.first = first;
     this.last = last;
-    for (int s = 0; s < 256; s++) { // at first: short runs and small values are frequent
-      int size = s & 15;
-      counts[s] = size == 0 || size > 10 ? 1 : 2048 >> Math.min(11, (s >> 5) + 2 * size);
-    }
-    counts[0] = 512;
-    look();
-  }
-
-  private void look() {
-    double all = Arrays.stream(counts).sum();
-    double ends = 0;
-    int runs = 0;
-    for (int s = 0; s < 256; s++) {
-      bits[s] = (float) (Math.log(all / (counts[s] + 0.25)) / Math.log(2)) + (s & 15);
-      if ((s & 15) == 0 && s != 0xF0) {
-        ends += counts[s] * (bits[s] + (s >> 4));
-        runs += counts[s];
-      }
-    }
-    bits[0] = (float) ends / runs;
   }
 
   /**
-   * Chooses of a block's coefficients kept[from] to kept[to - 1] those, and those levels of them, for which the
-   * weighted squares of errors, in steps, and lambda times the bits are least in sum. Puts them into chosen from n on.
+   * Chooses of a block's coefficients kept[from] to kept[to - 1] those for which the weighted squares of errors, in
+   * steps, and lambda times the bits are least in sum. Puts them into chosen from n on.
    *
    * @return the place behind the last
    */
@@ -3745,34 +3726,21 @@ final class Band {
     for (int i = to - from; i >= 0; i--) {
       int k = i == 0 ? first - 1 : Coefficient.index(kept[from + i - 1]);
       index[i] = k;
-      float minimum = !mayEnd ? Float.MAX_VALUE : k < last && i > 0 ? lambda * bits[0] : 0;
+      least[i] = !mayEnd ? Float.MAX_VALUE : k < last && i > 0 ? lambda * BITS[0] : 0;
       next[i] = END;
       for (int j = i + 1; j <= sure; j++) {
         int run = index[j] - k - 1;
-        int symbol = (run & 15) << 4 | Coefficient.size(high[j]);
-        float rest = least[j] + lambda * (run >> 4) * bits[0xF0];
-        float cost = rest + lambda * bits[symbol] - highGain[j];
-        if (cost < minimum) {
-          minimum = cost;
+        float cost = least[j] - gain[j]
+            + lambda * ((run >> 4) * BITS[0xF0] + BITS[(run & 15) << 4 | Coefficient.size(level[j])]);
+        if (cost < least[i]) {
+          least[i] = cost;
           next[i] = j;
-          level[i] = high[j];
-        }
-        cost = rest + lambda * bits[symbol - 1] - lowGain[j]; // if that is of less bits: else it is no gain
-        if (cost < minimum) {
-          minimum = cost;
-          next[i] = j;
-          level[i] = high[j] - 1;
         }
       }
-      least[i] = minimum;
       if (i > 0) {
         float steps = requantizer.steps(Coefficient.magnitude(kept[from + i - 1]), k);
-        int nearest = Math.clamp((int) (steps + 0.4999f), 1, 1023);
-        int less = nearest - 1;
-        high[i] = nearest;
-        highGain[i] = weights[k] * nearest * (2 * steps - nearest);
-        lowGain[i] = less == 0 || Coefficient.size(less) == Coefficient.size(nearest)
-            ? Float.NEGATIVE_INFINITY : weights[k] * less * (2 * steps - less);
+        level[i] = Math.clamp((int) (steps + 0.4999f), 1, 1023);
+        gain[i] = weights[k] * level[i] * (2 * steps - level[i]);
         sure = steps > SURE ? i : sure;
         mayEnd &= steps <= SURE;
       }
@@ -3780,34 +3748,9 @@ final class Band {
     int end = n;
     for (int i = 0; next[i] != END; i = next[i]) {
       int coefficient = kept[from + next[i] - 1];
-      chosen[end++] = Coefficient.of(Coefficient.sign(coefficient) < 0, level[i], Coefficient.index(coefficient));
+      chosen[end++] = Coefficient.of(Coefficient.sign(coefficient) < 0, level[next[i]], index[next[i]]);
     }
-    count(chosen, n, end);
     return end;
-  }
-
-  private void count(int[] chosen, int from, int to) {
-    int k = first - 1;
-    for (int i = from; i < to; i++) {
-      endBlocks();
-      int run = Coefficient.index(chosen[i]) - k - 1;
-      k = Coefficient.index(chosen[i]);
-      counts[0xF0] += run >> 4;
-      counts[(run & 15) << 4 | Coefficient.size(Coefficient.magnitude(chosen[i]))]++;
-    }
-    if (k < last && ++endRun == CopyScan.MAX_END_RUN) {
-      endBlocks();
-    }
-    if ((++blocks & 8191) == 0 || blocks >= 128 && Integer.bitCount(blocks) == 1) { // more often while they are few
-      look();
-    }
-  }
-
-  private void endBlocks() {
-    if (endRun > 0) {
-      counts[Coefficient.size(endRun) - 1 << 4]++;
-      endRun = 0;
-    }
   }
 }
 
