@@ -3686,8 +3686,12 @@ final class CopyScan {
   }
 }
 
-/** Some of a component's AC coefficients, in {@code --smallest}: what of them is worth its bits. */
-final class Band {
+/**
+ * Chooses the AC coefficients of a component for {@code --smallest}: rate-distortion optimal quantization, as
+ * mozjpeg's. Where errors are seen less, in what is busy, very dark or very bright, bits count more.
+ */
+final class Smallest {
+  private static final float[] LAMBDA = {0.077f, 0.078f}; // the error that a bit is worth: luminance, chrominance
   private static final int END = 0; // of a block's coefficients
   private static final float SURE = 1.5f; // steps: what is larger does not become zero
   private static final float[] BITS = new float[256]; // of a symbol and its value, about, as in progressive scans
@@ -3697,79 +3701,22 @@ final class Band {
       BITS[s] = Math.min(15, 0.65f * (s >> 4) + 2.3f * (s & 15) - 0.3f) + (s & 15);
     }
     BITS[0xF0] = 13;
-    BITS[0] = 4.5f; // that a block ends, be it one of several
+    BITS[0] = 2; // that a block ends, mostly one of several
   }
-
-  final int first; // index: Ss
-  final int last; // Se
-  private final int[] index = new int[65]; // of the coefficients of a block, from 1; 0 stands for its begin
-  private final int[] level = new int[65]; // the nearest,
-  private final float[] gain = new float[65]; // and by how much its error is less than that of zero
-  private final float[] least = new float[65]; // the least cost of what follows if the coefficient remains,
-  private final int[] next = new int[65]; // and the one that then remains next, or END
-
-  Band(int first, int last) {
-    this.first = first;
-    this.last = last;
-  }
-
-  /**
-   * Chooses of a block's coefficients kept[from] to kept[to - 1] those for which the weighted squares of errors, in
-   * steps, and lambda times the bits are least in sum. Puts them into chosen from n on.
-   *
-   * @return the place behind the last
-   */
-  int choose(Requantizer requantizer, float[] weights, float lambda, int[] kept, int from, int to, int[] chosen,
-      int n) {
-    int sure = to - from; // the one next to which others need not be looked at
-    boolean mayEnd = true;
-    for (int i = to - from; i >= 0; i--) {
-      int k = i == 0 ? first - 1 : Coefficient.index(kept[from + i - 1]);
-      index[i] = k;
-      least[i] = !mayEnd ? Float.MAX_VALUE : k < last && i > 0 ? lambda * BITS[0] : 0;
-      next[i] = END;
-      for (int j = i + 1; j <= sure; j++) {
-        int run = index[j] - k - 1;
-        float cost = least[j] - gain[j]
-            + lambda * ((run >> 4) * BITS[0xF0] + BITS[(run & 15) << 4 | Coefficient.size(level[j])]);
-        if (cost < least[i]) {
-          least[i] = cost;
-          next[i] = j;
-        }
-      }
-      if (i > 0) {
-        float steps = requantizer.steps(Coefficient.magnitude(kept[from + i - 1]), k);
-        level[i] = Math.clamp((int) (steps + 0.4999f), 1, 1023);
-        gain[i] = weights[k] * level[i] * (2 * steps - level[i]);
-        sure = steps > SURE ? i : sure;
-        mayEnd &= steps <= SURE;
-      }
-    }
-    int end = n;
-    for (int i = 0; next[i] != END; i = next[i]) {
-      int coefficient = kept[from + next[i] - 1];
-      chosen[end++] = Coefficient.of(Coefficient.sign(coefficient) < 0, level[next[i]], index[next[i]]);
-    }
-    return end;
-  }
-}
-
-/**
- * Chooses the AC coefficients of a component for {@code --smallest}: rate-distortion optimal quantization, as
- * mozjpeg's. Where errors are seen less, in what is busy, very dark or very bright, bits count more.
- */
-final class Smallest {
-  private static final float[] LAMBDA = {0.077f, 0.078f}; // the error that a bit is worth: luminance, chrominance
 
   final int[] chosen = new int[64]; // the coefficients of a block
   private final Plane plane;
-  private final Band[] bands = {new Band(1, 2), new Band(3, 63)};
   private final float strength; // of lambda; 0: all is rounded, as by libjpeg
   private final float[] weights = new float[64]; // by index
   private final float[] seen;
   private final float[] visible; // by MCU: how much is seen of errors, as the first component tells
   private int lastMcu = -1;
   private int blocks; // of it
+  private final int[] index = new int[65]; // of the coefficients of a block, from 1; 0 stands for its begin
+  private final int[] level = new int[65]; // the nearest,
+  private final float[] gain = new float[65]; // and by how much its error is less than that of zero
+  private final float[] least = new float[65]; // the least cost of what follows if the coefficient remains,
+  private final int[] next = new int[65]; // and the one that then remains next, or END
 
   Smallest(Plane plane, double coarse, float strength, float[] visible) {
     this.plane = plane;
@@ -3803,18 +3750,39 @@ final class Smallest {
     return here;
   }
 
-  /** Chooses of a block's kept[from] to kept[to - 1], value being that of DC; returns how many there are in chosen. */
+  /**
+   * Chooses of a block's kept[from] to kept[to - 1] those for which the weighted squares of errors, in steps, and lambda
+   * times the bits are least in sum; value is that of DC. Returns how many there are in chosen.
+   */
   int choose(int mcu, int value, int[] kept, int from, int to) {
     float lambda = strength * LAMBDA[plane.table] / look(mcu, value, kept, from, to);
-    int n = 0;
-    int start = from;
-    for (Band band : bands) {
-      int end = start;
-      while (end < to && Coefficient.index(kept[end]) <= band.last) {
-        end++;
+    int sure = to - from; // the one next to which others need not be looked at
+    boolean mayEnd = true;
+    for (int i = to - from; i >= 0; i--) {
+      int k = i == 0 ? 0 : Coefficient.index(kept[from + i - 1]);
+      index[i] = k;
+      least[i] = !mayEnd ? Float.MAX_VALUE : k < 63 && i > 0 ? lambda * BITS[0] : 0;
+      next[i] = END;
+      for (int j = i + 1; j <= sure; j++) {
+        int run = index[j] - k - 1;
+        float cost = least[j] - gain[j]
+            + lambda * ((run >> 4) * BITS[0xF0] + BITS[(run & 15) << 4 | Coefficient.size(level[j])]);
+        if (cost < least[i]) {
+          least[i] = cost;
+          next[i] = j;
+        }
       }
-      n = band.choose(plane.requantizer, weights, lambda, kept, start, end, chosen, n);
-      start = end;
+      if (i > 0) {
+        float steps = plane.requantizer.steps(Coefficient.magnitude(kept[from + i - 1]), k);
+        level[i] = Math.clamp((int) (steps + 0.4999f), 1, 1023);
+        gain[i] = weights[k] * level[i] * (2 * steps - level[i]);
+        sure = steps > SURE ? i : sure;
+        mayEnd &= steps <= SURE;
+      }
+    }
+    int n = 0;
+    for (int i = next[0]; i != END; i = next[i]) {
+      chosen[n++] = Coefficient.of(Coefficient.sign(kept[from + i - 1]) < 0, level[i], index[i]);
     }
     return n;
   }
@@ -3974,20 +3942,18 @@ final class CopyWriter {
   /** Writes what stands before the scans: the start, the quantization tables (B.2.4.1), the frame (B.2.2). */
   private void begin(JpegHeader header, Plane[] planes, boolean progressive) {
     ByteArrayOutputStream tables = new ByteArrayOutputStream();
-    List<int[]> written = new ArrayList<>();
+    List<IntBuffer> written = new ArrayList<>();
     ByteBuffer frame = ByteBuffer.allocate(6 + 3 * planes.length).put((byte) 8);
     frame.putShort((short) header.height).putShort((short) header.width).put((byte) planes.length);
     boolean anyWide = false;
     for (Plane plane : planes) {
       int[] steps = plane.requantizer.target;
-      int id = 0; // components of the same steps share a table
-      while (id < written.size() && !Arrays.equals(written.get(id), steps)) {
-        id++;
-      }
-      if (id == written.size()) {
+      int id = written.indexOf(IntBuffer.wrap(steps)); // components of the same steps share a table
+      if (id < 0) {
+        id = written.size();
         boolean wide = Arrays.stream(steps).anyMatch(step -> step > 255);
         anyWide |= wide;
-        written.add(steps);
+        written.add(IntBuffer.wrap(steps));
         tables.write(wide ? id | 0x10 : id);
         for (int step : steps) {
           tables.writeBytes(wide ? new byte[] {(byte) (step >> 8), (byte) step} : new byte[] {(byte) step});
@@ -4722,11 +4688,12 @@ final class CoefficientEngine {
   /** The bytes of heap that recompressing such a file takes at most, the file itself included. */
   static long memory(JpegHeader header, Recompressor.Settings settings) {
     Sampling sampling = Sampling.of(header, settings);
-    long bytes = header.fileSize * (settings.quality() > 90 ? 8 : 5); // the file, its symbols, the copy
+    boolean mayBeProgressive = settings.smallest() || settings.isLossless(); // then symbols twice, and by scans
+    long bytes = header.fileSize * ((settings.quality() > 90 ? 8 : 5) + (mayBeProgressive ? 2 : 0)); // and file, copy
     for (Plane plane : sampling.planes()) {
       BlockGrid source = plane.source;
       bytes += (long) source.mcusWide() * source.h() * source.v() * sampling.rowsAtOnce() * BlockRows.BLOCK;
-      bytes += 2L * plane.copy.wide() * plane.copy.high() + (long) plane.copy.wide() * Symbols.BLOCK;
+      bytes += 6L * plane.copy.wide() * plane.copy.high() + (long) plane.copy.wide() * Symbols.BLOCK;
     }
     boolean manyTables = header.process == Marker.SOF2 && header.fileSize >= HuffmanCode.LARGE_FILE;
     return bytes + (manyTables ? MAX_SCANS * 60_000L : 1 << 20);
