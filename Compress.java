@@ -3508,7 +3508,8 @@ final class CopyScan {
   private final int[][] counts = new int[4][256]; // of symbols, by code
   private final OptimalCode[] codes = new OptimalCode[4];
   private long bits; // that it takes
-  private char[] symbols; // of a band, as in Symbols; null: only their counts are wanted
+  private final int[] acCounts = counts[AC];
+  private char[] symbols = new char[1024]; // of a band, as in Symbols
   private int size; // of what is in them
   private int endRun; // EOBRUN: blocks that have ended and are not coded yet
   private int endPlace; // where they will be
@@ -3531,15 +3532,16 @@ final class CopyScan {
 
   /** Finds the symbols of scans of a component's bands, of one in so many rows of blocks, at one go. */
   static void code(List<CopyScan> scans, Plane plane, int everyRow, boolean keep) {
-    for (CopyScan scan : scans) {
-      scan.symbols = keep ? new char[1024] : null;
-    }
     BitPlanes block = new BitPlanes();
     for (int y = 0; y < plane.copy.high(); y += everyRow) {
       int at = 0;
       for (int x = 0; x < plane.copy.wide(); x++) {
         at = block.read(plane.symbols.rows[y], at);
         for (CopyScan scan : scans) {
+          if (scan.size > scan.symbols.length - 512) { // more than a block takes
+            scan.symbols = keep ? Arrays.copyOf(scan.symbols, scan.size * 2) : scan.symbols;
+            scan.size = keep ? scan.size : 0;
+          }
           scan.code(block);
         }
       }
@@ -3678,11 +3680,8 @@ final class CopyScan {
   }
 
   private void put(int symbol, int value) {
-    counts[AC][symbol & 0xFF]++;
-    if (symbols != null) {
-      symbols = size + 8 < symbols.length ? symbols : Arrays.copyOf(symbols, size * 3 / 2);
-      size = Symbols.put(symbols, size, symbol, value);
-    }
+    acCounts[symbol & 0xFF]++;
+    size = Symbols.put(symbols, size, symbol, value);
   }
 }
 
