@@ -3926,13 +3926,13 @@ final class CopyWriter {
   /** The value whose scans take the fewest bits. */
   private static int best(Plane plane, int[] values, IntFunction<List<CopyScan>> scans) throws JpegException {
     int everyRow = Math.max(1, plane.copy.high() / SAMPLE);
+    List<List<CopyScan>> scripts = Arrays.stream(values).mapToObj(scans).toList();
+    CopyScan.code(scripts.stream().flatMap(List::stream).toList(), plane, everyRow, false);
     int best = 0;
     long least = Long.MAX_VALUE;
-    for (int value : values) {
-      List<CopyScan> some = scans.apply(value);
-      CopyScan.code(some, plane, everyRow, false);
-      long bits = bits(some, everyRow);
-      best = bits < least ? value : best;
+    for (int i = 0; i < values.length; i++) {
+      long bits = bits(scripts.get(i), everyRow);
+      best = bits < least ? values[i] : best;
       least = Math.min(least, bits);
     }
     return best;
