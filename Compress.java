@@ -3842,7 +3842,7 @@ final class Sample {
 
 /** Writes a copy (T.81 figure B.2): its segments, and its scans bit by bit. */
 final class CopyWriter {
-  private static final int SAMPLE = 16; // rows of blocks, at least
+  private static final int SAMPLE = 8; // rows of blocks, at least
   private static final int[] BAND_ENDS = {5, 2, 8, 63, 18}; // more bring next to nothing
   private static final int[] LOWS = {0, 1, 2, BitPlanes.MAX_LOW};
   private byte[] out = new byte[1024];
