@@ -35,7 +35,8 @@ public class Benchmark implements Callable<Integer> {
   private static final int ALL = Integer.MAX_VALUE; // images: as many as there are, each once
   private static final String FAILED = ": failed: ";
 
-  @Option(names = "--images", paramLabel = "FOLDER", description = "JPEG images (default: the project's IMAGES)")
+  @Option(names = {"--images", "--source"}, paramLabel = "FOLDER",
+      description = "JPEG images (default: the project's IMAGES)")
   Path images;
   @Option(names = "--count", defaultValue = "80", description = "repeat the images up to this number")
   int count;
@@ -44,7 +45,8 @@ public class Benchmark implements Callable<Integer> {
   @Option(names = "--quality", defaultValue = "30", description = "JPEG quality, 1 to 100")
   int quality;
   @Option(names = "--only", split = ",", paramLabel = "NAME", description = "only these programs, separated by commas, "
-      + "compared with the first: hello, jbang, compress, smallest, pixels, jpegoptim, pillow, sharp, mozjpeg")
+      + "compared with the first: hello, jbang, compress, smallest, pixels, jpegoptim, pillow, sharp, mozjpeg, jpegli, "
+      + "lossless, jpegoptim-lossless, jpegtran, mozjpeg-jpegtran")
   Set<String> only;
   @Option(names = "--kinds", description = "the same pictures as 4:2:0, 4:2:2, 4:4:4, progressive, grey JPEG, in turn")
   boolean kinds;
@@ -52,6 +54,8 @@ public class Benchmark implements Callable<Integer> {
   boolean start;
   @Option(names = "--equal", description = "how many bytes each program needs for copies that look equally good")
   boolean equal;
+  @Option(names = "--lossless", description = "what changes nothing that is seen: Compress --lossless and its peers")
+  boolean lossless;
   @Spec Model.CommandSpec command;
 
   private Path work;
@@ -74,6 +78,10 @@ public class Benchmark implements Callable<Integer> {
   private static final String SHARP = "node -p 'v = require(\"sharp\").versions; v.sharp + \" libvips \" + v.vips'";
   private static final String COMPRESS = "\"$JAVA\" $OPTIONS -cp \"$CLASSPATH\" Compress -q $QUALITY ";
   private static final String FOLDERS = "\"$SOURCE\" \"$DESTINATION\"";
+  private static final String JPEGOPTIM = "jpegoptim --version | sed -n 's/^jpegoptim v\\([^ ]*\\).*/\\1/p'";
+  private static final String EACH_FILE = "xargs -0 -P $CORES -n 1 sh -c ";
+  private static final List<String> LOSSLESS =
+      List.of("lossless", "jpegoptim-lossless", "jpegtran", "mozjpeg-jpegtran");
   private static final List<Peer> PEERS = List.of(
       new Peer("hello", "a bare hello world, by `.jbang/jbang`", "\"$JBANG\" --version", "\"$JBANG\" hello.java"),
       new Peer("jbang", "Compress, by `.jbang/jbang`", "\"$JBANG\" --version",
@@ -82,12 +90,22 @@ public class Benchmark implements Callable<Integer> {
       new Peer("smallest", "Compress, --smallest", "echo Java $VERSION", COMPRESS + "--smallest " + FOLDERS),
       new Peer("pixels", "Compress, pixel engine", "echo Java $VERSION", COMPRESS + "--engine=pixels " + FOLDERS),
       // One process for several images saves starts; for too many, some cores are done long before the others.
-      new Peer("jpegoptim", "jpegoptim", "jpegoptim --version | sed -n 's/^jpegoptim v\\([^ ]*\\).*/\\1/p'",
+      new Peer("jpegoptim", "jpegoptim", JPEGOPTIM,
           "xargs -0 -P $CORES -n $EACH jpegoptim -q -s -m$QUALITY --all-normal --dest=\"$DESTINATION\" <\"$LIST\""),
       new Peer("pillow", "Pillow, a pool", PILLOW, "\"$PYTHON\" pillow.py " + FOLDERS + " $QUALITY $CORES"),
       new Peer("sharp", "sharp", SHARP, "UV_THREADPOOL_SIZE=$CORES node sharp.js " + FOLDERS + " $QUALITY $CORES"),
       new Peer("mozjpeg", "sharp, mozjpeg", SHARP,
-          "UV_THREADPOOL_SIZE=$CORES node sharp.js " + FOLDERS + " $QUALITY $CORES mozjpeg"));
+          "UV_THREADPOOL_SIZE=$CORES node sharp.js " + FOLDERS + " $QUALITY $CORES mozjpeg"),
+      new Peer("jpegli", "jpegli, 4:2:0", "cjpegli --version 2>&1 | sed -n 's/^cjpegli v\\([^ ]*\\).*/\\1/p' | head -1",
+          EACH_FILE + "'cjpegli \"$1\" \"$DESTINATION/${1##*/}\" -q $QUALITY --chroma_subsampling=420' -- <\"$LIST\""),
+      new Peer("lossless", "Compress, --lossless", "echo Java $VERSION",
+          "\"$JAVA\" $OPTIONS -cp \"$CLASSPATH\" Compress --lossless " + FOLDERS),
+      new Peer("jpegoptim-lossless", "jpegoptim --all-progressive", JPEGOPTIM,
+          "xargs -0 -P $CORES -n $EACH jpegoptim -q -s --all-progressive --dest=\"$DESTINATION\" <\"$LIST\""),
+      new Peer("jpegtran", "jpegtran -optimize -progressive", "jpegtran -version 2>&1 | head -1",
+          EACH_FILE + "'jpegtran -copy none -optimize -progressive \"$1\" >\"$DESTINATION/${1##*/}\"' -- <\"$LIST\""),
+      new Peer("mozjpeg-jpegtran", "mozjpeg's jpegtran", "mozjpeg-jpegtran -version 2>&1 | head -1",
+          EACH_FILE + "'mozjpeg-jpegtran -copy none \"$1\" >\"$DESTINATION/${1##*/}\"' -- <\"$LIST\""));
 
   private static final String HELLO_JAVA =
       "class hello { public static void main(String[] arguments) { System.out.println(\"hello\"); } }";
@@ -215,13 +233,15 @@ public class Benchmark implements Callable<Integer> {
   /** The table of programs: time, bytes, PSNR and memory. */
   private void measurePrograms() throws IOException {
     Corpus corpus = new Corpus(count, null);
-    List<Peer> peers = find(names().stream().filter(name -> !name.equals("hello") && !name.equals("jbang")).toList());
+    Set<String> others = Set.of("hello", "jbang", "jpegli");
+    List<Peer> peers = find(lossless ? LOSSLESS
+        : names().stream().filter(name -> !others.contains(name) && !LOSSLESS.contains(name)).toList());
     List<Result> results = measure(peers, corpus, rounds, List.of(PSNR));
     print("Images: %d (%d different), %.1f MP, %.1f MB. Quality: %d. Timed runs of each program: %d, in turn.",
         count, corpus.distinct, corpus.pixels / 1e6, corpus.bytes / 1e6, quality, rounds);
     table("program | seconds | MP/s | times as long | bytes | PSNR, dB | memory, MB", results.stream().map(result ->
         String.format("%s | %.2f | %.0f | %.2f | %,d | %.3f | %.0f", result.peer.title, result.median(),
-            corpus.pixels / 1e6 / result.median(), result.median() / results.get(0).median(), result.bytes,
+            corpus.pixels / 1e6 / result.median(), result.median() / results.get(0).median(), result.bytes(),
             result.means[0], result.memory / 1e6)));
     print("%nSeconds: median, the whole process, start included (JBang's own start only where it is named).  ");
     print("Bytes: the %d different images. PSNR: their mean, against the original, in RGB.  ", corpus.distinct);
@@ -243,7 +263,7 @@ public class Benchmark implements Callable<Integer> {
       StringBuilder row = new StringBuilder(String.format("%s | %.1f", kind.title, corpus.bytes / 1e6));
       List<Result> results = measure(peers, corpus, rounds, List.of());
       results.forEach(result -> row.append(String.format(" | %.2f | %.2f | %,d", result.median(),
-          result.median() / results.get(0).median(), result.bytes)));
+          result.median() / results.get(0).median(), result.bytes())));
       rows.add(row.toString());
     }
     print("%d images a run, the same pictures in each kind, written by Java at quality 95. Quality: %d. "
@@ -267,7 +287,7 @@ public class Benchmark implements Callable<Integer> {
 
   /** The tables of bytes at equal quality: each program's bytes where its copies look as good as the first one's. */
   private void compareBytes() throws IOException {
-    List<Peer> peers = find(List.of("pillow", "compress", "smallest", "mozjpeg"));
+    List<Peer> peers = find(List.of("pillow", "compress", "smallest", "mozjpeg", "jpegli"));
     Corpus corpus = new Corpus(ALL, null);
     List<Measure> measures = new ArrayList<>(EYES);
     measures.removeIf(measure -> run("command -v " + measure.command).problem != null);
@@ -288,30 +308,37 @@ public class Benchmark implements Callable<Integer> {
       for (int q = 0; q < FIRST_QUALITIES.size(); q++) {
         Result goal = results.get(peers.get(0)).get(q);
         StringBuilder row = new StringBuilder(String.format("%d | %.3f", FIRST_QUALITIES.get(q), goal.means[m]));
-        for (Peer peer : peers) {
-          double bytes = bytesAt(goal.means[m], results.get(peer), m);
-          row.append(String.format(" | %,.0f | %.3f", bytes, bytes / goal.bytes));
+        for (Peer peer : peers.subList(1, peers.size())) {
+          double[] ratios = new double[corpus.distinct];
+          for (int i = 0; i < ratios.length; i++) {
+            ratios[i] = bytesAt(goal.each[m][i], results.get(peer), m, i) / goal.sizes[i];
+          }
+          DoubleSummaryStatistics all = Arrays.stream(ratios).filter(ratio -> !Double.isNaN(ratio)).summaryStatistics();
+          double mean = Math.exp(Arrays.stream(ratios).filter(ratio -> !Double.isNaN(ratio)).map(Math::log).average()
+              .orElse(Double.NaN));
+          row.append(String.format(" | %.3f (%.3f to %.3f)", mean, all.getMin(), all.getMax()));
         }
         rows.add(row.toString());
       }
-      print("%nBytes for copies that look as good as %s's by %s.", first, measures.get(m).title);
-      table(first + "'s quality | its mean" + peers.stream()
-          .map(peer -> " | " + peer.title + " | of " + first + "'s").collect(Collectors.joining()), rows.stream());
+      print("%nBytes of %d copies that look as good as %s's by %s, as parts of its bytes: "
+          + "the geometric mean, the best and the worst.", corpus.distinct, first, measures.get(m).title);
+      table(first + "'s quality | its mean"
+          + peers.stream().skip(1).map(peer -> " | " + peer.title).collect(Collectors.joining()), rows.stream());
     }
   }
 
-  /** The bytes at which a measure would be reached: between two qualities their logarithm is nearly straight. */
-  private static double bytesAt(double goal, List<Result> points, int measure) {
+  /** The bytes at which an image would have a value: between two qualities their logarithm is nearly straight. */
+  private static double bytesAt(double goal, List<Result> points, int measure, int image) {
     for (int i = 0; i < points.size(); i++) {
       Result before = points.get(Math.max(0, i - 1)); // the first is its own: a goal that it reaches exactly
-      double from = before.means[measure] - goal;
-      double to = points.get(i).means[measure] - goal;
+      double from = before.each[measure][image] - goal;
+      double to = points.get(i).each[measure][image] - goal;
       if (from * to <= 0) {
         double part = from == to ? 0 : from / (from - to);
-        return before.bytes * Math.pow((double) points.get(i).bytes / before.bytes, part);
+        return before.sizes[image] * Math.pow((double) points.get(i).sizes[image] / before.sizes[image], part);
       }
     }
-    return Double.NaN;
+    return Double.NaN; // further than any of them
   }
 
   /** Runs each program once to look at what it makes, then in turn, each round beginning with another. */
@@ -332,9 +359,12 @@ public class Benchmark implements Callable<Integer> {
           result.failed = true;
           problems.add(result.peer.title + FAILED + problem);
         } else if (round < 0) {
-          result.bytes = corpus.bytesOut();
           result.memory = run.memory;
-          for (int m = 0; m < measures.size(); m++) { result.means[m] = corpus.mean(measures.get(m)); }
+          result.sizes = corpus.sizesOut();
+          for (int m = 0; m < measures.size(); m++) {
+            result.each[m] = corpus.each(measures.get(m));
+            result.means[m] = Arrays.stream(result.each[m]).average().orElse(Double.NaN);
+          }
         } else {
           result.seconds.add(run.seconds);
         }
@@ -348,15 +378,19 @@ public class Benchmark implements Callable<Integer> {
     final Peer peer;
     final List<Double> seconds = new ArrayList<>();
     final double[] means; // of each measure
+    final double[][] each; // by measure: of each image
+    long[] sizes = {}; // of each, in bytes
     boolean failed;
-    long bytes;
     long memory;
 
     Result(Peer peer, int measures) {
       this.peer = peer;
       means = new double[measures];
+      each = new double[measures][];
       Arrays.fill(means, Double.NaN);
     }
+
+    long bytes() { return Arrays.stream(sizes).sum(); }
 
     double median() {
       List<Double> sorted = seconds.stream().sorted().toList();
@@ -521,30 +555,30 @@ public class Benchmark implements Callable<Integer> {
       return IntStream.range(0, count).filter(i -> destination.resolve(name(i)).toFile().length() == 0).count();
     }
 
-    /** The size of the compressed copies of the images that differ. */
-    long bytesOut() {
-      return IntStream.range(0, distinct).mapToLong(i -> destination.resolve(name(i)).toFile().length()).sum();
+    /** The sizes of the compressed copies of the images that differ. */
+    long[] sizesOut() {
+      return IntStream.range(0, distinct).mapToLong(i -> destination.resolve(name(i)).toFile().length()).toArray();
     }
 
-    /** A measure's mean over the images that differ; not a number where one cannot be read, such as CMYK. */
-    double mean(Measure measure) throws IOException {
-      double sum = 0;
+    /** A measure of each of the images that differ; not a number where one cannot be read, such as CMYK. */
+    double[] each(Measure measure) throws IOException {
+      double[] values = new double[distinct];
       for (int i = 0; i < distinct; i++) {
         try {
           BufferedImage image = ImageIO.read(source.resolve(name(i)).toFile());
           BufferedImage copy = ImageIO.read(destination.resolve(name(i)).toFile());
           if (measure == PSNR) {
-            sum += psnr(image, copy);
+            values[i] = psnr(image, copy);
           } else {
             writeMiddle(image, work.resolve("a.png"));
             writeMiddle(copy, work.resolve("b.png"));
-            sum += Double.parseDouble(run(measure.command + " a.png b.png").output.replaceFirst("(?s).*\\s", ""));
+            values[i] = Double.parseDouble(run(measure.command + " a.png b.png").output.replaceFirst("(?s).*\\s", ""));
           }
         } catch (IIOException unreadable) {
-          return Double.NaN;
+          values[i] = Double.NaN;
         }
       }
-      return sum / distinct;
+      return values;
     }
   }
 }
