@@ -1780,12 +1780,7 @@ final class Memory {
  */
 record Copy(byte[] bytes, boolean kept, String taken, String how, List<String> warnings) {}
 
-/**
- * Recompresses a JPEG.
- *
- * @param metadata the segments of the copy
- * @param map what comes behind the picture, or null
- */
+/** Recompresses a JPEG, whose copy has these segments and, behind the picture, this gain map or null. */
 record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map) {
   private static final double FULL = 0.9; // of the bytes of --max-size: that is good enough
 
@@ -1803,7 +1798,6 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
     static final int LOSSLESS = 101;
 
     Settings lossless() { return new Settings(LOSSLESS, engine, false, keepMetadata, 0, 0); }
-
     Settings withQuality(int other) { return new Settings(other, engine, smallest, keepMetadata, 0, 0); }
 
     /** In short, for the copy to remember: the quality, and a letter for each that is not as usual. */
@@ -1813,7 +1807,6 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
     }
 
     boolean byPixels() { return engine == Compress.Engine.pixels; }
-
     boolean isLossless() { return quality == LOSSLESS; }
   }
 
@@ -1885,25 +1878,20 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
  */
 final class PixelEngine {
   /** The bytes of heap that it takes: the file twice, the pixels (of inks as sRGB, too), what is written. */
-  static long memory(JpegHeader header) throws JpegException {
+  static long memory(JpegHeader header) {
     long pixels = (long) header.width * header.height;
     long samples = pixels * header.components.size();
-    if (samples > Integer.MAX_VALUE) {
-      throw new JpegException("not supported by --engine=pixels: " + Text.size(samples) + " of pixels");
-    }
     return 2L * header.fileSize + (header.isCmyk() ? 2 : 1) * samples + 2 * pixels + (1 << 20);
   }
 
   /** Recompresses a JPEG, without its metadata. */
   static byte[] recompress(byte[] jpeg, JpegHeader header, int quality) throws IOException {
-    ImageReader reader = ImageIO.getImageReadersByFormatName("JPEG").next();
     ImageWriter writer = ImageIO.getImageWritersByFormatName("JPEG").next();
     ByteArrayOutputStream bytes = new ByteArrayOutputStream(1 << 16);
     try (MemoryCacheImageOutputStream out = new MemoryCacheImageOutputStream(bytes)) {
       // A profile would turn the numbers into others: only inks need it.
       byte[] head = Metadata.of(jpeg, header, header.kind, null, header.isCmyk(), false);
-      reader.setInput(new ByteArrayImageInputStream(Metadata.join(jpeg, head, null)), true, true);
-      BufferedImage picture = reader.read(0);
+      BufferedImage picture = ImageIO.read(new ByteArrayImageInputStream(Metadata.join(jpeg, head, null)));
       JPEGImageWriteParam param = (JPEGImageWriteParam) writer.getDefaultWriteParam();
       param.setOptimizeHuffmanTables(true);
       param.setCompressionMode(ImageWriteParam.MODE_EXPLICIT);
@@ -1913,7 +1901,6 @@ final class PixelEngine {
     } catch (IOException | RuntimeException e) {
       throw new JpegException("--engine=pixels cannot read it: " + e.getMessage());
     } finally {
-      reader.dispose();
       writer.dispose();
     }
     return bytes.toByteArray();
@@ -1967,13 +1954,9 @@ final class Segments {
   final byte[] jpeg;
   int marker; // the second byte of the marker, see Marker
   int start; // of the parameters, behind the marker and the length
-  int end; // of the segment: where the next marker is expected
+  int end = 2; // of the segment: where the next marker is expected; at first behind SOI
 
-  /** Starts the walk at this offset, where a marker is expected. */
-  Segments(byte[] jpeg, int offset) {
-    this.jpeg = jpeg;
-    end = offset;
-  }
+  Segments(byte[] jpeg) { this.jpeg = jpeg; }
 
   /** Moves to the next segment, over fill bytes (B.1.1.2) and, as libjpeg does, over bytes that belong to none. */
   void next() throws JpegException {
@@ -1984,10 +1967,7 @@ final class Segments {
     marker = p + 2 > jpeg.length ? 0 : jpeg[p + 1] & 0xFF;
     boolean alone = Marker.isStandalone(marker);
     start = alone ? p + 2 : p + 4;
-    if (start > jpeg.length) {
-      throw new JpegException(JpegException.CUT_SHORT);
-    }
-    end = alone ? start : start - 2 + u16(start - 2);
+    end = alone ? start : start > jpeg.length ? Integer.MAX_VALUE : start - 2 + u16(start - 2);
     JpegException.check(end >= start, "a header segment of impossible length");
     if (end > jpeg.length) {
       throw new JpegException(JpegException.CUT_SHORT);
@@ -1995,7 +1975,6 @@ final class Segments {
   }
 
   int size() { return end - start; }
-
   int u16(int at) { return (jpeg[at] & 0xFF) << 8 | jpeg[at + 1] & 0xFF; }
 
   /** The parameters, a character for each byte. */
@@ -2054,8 +2033,7 @@ final class JpegHeader {
 
   int process; // the SOF marker: Marker.SOF0 baseline, SOF1 extended, SOF2 progressive...
   int precision; // bits per sample
-  int height; // pixels; 0: defined by a DNL segment after the first scan
-  int width; // pixels
+  int width, height; // pixels; a height of 0: defined by a DNL segment after the first scan
   List<Component> components;
   final Kind kind; // null: none of them
   Exif exif = Exif.NONE;
@@ -2071,13 +2049,12 @@ final class JpegHeader {
     if (jpeg.length < 4 || (jpeg[0] & jpeg[2]) != -1 || jpeg[1] != (byte) Marker.SOI) {
       throw new JpegException(jpeg.length == 0 ? "empty file" : "not a JPEG");
     }
-    Segments segments = new Segments(jpeg, 2);
+    Segments segments = new Segments(jpeg);
     List<String> profile = new ArrayList<>();
     boolean jfif = false;
     int transform = -1; // of the Adobe APP14 segment: 0 none, 1 YCbCr, 2 YCCK; -1: no segment
     for (segments.next(); segments.marker != Marker.SOS; segments.next()) {
-      int marker = segments.marker;
-      if (Marker.isFrame(marker)) {
+      if (Marker.isFrame(segments.marker)) {
         readFrame(segments);
       } else if (segments.is(Marker.APP0, "JFIF") && segments.size() >= 14) {
         jfif = true;
@@ -2090,11 +2067,9 @@ final class JpegHeader {
         profile.add(segments.text().substring(12));
       } else if (segments.isAdobe()) {
         transform = jpeg[segments.start + 11] & 0xFF;
-      } else if (Marker.isStandalone(marker)) {
-        JpegException.check(marker != Marker.EOI, "there is no picture in it");
-        JpegException.check(marker != Marker.SOI, "a second image starts at byte " + (segments.start - 2));
-      } else if (marker == Marker.JPG || marker < Marker.SOF0 || marker >= 0xF0) {
-        JpegException.check(marker == Marker.COM, "a reserved marker at byte " + (segments.start - 4));
+      } else {
+        JpegException.check(segments.marker != Marker.EOI, "there is no picture in it");
+        JpegException.check(segments.marker != Marker.SOI, "a second image starts within its header");
       }
     }
     JpegException.check(components != null, "the picture's size is missing");
@@ -2162,16 +2137,13 @@ final class JpegHeader {
     }
     long blocks = components.stream().mapToLong( // A.2.4, without what fills their last MCUs up
         c -> Math.ceilDiv((long) width * c.h, 8 * maxH()) * Math.ceilDiv((long) height * c.v, 8 * maxV())).sum();
-    int bits = process == Marker.SOF2 ? 1 : 2; // that a block takes at least
-    if ((fileSize - firstScan) * 8 < blocks * bits) {
+    if ((fileSize - firstScan) * 8 < blocks * (process == Marker.SOF2 ? 1 : 2)) { // bits that a block takes at least
       throw new JpegException("truncated: far too short for " + width + " x " + height + " pixels");
     }
   }
 
-  /** The horizontal sampling factor of the component that is sampled most (T.81 A.1.1). */
+  /** The sampling factors of the component that is sampled most, horizontally and vertically (T.81 A.1.1). */
   int maxH() { return components.stream().mapToInt(Component::h).max().orElse(1); }
-
-  /** The vertical one. */
   int maxV() { return components.stream().mapToInt(Component::v).max().orElse(1); }
 
   /** Whether all components are sampled alike. */
@@ -2197,17 +2169,15 @@ final class Metadata {
     if (!jfif && (header.adobe || kind == JpegHeader.Kind.RGB)) { // inks are the other way round without it
       out.append(segment(Marker.APP0 + 14, "Adobe\0\144\0\0\0\0" + (kind == JpegHeader.Kind.YCCK ? '\2' : '\0')));
     }
-    Segments s = new Segments(jpeg, 2);
+    Segments s = new Segments(jpeg);
     for (s.next(); s.marker != Marker.SOS; s.next()) {
       boolean xmp = s.is(Marker.APP1, XMP);
-      if (!keep) {
-        if (map != null && (s.is(Marker.APP2, GainMap.ISO) || xmp && s.text().contains(GainMap.ADOBE))) {
-          out.append(segment(s.marker, xmp ? map.xmp() : s.text())); // of its own: the original's may say who was where
-        }
-      } else if (Marker.isAppOrComment(s.marker) && !s.isAdobe() && !s.is(Marker.APP2, "MPF")
-          && (profile || !s.is(Marker.APP2, "ICC_PROFILE")) && (jfif || !s.is(Marker.APP0, "JFIF"))
-          && !Provenance.TEXT.matcher(s.text()).matches()) { // of another copy
-        out.append(segment(s.marker, xmp ? GainMap.withLengths(s.text(), map) : s.text()));
+      boolean leads = map != null && (s.is(Marker.APP2, GainMap.ISO) || xmp && s.text().contains(GainMap.ADOBE));
+      boolean wrong = !Marker.isAppOrComment(s.marker) || s.isAdobe() || s.is(Marker.APP2, "MPF")
+          || !profile && s.is(Marker.APP2, "ICC_PROFILE") || !jfif && s.is(Marker.APP0, "JFIF")
+          || Provenance.TEXT.matcher(s.text()).matches(); // of another copy
+      if (keep ? !wrong : leads) { // of XMP a new one: the original's may say who was where
+        out.append(segment(s.marker, !xmp ? s.text() : keep ? GainMap.withLengths(s.text(), map) : map.xmp()));
       }
     }
     return out.append(keep || !profile ? "" : header.icc.segments()).toString().getBytes(StandardCharsets.ISO_8859_1);
@@ -2221,7 +2191,7 @@ final class Metadata {
 
   /** The copy: a picture as an engine writes it, with these segments for its own, and the gain map behind it. */
   static byte[] join(byte[] written, byte[] metadata, GainMap map) throws JpegException {
-    Segments s = new Segments(written, 2);
+    Segments s = new Segments(written);
     int from = 2;
     for (s.next(); Marker.isAppOrComment(s.marker); s.next()) {
       from = s.end;
@@ -2252,7 +2222,6 @@ record GainMap(byte[] jpeg, boolean needsNotes) {
   private static final Pattern FILM = Pattern.compile("((?:MotionPhoto|MicroVideo)(?:=[\"']|>))1");
   private static final Pattern MORE = Pattern.compile("MPF\0|Item:Semantic|" + FILM);
   static final int MPF = 90; // bytes of the segment for two pictures
-  private static final int MAX_PICTURES = 16;
 
   /** The gain map of a JPEG, or null; warns of all that is left out. */
   static GainMap find(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, Set<String> warnings)
@@ -2270,7 +2239,7 @@ record GainMap(byte[] jpeg, boolean needsNotes) {
     String more = header.more;
     String problem = "there is none";
     int at = all.indexOf("\u00FF\u00D8\u00FF", header.firstScan); // SOI and a marker: in no sound scan
-    for (int n = 0; at >= 0 && n < MAX_PICTURES; n++, at = all.indexOf("\u00FF\u00D8\u00FF", at + 2)) {
+    for (int n = 0; at >= 0 && n < 16; n++, at = all.indexOf("\u00FF\u00D8\u00FF", at + 2)) {
       try {
         JpegHeader own = JpegHeader.read(Arrays.copyOfRange(jpeg, at, jpeg.length));
         int end = all.indexOf("\u00FF\u00D9", at + own.firstScan) + 2;
@@ -2280,8 +2249,8 @@ record GainMap(byte[] jpeg, boolean needsNotes) {
         if (map == null && isGainMap(own.more)) {
           map = of(found, header.exif, settings.lossless(), memory);
         } else {
-          String what = own.width < header.width ? "smaller" : "second";
-          warnings.add("has a " + what + " picture behind it: left out of the copy");
+          String size = own.width < header.width ? "smaller" : "second";
+          warnings.add("has a " + size + " picture behind it: left out of the copy");
         }
       } catch (JpegException e) {
         problem = e.getMessage();
@@ -2304,16 +2273,14 @@ record GainMap(byte[] jpeg, boolean needsNotes) {
     header.check();
     JpegException.check(CoefficientEngine.memory(header, lossless) <= memory, "larger than its picture");
     byte[] coded = CoefficientEngine.recompress(map, header, lossless);
-    byte[] metadata = Metadata.of(map, header, header.kind, null, true, true);
-    return new GainMap(Metadata.join(coded, metadata, null), needsNotes);
+    return new GainMap(Metadata.join(coded, Metadata.of(map, header, header.kind, null, true, true), null), needsNotes);
   }
 
   /** The MPF segment at an offset of a copy in which the map begins at another one. */
   byte[] mpf(int at, int from) {
     String head = "MPF\0" + Tiff.START // the version, the number of pictures, 16 bytes of each
         + Tiff.directory(0xB000_0007, 4, 0x30313030, 0xB001_0004, 1, 2, 0xB002_0007, 32, 50);
-    // Of each: type (of the first: the picture itself), size, offset, which counts from behind "MPF", and none that
-    // belong to it.
+    // Of each: its type (the picture itself), size, offset (from behind "MPF"), and none that belong to it.
     String pictures = Tiff.ints(0x30000, from, 0, 0, 0, jpeg.length, from - at - 8, 0);
     return Metadata.segment(Marker.APP2, head + pictures).getBytes(StandardCharsets.ISO_8859_1);
   }
@@ -2399,7 +2366,6 @@ record Tiff(ByteBuffer bytes) {
  */
 record Exif(int orientation, boolean adobeRgb, String taken, String headroom) {
   static final Exif NONE = new Exif(-1, false, "", "");
-  private static final int R03 = 'R' << 24 | '0' << 16 | '3' << 8; // InteroperabilityIndex of Adobe RGB
   private static final String APPLE = "Apple iOS\0\0\1MM"; // a directory follows
 
   /** Reads the TIFF structure of an EXIF segment. */
@@ -2422,7 +2388,7 @@ record Exif(int orientation, boolean adobeRgb, String taken, String headroom) {
     String notes = APPLE + Tiff.directory(0x0021_000A, 1, 44, 0x0030_000A, 1, 52) + headroom;
     String photograph = withHeadroom ? Tiff.directory(0x927C_0007, notes.length(), 56) + notes
         : !adobeRgb ? "" : Tiff.directory(0xA001_0003, 1, 0xFFFF_0000, 0xA005_0004, 1, 68) // no space that EXIF names
-            + Tiff.directory(0x0001_0002, 4, R03);
+            + Tiff.directory(0x0001_0002, 4, 'R' << 24 | '0' << 16 | '3' << 8); // InteroperabilityIndex
     String tags = photograph.isEmpty() ? Tiff.directory(0x0112_0003, 1, turned << 16)
         : Tiff.directory(0x0112_0003, 1, turned << 16, 0x8769_0004, 1, 38) + photograph;
     return turned == 1 && photograph.isEmpty() ? ""
@@ -2431,10 +2397,8 @@ record Exif(int orientation, boolean adobeRgb, String taken, String headroom) {
 }
 
 /**
- * An ICC profile, as it lies in the segments of a JPEG (ICC.1 annex B.4).
- *
- * @param profile whole, a character for each byte; or empty
- * @param broken whether there is one, but incomplete or not credible
+ * An ICC profile, as it lies in the segments of a JPEG (ICC.1 annex B.4): whole, a character for each byte; or empty:
+ * there is none, or it is broken, which is to say incomplete or not credible.
  */
 record Icc(String profile, boolean broken) {
   private static final int TAGS = 132; // where their table starts, behind header and their number (ICC.1 section 7.3)
@@ -2463,13 +2427,10 @@ record Icc(String profile, boolean broken) {
 
   /** Its segments; none if there is no sound profile. */
   String segments() {
-    int parts = (profile.length() + PART - 1) / PART;
-    StringBuilder out = new StringBuilder();
-    for (int i = 0; i < parts; i++) {
-      String part = profile.substring(i * PART, Math.min((i + 1) * PART, profile.length()));
-      out.append(Metadata.segment(Marker.APP2, "ICC_PROFILE\0" + (char) (i + 1) + (char) parts + part));
-    }
-    return out.toString();
+    int n = Math.ceilDiv(profile.length(), PART);
+    return IntStream.range(0, n).mapToObj(i -> "ICC_PROFILE\0" + (char) (i + 1) + (char) n
+        + profile.substring(i * PART, Math.min((i + 1) * PART, profile.length())))
+        .map(part -> Metadata.segment(Marker.APP2, part)).collect(Collectors.joining());
   }
 }
 
@@ -2481,12 +2442,10 @@ final class StandardTables {
     41, 34, 27, 20, 13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
     30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63
   };
-  private static final int[] LUMINANCE = JPEGQTable.K1Luminance.getTable();
-  private static final int[] CHROMINANCE = JPEGQTable.K2Chrominance.getTable();
 
   /** The 64 steps, in zigzag order, that libjpeg uses at a quality of 1 to 100. */
   static int[] steps(boolean chrominance, int quality) {
-    int[] base = chrominance ? CHROMINANCE : LUMINANCE;
+    int[] base = (chrominance ? JPEGQTable.K2Chrominance : JPEGQTable.K1Luminance).getTable();
     int percent = (int) percent(quality);
     return Arrays.stream(ZIGZAG).map(place -> Math.clamp((base[place] * percent + 50) / 100, 1, 255)).toArray();
   }
@@ -2498,22 +2457,18 @@ final class StandardTables {
 /**
  * The quantization tables of {@code --smallest}: finer than annex K's where eyes notice, coarser where not. Made of
  * published ones: luminance the geometric mean, 7 to 3, of jpegli's for 4:2:0 (lib/jpegli/quant.cc, which also says how
- * low frequencies grow less) and mozjpeg's default by N. Robidoux (jcparam.c); chrominance of jpegli's for
- * Cr and Cb. How coarse they are is found out for each photograph.
+ * low frequencies grow less) and mozjpeg's default by N. Robidoux (jcparam.c); chrominance of jpegli's for Cr and Cb.
  */
 final class PerceptualTables {
   private static final int[] LUMINANCE = { // at quality 50
-    10, 10, 16, 17, 27, 31, 37, 43, 10, 13, 17, 21, 30, 30, 38, 42,
-    16, 17, 21, 25, 32, 39, 43, 52, 17, 21, 25, 31, 39, 44, 49, 58,
-    27, 30, 32, 39, 45, 52, 63, 69, 31, 30, 39, 44, 52, 61, 64, 80,
-    37, 38, 43, 49, 63, 64, 73, 80, 43, 42, 52, 58, 69, 80, 80, 75
+    10, 10, 16, 17, 27, 31, 37, 43, 10, 13, 17, 21, 30, 30, 38, 42, 16, 17, 21, 25, 32, 39,
+    43, 52, 17, 21, 25, 31, 39, 44, 49, 58, 27, 30, 32, 39, 45, 52, 63, 69, 31, 30, 39, 44,
+    52, 61, 64, 80, 37, 38, 43, 49, 63, 64, 73, 80, 43, 42, 52, 58, 69, 80, 80, 75
   };
-
   private static final int[] CHROMINANCE = {
-    13, 11, 23, 24, 40, 44, 53, 71, 11, 18, 23, 29, 45, 43, 73, 58,
-    23, 23, 32, 36, 43, 62, 169, 65, 24, 29, 36, 44, 50, 54, 61, 88,
-    40, 45, 43, 50, 45, 52, 46, 111, 44, 43, 62, 54, 52, 69, 92, 66,
-    53, 73, 169, 61, 46, 92, 69, 65, 71, 58, 65, 88, 111, 66, 65, 255
+    13, 11, 23, 24, 40, 44, 53, 71, 11, 18, 23, 29, 45, 43, 73, 58, 23, 23, 32, 36, 43, 62,
+    169, 65, 24, 29, 36, 44, 50, 54, 61, 88, 40, 45, 43, 50, 45, 52, 46, 111, 44, 43, 62, 54,
+    52, 69, 92, 66, 53, 73, 169, 61, 46, 92, 69, 65, 71, 58, 65, 88, 111, 66, 65, 255
   };
   private static final double[] GROWTH = {1, 0.66, 0.77, 0.8, 0.93}; // exponents, by diagonal; beyond: 1
   private static final double KNEE = 0.34; // the coarseness below which all steps grow alike
@@ -2545,16 +2500,14 @@ final class PerceptualTables {
 
   /** The 64 steps, in zigzag order. */
   static int[] steps(boolean chrominance, double coarse) {
-    int[] steps = new int[64];
     double low = Math.clamp(Math.log(coarse) + 0.7, 0, 1); // at low quality chroma's means count more, details less
-    for (int k = 0; k < 64; k++) {
+    return IntStream.range(0, 64).map(k -> {
       int place = StandardTables.ZIGZAG[k];
       int diagonal = diagonal(k);
       double growth = Math.pow(Math.max(coarse, KNEE), diagonal < GROWTH.length ? GROWTH[diagonal] : 1);
       double base = chrominance ? CHROMINANCE[place] * Math.pow(k == 0 ? 0.8 : 1.2, low) : LUMINANCE[place];
-      steps[k] = (int) Math.clamp(Math.round(base * growth * Math.min(1, coarse / KNEE)), 1L, 255L);
-    }
-    return steps;
+      return (int) Math.clamp(Math.round(base * growth * Math.min(1, coarse / KNEE)), 1L, 255L);
+    }).toArray();
   }
 }
 
@@ -4629,7 +4582,7 @@ final class CoefficientEngine {
 
   /** Goes through the segments, and decodes the scans: one that is all of the picture as soon as it comes. */
   private void decode() throws JpegException {
-    Segments segments = new Segments(jpeg, 2);
+    Segments segments = new Segments(jpeg);
     boolean done = false;
     boolean ended = false;
     while (!ended && (scans.isEmpty() || segments.end + 2 <= jpeg.length)) {
