@@ -1832,8 +1832,7 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
       String why = copy.length >= jpeg.length ? "it would not get smaller" : "it would hardly get smaller";
       return new Copy(jpeg, true, header.exif.taken(), " kept: " + why, List.of());
     }
-    boolean tooLarge = settings.maxSize > 0 && copy.length > settings.maxSize;
-    return tooLarge ? parts.fit(copy, settings, warnings)
+    return settings.maxSize > 0 && copy.length > settings.maxSize ? parts.fit(copy, settings, warnings)
         : new Copy(copy, false, header.exif.taken(), "", List.copyOf(warnings));
   }
 
@@ -1986,7 +1985,8 @@ final class Segments {
 
   /** Whether this is such a segment: its parameters begin with this ASCII text and a zero byte, as those of APPn do. */
   boolean is(int marker, String name) {
-    return this.marker == marker && size() > name.length() && text(jpeg, start, name.length() + 1).equals(name + "\0");
+    return this.marker == marker && size() > name.length() && jpeg[start + name.length()] == 0
+        && text(jpeg, start, name.length()).equals(name);
   }
 
   /** Whether this is Adobe's mark of how the colours are coded. */
@@ -2129,14 +2129,13 @@ final class JpegHeader {
         : process > Marker.SOF2 ? "hierarchical JPEG"
         : precision != 8 ? precision + " bits per sample"
         : height == 0 ? "a height that only the end of the data tells"
-        : Math.max(width, height) > 65_500 // what libjpeg, and so nearly every reader, takes
-            ? width + " x " + height + " pixels, at most 65500 are"
+        : Math.max(width, height) > 65_500 ? width + " x " + height + " pixels, at most 65500 are" // as for libjpeg
         : kind == null ? components.size() + " colour components" : null;
     if (unsupported != null) {
       throw new JpegException("not supported: " + unsupported);
     }
-    long blocks = components.stream().mapToLong( // A.2.4, without what fills their last MCUs up
-        c -> Math.ceilDiv((long) width * c.h, 8 * maxH()) * Math.ceilDiv((long) height * c.v, 8 * maxV())).sum();
+    int blocks = components.stream().mapToInt( // A.2.4, without what fills their last MCUs up
+        c -> Math.ceilDiv(width * c.h, 8 * maxH()) * Math.ceilDiv(height * c.v, 8 * maxV())).sum();
     if ((fileSize - firstScan) * 8 < blocks * (process == Marker.SOF2 ? 1 : 2)) { // bits that a block takes at least
       throw new JpegException("truncated: far too short for " + width + " x " + height + " pixels");
     }
@@ -2163,7 +2162,7 @@ final class Metadata {
   static byte[] of(byte[] jpeg, JpegHeader header, JpegHeader.Kind kind, GainMap map, boolean withProfile,
       boolean keep) throws JpegException {
     boolean jfif = kind == JpegHeader.Kind.GREY || kind == JpegHeader.Kind.YCBCR;
-    boolean profile = withProfile && !header.icc.broken();
+    boolean profile = withProfile && !header.icc.profile().isEmpty();
     StringBuilder out = new StringBuilder(keep || !jfif ? "" : JFIF);
     out.append(keep ? "" : header.exif.segment(map != null && map.needsNotes()));
     if (!jfif && (header.adobe || kind == JpegHeader.Kind.RGB)) { // inks are the other way round without it
@@ -2186,7 +2185,7 @@ final class Metadata {
   /** A segment with a byte for each character, and itself a character for each byte. */
   static String segment(int marker, String text) {
     int length = text.length() + 2;
-    return "\u00FF" + (char) marker + (char) (length >> 8) + (char) (length & 0xFF) + text;
+    return new String(new char[] {0xFF, (char) marker, (char) (length >> 8), (char) (length & 0xFF)}) + text;
   }
 
   /** The copy: a picture as an engine writes it, with these segments for its own, and the gain map behind it. */
@@ -2343,7 +2342,8 @@ record Tiff(ByteBuffer bytes) {
 
   /** The value of a tag, a character for each byte. */
   String text(int directory, int tag) {
-    return StandardCharsets.ISO_8859_1.decode(value(directory, tag, false)).toString();
+    ByteBuffer value = value(directory, tag, false);
+    return Segments.text(value.array(), value.arrayOffset(), value.remaining());
   }
 
   /** A directory of entries of three numbers each: tag and type, count, value or its offset. */
@@ -2391,15 +2391,11 @@ record Exif(int orientation, boolean adobeRgb, String taken, String headroom) {
             + Tiff.directory(0x0001_0002, 4, 'R' << 24 | '0' << 16 | '3' << 8); // InteroperabilityIndex
     String tags = photograph.isEmpty() ? Tiff.directory(0x0112_0003, 1, turned << 16)
         : Tiff.directory(0x0112_0003, 1, turned << 16, 0x8769_0004, 1, 38) + photograph;
-    return turned == 1 && photograph.isEmpty() ? ""
-        : Metadata.segment(Marker.APP1, "Exif\0\0" + Tiff.START + tags);
+    return turned == 1 && photograph.isEmpty() ? "" : Metadata.segment(Marker.APP1, "Exif\0\0" + Tiff.START + tags);
   }
 }
 
-/**
- * An ICC profile, as it lies in the segments of a JPEG (ICC.1 annex B.4): whole, a character for each byte; or empty:
- * there is none, or it is broken, which is to say incomplete or not credible.
- */
+/** An ICC profile in the segments of a JPEG (ICC.1 annex B.4), a character for each byte; empty: none, or broken. */
 record Icc(String profile, boolean broken) {
   private static final int TAGS = 132; // where their table starts, behind header and their number (ICC.1 section 7.3)
   private static final int PART = 65_519; // a segment's 65,533 bytes less the 14 of its own header
@@ -2425,7 +2421,7 @@ record Icc(String profile, boolean broken) {
     return new Icc(credible ? whole.substring(0, size) : "", !credible && number > 0); // less what it was padded with
   }
 
-  /** Its segments; none if there is no sound profile. */
+  /** Its segments. */
   String segments() {
     int n = Math.ceilDiv(profile.length(), PART);
     return IntStream.range(0, n).mapToObj(i -> "ICC_PROFILE\0" + (char) (i + 1) + (char) n
@@ -2447,7 +2443,9 @@ final class StandardTables {
   static int[] steps(boolean chrominance, int quality) {
     int[] base = (chrominance ? JPEGQTable.K2Chrominance : JPEGQTable.K1Luminance).getTable();
     int percent = (int) percent(quality);
-    return Arrays.stream(ZIGZAG).map(place -> Math.clamp((base[place] * percent + 50) / 100, 1, 255)).toArray();
+    int[] steps = new int[64];
+    Arrays.setAll(steps, k -> Math.clamp((base[ZIGZAG[k]] * percent + 50) / 100, 1, 255));
+    return steps;
   }
 
   /** How many per cent of those of annex K they are. */
