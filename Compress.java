@@ -141,10 +141,10 @@ final class CompressOneImage implements Runnable {
       return Result.skipped(file);
     }
     JpegHeader header = file.readHeader();
-    try (Memory.Share share = header.reserveMemory(options.settings())) { // a second semaphore: large images wait
+    try (Memory.Share share = Memory.reserve(header.memory(options.settings()))) { // so large images wait
       long started = System.nanoTime();
       ImageFile.State original = file.read();
-      Copy copy = Recompressor.recompress(original.bytes(), header, options.settings());
+      Copy copy = Recompressor.recompress(original.bytes(), options.settings());
       if (!options.dryRun && createFolder(file.folder())) {
         LOG.info("created %s", file.folderName());
       }
@@ -1210,9 +1210,9 @@ record ImageFile(Path image, Source source, String problem) {
       long size = Files.size(image);
       int least = (int) Math.min(length, size);
       try (Memory.Share share = Memory.reserve(3L * least)) { // a profile in it is copied
-        return JpegHeader.read(read(least), size);
+        return new JpegHeader(read(least), size);
       } catch (JpegException e) {
-        if (!e.isCutShort() || size <= length || length >= 1 << 28) {
+        if (!e.getMessage().equals(JpegException.CUT_SHORT) || size <= length || length >= 1 << 28) {
           throw e;
         }
       }
@@ -1775,18 +1775,15 @@ final class Memory {
 // From the bytes of an image to those of its copy: by its coefficients, or by its pixels as everybody else does.
 
 /**
- * The copy of an image.
- *
- * @param bytes a whole JPEG
- * @param kept whether it is the original: recompression would not have saved enough
- * @param taken when the original was, as {@link Exif} has it
- * @param how what else the log says of it, or empty
- * @param warnings what was left out of it though it was part of how the original looked
+ * The copy of an image: a whole JPEG; whether it is the original, as recompression would not have saved enough; when
+ * that was taken; what else the log says; and what was left out though it was part of how the original looked.
  */
 record Copy(byte[] bytes, boolean kept, String taken, String how, List<String> warnings) {}
 
-/** Recompresses the bytes of a JPEG. */
-final class Recompressor {
+/** Recompresses a JPEG, whose copy has these segments and, behind the picture, this gain map or null. */
+record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map) {
+  private static final double FULL = 0.9; // of the bytes of --max-size: that is good enough
+
   /**
    * What shapes a copy.
    *
@@ -1800,13 +1797,8 @@ final class Recompressor {
       double threshold) {
     static final int LOSSLESS = 101;
 
-    Settings(int quality, Compress.Engine engine, boolean smallest, boolean keepMetadata) {
-      this(quality, engine, smallest, keepMetadata, 0, 0);
-    }
-
     Settings lossless() { return new Settings(LOSSLESS, engine, false, keepMetadata, 0, 0); }
-
-    Settings withQuality(int other) { return new Settings(other, engine, smallest, keepMetadata, maxSize, threshold); }
+    Settings withQuality(int other) { return new Settings(other, engine, smallest, keepMetadata, 0, 0); }
 
     /** In short, for the copy to remember: the quality, and a letter for each that is not as usual. */
     String letters() {
@@ -1814,111 +1806,68 @@ final class Recompressor {
           + (keepMetadata ? "k" : "") + (maxSize > 0 ? "m" + maxSize : "") + (threshold > 0 ? "t" + threshold : "");
     }
 
-    boolean byPixels() {
-      return engine == Compress.Engine.pixels;
-    }
-
-    boolean isLossless() {
-      return quality == LOSSLESS;
-    }
+    boolean byPixels() { return engine == Compress.Engine.pixels; }
+    boolean isLossless() { return quality == LOSSLESS; }
   }
 
-  /** The copy of a JPEG of this header; throws a JpegException where none can be made. */
-  static Copy recompress(byte[] jpeg, JpegHeader first, Settings settings) throws IOException {
-    JpegHeader header = first.isOf(jpeg) ? first : JpegHeader.read(jpeg); // the file may have changed meanwhile
+  /** The copy of a JPEG; throws a JpegException where none can be made. */
+  static Copy recompress(byte[] jpeg, Settings settings) throws IOException {
+    JpegHeader header = JpegHeader.read(jpeg);
     Set<String> warnings = new LinkedHashSet<>();
-    GainMap map = GainMap.find(jpeg, header, header.memory(settings) - jpeg.length, warnings);
-    JpegHeader.Kind kind = settings.byPixels() ? PixelEngine.kind(header) : Sampling.of(header, settings).kind();
-    byte[] metadata = Metadata.of(jpeg, header, kind, map, settings.keepMetadata);
-    metadata = Provenance.into(metadata, settings, jpeg.length);
+    GainMap map = GainMap.find(jpeg, header, settings, warnings);
+    JpegHeader.Kind kind = !settings.byPixels() ? Sampling.of(header, settings).kind()
+        : header.kind == JpegHeader.Kind.GREY ? header.kind : JpegHeader.Kind.YCBCR;
+    boolean withProfile = !header.isCmyk() || kind == header.kind;
+    byte[] metadata = Metadata.of(jpeg, header, kind, map, withProfile, settings.keepMetadata);
     if (header.icc.broken()) {
       warnings.add("has a colour profile that cannot be used: left out of the copy");
     }
     // What --smallest has once chosen for this quality it would choose from again, and lose a little more.
     Provenance own = settings.smallest ? Provenance.of(new ByteArrayInputStream(jpeg), null, true) : null;
     boolean again = own != null && own.options().equals(settings.letters());
-    byte[] copy = Metadata.join(picture(jpeg, header, again ? settings.lossless() : settings), metadata, map);
+    Recompressor parts = new Recompressor(jpeg, header, Provenance.into(metadata, settings, jpeg.length), map);
+    byte[] copy = parts.copy(again ? settings.lossless() : settings);
     boolean fits = settings.maxSize == 0 || jpeg.length <= settings.maxSize;
     if (copy.length >= jpeg.length || fits && copy.length > jpeg.length * (1 - settings.threshold / 100)) {
       String why = copy.length >= jpeg.length ? "it would not get smaller" : "it would hardly get smaller";
       return new Copy(jpeg, true, header.exif.taken(), " kept: " + why, List.of());
     }
-    String how = "";
-    if (settings.maxSize > 0 && copy.length > settings.maxSize) {
-      int quality = settings.quality;
-      byte[] best = null;
-      SizeSearch search = new SizeSearch(quality, copy.length, settings.maxSize);
-      while ((quality = search.next()) > 0) {
-        copy = Metadata.join(picture(jpeg, header, settings.withQuality(quality)), metadata, map);
-        best = search.tried(quality, copy.length) ? copy : best;
-      }
-      copy = best == null ? copy : best;
-      how = " in quality " + search.quality();
-      if (best == null) {
-        warnings.add("takes " + Text.size(copy.length) + " even in quality 1, more than --max-size");
-      }
-    }
-    return new Copy(copy, false, header.exif.taken(), how, List.copyOf(warnings));
+    return settings.maxSize > 0 && copy.length > settings.maxSize ? parts.fit(copy, settings, warnings)
+        : new Copy(copy, false, header.exif.taken(), "", List.copyOf(warnings));
   }
 
-  private static byte[] picture(byte[] jpeg, JpegHeader header, Settings settings) throws IOException {
-    return settings.byPixels() ? PixelEngine.recompress(jpeg, header, settings.quality)
+  private byte[] copy(Settings settings) throws IOException {
+    byte[] picture = settings.byPixels() ? PixelEngine.recompress(jpeg, header, settings.quality)
         : CoefficientEngine.recompress(jpeg, header, settings);
-  }
-}
-
-/**
- * Looks for the best quality at which a copy takes at most so many bytes, in few passes: the logarithm of its size is
- * nearly a straight line over that of its quantization steps.
- */
-final class SizeSearch {
-  private static final double FULL = 0.9; // of the bytes: that is good enough
-  private final double most; // bytes
-  private int low; // the best quality known to fit; 0: none
-  private int high; // the lowest known to be too much
-  private double step; // logarithm of the steps tried last,
-  private double size; // and of the size that it took
-  private double lowSize; // bytes
-  private double slope = -0.7;
-
-  SizeSearch(int quality, long size, long most) {
-    this.most = most;
-    high = quality;
-    step = logarithm(quality);
-    this.size = Math.log(size);
+    return Metadata.join(picture, metadata, map);
   }
 
-  /** The quality to try next, or 0: no other is worth it. */
-  int next() {
-    if (high - low <= 1 || lowSize >= FULL * most) {
-      return 0;
+  /** The copy of the best quality that takes at most --max-size, or of quality 1, where this one takes more. */
+  private Copy fit(byte[] copy, Settings settings, Set<String> warnings) throws IOException {
+    int low = 0; // the best quality known to fit; 0: none
+    int high = settings.quality; // the lowest known to be too much
+    // Few passes: the logarithm of the size in bytes is nearly a straight line over that of the quantization steps.
+    double steps = Math.log(StandardTables.percent(high));
+    double size = Math.log(copy.length);
+    double slope = -0.7;
+    while (high - low > 1 && (low == 0 || copy.length < FULL * settings.maxSize)) {
+      double percent = Math.exp(steps + (Math.log(settings.maxSize * (1 + FULL) / 2) - size) / slope);
+      long wanted = Math.round(percent > 100 ? 5000 / percent : 100 - percent / 2); // see StandardTables.percent
+      int quality = Math.clamp(wanted, low + 1, high - 1);
+      byte[] tried = copy(settings.withQuality(quality));
+      double change = Math.log(StandardTables.percent(quality)) - steps;
+      slope = Math.clamp((Math.log(tried.length) - size) / change, -1.5, -0.2);
+      steps += change;
+      size = Math.log(tried.length);
+      boolean fits = tried.length <= settings.maxSize;
+      copy = fits || low == 0 ? tried : copy;
+      low = fits ? quality : low;
+      high = fits ? high : quality;
     }
-    double percent = Math.exp(step + (Math.log(most * (1 + FULL) / 2) - size) / slope); // see StandardTables.steps
-    double quality = percent > 100 ? 5000 / percent : 100 - percent / 2;
-    return Math.clamp(Math.round(quality), low + 1, high - 1);
-  }
-
-  /** Takes note of the size of a copy of this quality; returns whether it fits. */
-  boolean tried(int quality, long bytes) {
-    double nowStep = logarithm(quality);
-    double nowSize = Math.log(bytes);
-    slope = nowStep == step ? slope : Math.clamp((nowSize - size) / (nowStep - step), -1.5, -0.2);
-    step = nowStep;
-    size = nowSize;
-    if (bytes > most) {
-      high = quality;
-      return false;
+    if (low == 0) {
+      warnings.add("takes " + Text.size(copy.length) + " even in quality 1, more than --max-size");
     }
-    low = quality;
-    lowSize = bytes;
-    return true;
-  }
-
-  /** The best quality that fits, or 1 if none does. */
-  int quality() { return Math.max(low, 1); }
-
-  private static double logarithm(int quality) {
-    return Math.log(Math.max(1, quality < 50 ? 5000.0 / quality : 200 - 2 * quality));
+    return new Copy(copy, false, header.exif.taken(), " in quality " + Math.max(low, 1), List.copyOf(warnings));
   }
 }
 
@@ -1927,29 +1876,21 @@ final class SizeSearch {
  * here to be compared with. What libjpeg makes up for damaged data stays; CMYK becomes sRGB, without its profile.
  */
 final class PixelEngine {
-  /** How the copy's components make a colour. */
-  static JpegHeader.Kind kind(JpegHeader header) {
-    return header.kind == JpegHeader.Kind.GREY ? JpegHeader.Kind.GREY : JpegHeader.Kind.YCBCR;
-  }
-
   /** The bytes of heap that it takes: the file twice, the pixels (of inks as sRGB, too), what is written. */
-  static long memory(JpegHeader header) throws JpegException {
-    long samples = (long) header.width * header.height * header.components.size();
-    if (samples > Integer.MAX_VALUE) {
-      throw new JpegException("not supported by --engine=pixels: " + Text.size(samples) + " of pixels");
-    }
+  static long memory(JpegHeader header) {
     long pixels = (long) header.width * header.height;
+    long samples = pixels * header.components.size();
     return 2L * header.fileSize + (header.isCmyk() ? 2 : 1) * samples + 2 * pixels + (1 << 20);
   }
 
   /** Recompresses a JPEG, without its metadata. */
   static byte[] recompress(byte[] jpeg, JpegHeader header, int quality) throws IOException {
-    ImageReader reader = ImageIO.getImageReadersByFormatName("JPEG").next();
     ImageWriter writer = ImageIO.getImageWritersByFormatName("JPEG").next();
     ByteArrayOutputStream bytes = new ByteArrayOutputStream(1 << 16);
     try (MemoryCacheImageOutputStream out = new MemoryCacheImageOutputStream(bytes)) {
-      reader.setInput(new ByteArrayImageInputStream(bare(jpeg, header)), true, true);
-      BufferedImage picture = reader.read(0);
+      // A profile would turn the numbers into others: only inks need it.
+      byte[] head = Metadata.of(jpeg, header, header.kind, null, header.isCmyk(), false);
+      BufferedImage picture = ImageIO.read(new ByteArrayImageInputStream(Metadata.join(jpeg, head, null)));
       JPEGImageWriteParam param = (JPEGImageWriteParam) writer.getDefaultWriteParam();
       param.setOptimizeHuffmanTables(true);
       param.setCompressionMode(ImageWriteParam.MODE_EXPLICIT);
@@ -1959,26 +1900,9 @@ final class PixelEngine {
     } catch (IOException | RuntimeException e) {
       throw new JpegException("--engine=pixels cannot read it: " + e.getMessage());
     } finally {
-      reader.dispose();
       writer.dispose();
     }
     return bytes.toByteArray();
-  }
-
-  /** The JPEG without metadata: a profile would turn the numbers into others, but for inks, which need it. */
-  private static byte[] bare(byte[] jpeg, JpegHeader header) throws JpegException {
-    ByteArrayOutputStream out = new ByteArrayOutputStream(jpeg.length);
-    out.write(jpeg, 0, 2);
-    Segments s = new Segments(jpeg, 2);
-    for (s.next(); s.marker != Marker.SOS; s.next()) {
-      boolean needed = !Marker.isAppOrComment(s.marker) || s.is(Marker.APP0, "JFIF") || s.isAdobe()
-          || s.is(Marker.APP2, "ICC_PROFILE") && header.isCmyk() && !header.icc.broken();
-      if (needed && !Marker.isStandalone(s.marker)) {
-        out.write(jpeg, s.start - 4, s.end - s.start + 4);
-      }
-    }
-    out.write(jpeg, header.firstScan, jpeg.length - header.firstScan);
-    return out.toByteArray();
   }
 }
 
@@ -1988,17 +1912,9 @@ final class PixelEngine {
 /** A JPEG that cannot be recompressed; the message says why, in a user's words. */
 final class JpegException extends IOException {
   private static final long serialVersionUID = 1L;
-  private static final String CUT_SHORT = "truncated: the data ends within the header";
+  static final String CUT_SHORT = "truncated: the data ends within the header"; // more of the file might help
 
   JpegException(String message) { super(message); }
-
-  /** Of a header that ends before it is complete. */
-  static JpegException cutShort() {
-    return new JpegException(CUT_SHORT);
-  }
-
-  /** Whether more of the file might help. */
-  boolean isCutShort() { return getMessage().equals(CUT_SHORT); }
 
   /** Throws unless this part of the JPEG is sound. */
   static void check(boolean sound, String part) throws JpegException {
@@ -2020,19 +1936,13 @@ final class Marker {
   static final int JPG = 0xC8, TEM = 0x01; // reserved; for temporary use in arithmetic coding
 
   /** Whether this is a marker without a length and parameters (T.81 B.1.1.3). */
-  static boolean isStandalone(int marker) {
-    return marker == TEM || (marker >= RST0 && marker <= EOI);
-  }
+  static boolean isStandalone(int marker) { return marker == TEM || (marker >= RST0 && marker <= EOI); }
 
   /** Whether this is application data or a comment: nothing that decoding needs (T.81 B.2.4.5-6). */
-  static boolean isAppOrComment(int marker) {
-    return (marker >= APP0 && marker <= 0xEF) || marker == COM;
-  }
+  static boolean isAppOrComment(int marker) { return (marker >= APP0 && marker <= 0xEF) || marker == COM; }
 
   /** Whether this starts a frame, of any process (T.81 table B.1). */
-  static boolean isFrame(int marker) {
-    return marker >= SOF0 && marker <= 0xCF && marker != DHT && marker != JPG && marker != DAC;
-  }
+  static boolean isFrame(int marker) { return marker >> 4 == 0xC && marker != DHT && marker != JPG && marker != DAC; }
 }
 
 /** Walks over the marker segments of a JPEG (T.81 B.1.1): {@link #next} moves to the next one. */
@@ -2043,13 +1953,9 @@ final class Segments {
   final byte[] jpeg;
   int marker; // the second byte of the marker, see Marker
   int start; // of the parameters, behind the marker and the length
-  int end; // of the segment: where the next marker is expected
+  int end = 2; // of the segment: where the next marker is expected; at first behind SOI
 
-  /** Starts the walk at this offset, where a marker is expected. */
-  Segments(byte[] jpeg, int offset) {
-    this.jpeg = jpeg;
-    end = offset;
-  }
+  Segments(byte[] jpeg) { this.jpeg = jpeg; }
 
   /** Moves to the next segment, over fill bytes (B.1.1.2) and, as libjpeg does, over bytes that belong to none. */
   void next() throws JpegException {
@@ -2057,40 +1963,34 @@ final class Segments {
     while (p + 2 <= jpeg.length && (jpeg[p] != -1 || jpeg[p + 1] == 0 || jpeg[p + 1] == -1)) {
       p++;
     }
-    if (p + 2 > jpeg.length) {
-      throw JpegException.cutShort();
-    }
-    marker = jpeg[p + 1] & 0xFF;
-    start = p + 2;
-    end = start;
-    if (!Marker.isStandalone(marker)) {
-      if (start + 2 > jpeg.length) {
-        throw JpegException.cutShort();
-      }
-      end = start + u16(start);
-      start += 2;
-      JpegException.check(end >= start, "a header segment of impossible length");
-      if (end > jpeg.length) {
-        throw JpegException.cutShort();
-      }
+    marker = p + 2 > jpeg.length ? 0 : jpeg[p + 1] & 0xFF;
+    boolean alone = Marker.isStandalone(marker);
+    start = alone ? p + 2 : p + 4;
+    end = alone ? start : start > jpeg.length ? Integer.MAX_VALUE : start - 2 + u16(start - 2);
+    JpegException.check(end >= start, "a header segment of impossible length");
+    if (end > jpeg.length) {
+      throw new JpegException(JpegException.CUT_SHORT);
     }
   }
 
   int size() { return end - start; }
+  int u16(int at) { return (jpeg[at] & 0xFF) << 8 | jpeg[at + 1] & 0xFF; }
 
   /** The parameters, a character for each byte. */
-  String text() { return new String(jpeg, start, size(), StandardCharsets.ISO_8859_1); }
+  String text() { return text(jpeg, start, size()); }
+
+  static String text(byte[] bytes, int from, int size) {
+    return new String(bytes, from, size, StandardCharsets.ISO_8859_1);
+  }
 
   /** Whether this is such a segment: its parameters begin with this ASCII text and a zero byte, as those of APPn do. */
   boolean is(int marker, String name) {
-    int n = name.length();
-    return this.marker == marker && size() > n && jpeg[start + n] == 0
-        && name.equals(new String(jpeg, start, n, StandardCharsets.ISO_8859_1));
+    return this.marker == marker && size() > name.length() && jpeg[start + name.length()] == 0
+        && text(jpeg, start, name.length()).equals(name);
   }
 
   /** Whether this is Adobe's mark of how the colours are coded. */
   boolean isAdobe() { return marker == Marker.APP0 + 14 && size() >= 12 && text().startsWith("Adobe"); }
-  int u16(int at) { return (jpeg[at] & 0xFF) << 8 | jpeg[at + 1] & 0xFF; }
 
   /** Where entropy-coded data that starts here ends: at the next marker that is not a restart marker. */
   static int endOfScan(byte[] jpeg, int from) {
@@ -2121,8 +2021,8 @@ final class Segments {
 }
 
 /**
- * What the marker segments of a JPEG say (T.81 annex B), up to its first scan. No length in the file
- * is believed unchecked, and nothing is allocated for what is merely declared.
+ * What the marker segments of a JPEG say (T.81 annex B), up to its first scan. No length in the file is believed
+ * unchecked, and nothing is allocated for what is merely declared.
  */
 final class JpegHeader {
   /** How the components make a colour, by the rules of libjpeg's {@code default_decompress_parms}. */
@@ -2131,54 +2031,45 @@ final class JpegHeader {
   /** A component of the frame (T.81 B.2.2): identifier, sampling factors, quantization table. */
   record Component(int id, int h, int v, int tq) {}
 
-  /** What libjpeg, and so nearly every reader, takes at most. */
-  static final int MAX_DIMENSION = 65500;
   int process; // the SOF marker: Marker.SOF0 baseline, SOF1 extended, SOF2 progressive...
   int precision; // bits per sample
-  int height; // pixels; 0: defined by a DNL segment after the first scan
-  int width; // pixels
+  int width, height; // pixels; a height of 0: defined by a DNL segment after the first scan
   List<Component> components;
   final Kind kind; // null: none of them
   Exif exif = Exif.NONE;
   final Icc icc;
-  Tiff mpf = Tiff.NONE; // multi-picture format (CIPA DC-007); empty: none
-  int mpfStart; // where in the file it begins
-  String hdr = ""; // the XMP and the ISO 21496-1 segments, a character for each byte
+  String more = ""; // what may lead behind the picture: XMP, the segments of ISO 21496-1 and MPF, as text
   final boolean adobe; // Adobe's APP14 segment was found
   final int firstScan; // offset of the first SOS marker
   final long fileSize; // bytes
-  private final long checksum; // of the file up to the first scan
 
-  private JpegHeader(byte[] jpeg, long fileSize) throws JpegException {
+  /** Reads it from the first bytes of a file of this size, in bytes; a JpegException of CUT_SHORT wants more. */
+  JpegHeader(byte[] jpeg, long fileSize) throws JpegException {
     this.fileSize = fileSize;
-    Segments segments = new Segments(jpeg, 2);
-    List<byte[]> profile = new ArrayList<>();
+    if (jpeg.length < 4 || (jpeg[0] & jpeg[2]) != -1 || jpeg[1] != (byte) Marker.SOI) {
+      throw new JpegException(jpeg.length == 0 ? "empty file" : "not a JPEG");
+    }
+    Segments segments = new Segments(jpeg);
+    List<String> profile = new ArrayList<>();
     boolean jfif = false;
     int transform = -1; // of the Adobe APP14 segment: 0 none, 1 YCbCr, 2 YCCK; -1: no segment
-    int from = segments.end;
-    for (segments.next(); segments.marker != Marker.SOS; from = segments.end, segments.next()) {
-      int marker = segments.marker;
-      if (Marker.isFrame(marker)) {
-        JpegException.check(components == null, "it declares its size twice");
+    for (segments.next(); segments.marker != Marker.SOS; segments.next()) {
+      if (Marker.isFrame(segments.marker)) {
         readFrame(segments);
       } else if (segments.is(Marker.APP0, "JFIF") && segments.size() >= 14) {
         jfif = true;
-      } else if (segments.is(Marker.APP1, "Exif") && !exif.isTurned()) {
+      } else if (segments.is(Marker.APP1, "Exif") && segments.size() >= 14 && exif.orientation() < 0) {
         exif = Exif.read(jpeg, segments.start + 6, segments.end);
-      } else if (segments.is(Marker.APP2, "MPF") && mpf == Tiff.NONE) {
-        mpfStart = segments.start + 4;
-        mpf = Tiff.at(Arrays.copyOfRange(jpeg, mpfStart, segments.end), 0, segments.end - mpfStart);
-      } else if (segments.is(Marker.APP1, Metadata.XMP) || segments.is(Marker.APP2, GainMap.ISO)) {
-        hdr += hdr.length() > 2 * Segments.MAX ? "" : segments.text(); // there is one of each, in sound files
+      } else if (segments.is(Marker.APP1, Metadata.XMP) || segments.is(Marker.APP2, GainMap.ISO)
+          || segments.is(Marker.APP2, "MPF")) {
+        more += more.length() > 2 * Segments.MAX ? "" : segments.text(); // there is one of each, in sound files
       } else if (segments.is(Marker.APP2, "ICC_PROFILE")) {
-        profile.add(Arrays.copyOfRange(jpeg, segments.start + 12, segments.end));
+        profile.add(segments.text().substring(12));
       } else if (segments.isAdobe()) {
         transform = jpeg[segments.start + 11] & 0xFF;
-      } else if (Marker.isStandalone(marker)) {
-        JpegException.check(marker != Marker.EOI, "there is no picture in it");
-        JpegException.check(marker != Marker.SOI, "a second image starts at byte " + from);
-      } else if (marker == Marker.JPG || marker < Marker.SOF0 || marker >= 0xF0) {
-        JpegException.check(marker == Marker.COM, "a reserved marker at byte " + from);
+      } else {
+        JpegException.check(segments.marker != Marker.EOI, "there is no picture in it");
+        JpegException.check(segments.marker != Marker.SOI, "a second image starts within its header");
       }
     }
     JpegException.check(components != null, "the picture's size is missing");
@@ -2186,27 +2077,14 @@ final class JpegHeader {
     icc = Icc.read(profile, kind == Kind.GREY ? "GRAY" : isCmyk() ? "CMYK" : "RGB ");
     adobe = transform >= 0;
     firstScan = segments.start - 4;
-    checksum = checksum(jpeg);
   }
 
-  /** Reads the segments up to the first scan of a whole JPEG. */
-  static JpegHeader read(byte[] jpeg) throws JpegException {
-    return read(jpeg, jpeg.length);
-  }
-
-  /** Reads them from the first bytes of a file of this size, in bytes; a JpegException that is cut short wants more. */
-  static JpegHeader read(byte[] jpeg, long fileSize) throws JpegException {
-    if (jpeg.length == 0) {
-      throw new JpegException("empty file");
-    }
-    if (jpeg.length < 4 || (jpeg[0] & jpeg[2] & 0xFF) != 0xFF || (jpeg[1] & 0xFF) != Marker.SOI) {
-      throw new JpegException("not a JPEG");
-    }
-    return new JpegHeader(jpeg, fileSize);
-  }
+  /** Reads it from a whole JPEG. */
+  static JpegHeader read(byte[] jpeg) throws JpegException { return new JpegHeader(jpeg, jpeg.length); }
 
   /** Reads the frame's header (T.81 B.2.2). */
   private void readFrame(Segments s) throws JpegException {
+    JpegException.check(components == null, "it declares its size twice");
     int n = s.size() < 6 ? 0 : s.jpeg[s.start + 5] & 0xFF;
     JpegException.check(n > 0 && s.size() == 6 + 3 * n, "the declaration of its size");
     process = s.marker;
@@ -2237,17 +2115,6 @@ final class JpegHeader {
   /** Whether its colours are inks, as they are or as YCCK. */
   boolean isCmyk() { return kind == Kind.CMYK || kind == Kind.YCCK; }
 
-  /** Whether this is the header of a whole file. */
-  boolean isOf(byte[] jpeg) {
-    return jpeg.length == fileSize && checksum(jpeg) == checksum;
-  }
-
-  private long checksum(byte[] jpeg) {
-    CRC32 crc = new CRC32();
-    crc.update(jpeg, 0, firstScan);
-    return crc.getValue();
-  }
-
   /** How much heap, in bytes, recompressing the JPEG takes; an exception if it cannot be done. */
   long memory(Recompressor.Settings settings) throws JpegException {
     check();
@@ -2255,242 +2122,166 @@ final class JpegHeader {
     return metadata + (settings.byPixels() ? PixelEngine.memory(this) : CoefficientEngine.memory(this, settings));
   }
 
-  /** Waits for as much heap as that. */
-  Memory.Share reserveMemory(Recompressor.Settings settings) throws JpegException {
-    return Memory.reserve(memory(settings));
-  }
-
   /** Refuses what cannot be recompressed, or what cannot be whole in a file of its size. */
   void check() throws JpegException {
-    if (unsupported() != null) {
-      throw new JpegException("not supported: " + unsupported());
-    }
-    long blocks = 0; // A.2.4, of the components as they are, without what fills their last MCUs up
-    for (Component c : components) {
-      blocks += Math.ceilDiv((long) width * c.h, 8 * maxH()) * Math.ceilDiv((long) height * c.v, 8 * maxV());
-    }
-    int bits = process == Marker.SOF2 ? 1 : 2; // that a block takes at least
-    if ((fileSize - firstScan) * 8 < blocks * bits) {
-      throw new JpegException("truncated: far too short for " + width + " x " + height + " pixels");
-    }
-  }
-
-  /** The horizontal sampling factor of the component that is sampled most (T.81 A.1.1). */
-  int maxH() { return components.stream().mapToInt(Component::h).max().orElse(1); }
-
-  /** The vertical one. */
-  int maxV() { return components.stream().mapToInt(Component::v).max().orElse(1); }
-
-  private String unsupported() {
-    return process > 0xC8 ? "arithmetic coding"
+    String unsupported = process > 0xC8 ? "arithmetic coding"
         : process == 0xC3 ? "lossless JPEG"
         : process > Marker.SOF2 ? "hierarchical JPEG"
         : precision != 8 ? precision + " bits per sample"
         : height == 0 ? "a height that only the end of the data tells"
-        : Math.max(width, height) > MAX_DIMENSION
-            ? width + " x " + height + " pixels, at most " + MAX_DIMENSION + " are"
+        : Math.max(width, height) > 65_500 ? width + " x " + height + " pixels, at most 65500 are" // as for libjpeg
         : kind == null ? components.size() + " colour components" : null;
+    if (unsupported != null) {
+      throw new JpegException("not supported: " + unsupported);
+    }
+    int blocks = components.stream().mapToInt( // A.2.4, without what fills their last MCUs up
+        c -> Math.ceilDiv(width * c.h, 8 * maxH()) * Math.ceilDiv(height * c.v, 8 * maxV())).sum();
+    if ((fileSize - firstScan) * 8 < blocks * (process == Marker.SOF2 ? 1 : 2)) { // bits that a block takes at least
+      throw new JpegException("truncated: far too short for " + width + " x " + height + " pixels");
+    }
   }
 
+  /** The sampling factors of the component that is sampled most, horizontally and vertically (T.81 A.1.1). */
+  int maxH() { return components.stream().mapToInt(Component::h).max().orElse(1); }
+  int maxV() { return components.stream().mapToInt(Component::v).max().orElse(1); }
+
   /** Whether all components are sampled alike. */
-  boolean isEvenlySampled() {
-    return components.stream().allMatch(c -> c.h == maxH() && c.v == maxV());
-  }
+  boolean isEvenlySampled() { return components.stream().allMatch(c -> c.h == maxH() && c.v == maxV()); }
 }
 
 /** Chooses the segments that stand in front of a copy's tables: what it keeps of its original's metadata. */
 final class Metadata {
   static final String XMP = "http://ns.adobe.com/xap/1.0/";
-
-  private static final byte[] JFIF = // a whole segment: version 1.01, square pixels, no thumbnail
-      {-1, (byte) 0xE0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0};
+  private static final String JFIF = segment(Marker.APP0, "JFIF\0\1\1\0\0\1\0\1\0\0"); // 1.01, square pixels
 
   /**
    * The segments by which a copy, of this kind of colours, looks the same: JFIF or Adobe's mark, EXIF with next to
-   * nothing, what leads to the gain map, and the ICC profile, unless it is for inks that the copy no longer has. To
-   * keep, all of the original's instead, byte for byte and in their order, but for what would be wrong of the copy.
+   * nothing, what leads to the gain map and, where it is wanted, the ICC profile. To keep, all of the original's
+   * instead, byte for byte and in their order, but for what would be wrong of the copy.
    */
-  static byte[] of(byte[] jpeg, JpegHeader header, JpegHeader.Kind kind, GainMap map, boolean keep)
-      throws JpegException {
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
+  static byte[] of(byte[] jpeg, JpegHeader header, JpegHeader.Kind kind, GainMap map, boolean withProfile,
+      boolean keep) throws JpegException {
     boolean jfif = kind == JpegHeader.Kind.GREY || kind == JpegHeader.Kind.YCBCR;
-    boolean profile = !header.icc.broken() && (!header.isCmyk() || kind == header.kind);
-    if (!keep) {
-      if (jfif) {
-        out.writeBytes(JFIF);
-      }
-      header.exif.writeTo(out, map != null && map.needsNotes());
-    }
+    boolean profile = withProfile && !header.icc.profile().isEmpty();
+    StringBuilder out = new StringBuilder(keep || !jfif ? "" : JFIF);
+    out.append(keep ? "" : header.exif.segment(map != null && map.needsNotes()));
     if (!jfif && (header.adobe || kind == JpegHeader.Kind.RGB)) { // inks are the other way round without it
-      char transform = kind == JpegHeader.Kind.YCCK ? '\2' : '\0';
-      write(out, Marker.APP0 + 14, "Adobe\0\144\0\0\0\0" + transform);
+      out.append(segment(Marker.APP0 + 14, "Adobe\0\144\0\0\0\0" + (kind == JpegHeader.Kind.YCCK ? '\2' : '\0')));
     }
-    Segments s = new Segments(jpeg, 2);
+    Segments s = new Segments(jpeg);
     for (s.next(); s.marker != Marker.SOS; s.next()) {
-      boolean icc = s.is(Marker.APP2, "ICC_PROFILE");
-      if (!Marker.isAppOrComment(s.marker) || s.isAdobe() || s.is(Marker.APP2, "MPF") || icc && !profile
-          || s.is(Marker.APP0, "JFIF") && !jfif
-          || Provenance.TEXT.matcher(s.text()).matches()) { // of another copy
-        continue;
-      }
       boolean xmp = s.is(Marker.APP1, XMP);
-      if (keep) {
-        write(out, s.marker, xmp ? GainMap.withLengths(s.text(), map) : s.text());
-      } else if (map != null && (s.is(Marker.APP2, GainMap.ISO) || xmp && s.text().contains(GainMap.ADOBE))) {
-        write(out, s.marker, xmp ? map.xmp() : s.text()); // of its own: the original's may say who was where
+      boolean leads = map != null && (s.is(Marker.APP2, GainMap.ISO) || xmp && s.text().contains(GainMap.ADOBE));
+      boolean wrong = !Marker.isAppOrComment(s.marker) || s.isAdobe() || s.is(Marker.APP2, "MPF")
+          || !profile && s.is(Marker.APP2, "ICC_PROFILE") || !jfif && s.is(Marker.APP0, "JFIF")
+          || Provenance.TEXT.matcher(s.text()).matches(); // of another copy
+      if (keep ? !wrong : leads) { // of XMP a new one: the original's may say who was where
+        out.append(segment(s.marker, !xmp ? s.text() : keep ? GainMap.withLengths(s.text(), map) : map.xmp()));
       }
     }
-    if (!keep && profile) {
-      header.icc.writeTo(out);
-    }
-    return out.toByteArray();
+    return out.append(keep || !profile ? "" : header.icc.segments()).toString().getBytes(StandardCharsets.ISO_8859_1);
   }
 
-  /** Writes a segment with a byte for each character. */
-  static void write(ByteArrayOutputStream out, int marker, String text) {
-    byte[] bytes = text.getBytes(StandardCharsets.ISO_8859_1);
-    out.writeBytes(new byte[] {-1, (byte) marker, (byte) (bytes.length + 2 >> 8), (byte) (bytes.length + 2)});
-    out.writeBytes(bytes);
+  /** A segment with a byte for each character, and itself a character for each byte. */
+  static String segment(int marker, String text) {
+    int length = text.length() + 2;
+    return new String(new char[] {0xFF, (char) marker, (char) (length >> 8), (char) (length & 0xFF)}) + text;
   }
 
   /** The copy: a picture as an engine writes it, with these segments for its own, and the gain map behind it. */
   static byte[] join(byte[] written, byte[] metadata, GainMap map) throws JpegException {
-    Segments s = new Segments(written, 2);
-    int from;
-    do {
+    Segments s = new Segments(written);
+    int from = 2;
+    for (s.next(); Marker.isAppOrComment(s.marker); s.next()) {
       from = s.end;
-      s.next();
-    } while (Marker.isAppOrComment(s.marker));
-    int size = 2 + metadata.length + (map == null ? 0 : GainMap.MPF) + written.length - from;
-    ByteBuffer copy = ByteBuffer.allocate(size + (map == null ? 0 : map.jpeg().length));
-    copy.put(written, 0, 2).put(metadata);
-    if (map != null) {
-      map.putMpf(copy, size);
-      copy.put(size, map.jpeg());
     }
-    copy.put(written, from, written.length - from);
-    return copy.array();
+    int mpf = 2 + metadata.length;
+    int end = mpf + (map == null ? 0 : GainMap.MPF) + written.length - from;
+    ByteBuffer copy = ByteBuffer.allocate(end + (map == null ? 0 : map.jpeg().length)).put(written, 0, 2).put(metadata);
+    if (map != null) {
+      copy.put(map.mpf(mpf, end)).put(end, map.jpeg());
+    }
+    return copy.put(written, from, written.length - from).array();
   }
 }
 
 /**
  * The gain map that makes an HDR picture of a photograph: a JPEG of its own behind it, in the form of Ultra HDR, of ISO
- * 21496-1 or of Apple. MPF (CIPA DC-007) says where, or a container in XMP. What else is found there is left out of
- * copies: previews, the other picture of a stereo pair, films.
+ * 21496-1 or of Apple. Where MPF (CIPA DC-007) or XMP say that something is there, it is looked for: what they say of
+ * its place may be wrong. Previews, the other picture of a stereo pair, films are left out of copies.
  *
  * @param jpeg as it goes into the copy; its metadata are the original's, byte for byte
- * @param pictureFlags MPF's attributes of the picture, and
- * @param flags those of the map
  * @param needsNotes whether the maker's notes in the picture's EXIF say how bright it is to be, as Apple's do
  */
-record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
+record GainMap(byte[] jpeg, boolean needsNotes) {
   static final String ADOBE = "http://ns.adobe.com/hdr-gain-map/1.0/"; // the namespace of Ultra HDR
   static final String ISO = "urn:iso:std:iso:ts:21496:-1";
   private static final String APPLE = "urn:com:apple:photo:2020:aux:hdrgainmap";
-  private static final Pattern SEMANTIC = Pattern.compile("Item:Semantic(?:=[\"']|>)(\\w+)");
   private static final Pattern LENGTH = Pattern.compile("(Item:Length(?:=[\"']|>))(\\d{1,10})");
   private static final Pattern FILM = Pattern.compile("((?:MotionPhoto|MicroVideo)(?:=[\"']|>))1");
-  private static final Map<Integer, String> NAMES = Map.of(0x10001, "a preview", 0x10002, "a preview", // by attributes
-      0x20001, "a part of a panorama", 0x20002, "a picture of a stereo pair", 0x20003, "a view from another angle");
+  private static final Pattern MORE = Pattern.compile("MPF\0|Item:Semantic|" + FILM);
   static final int MPF = 90; // bytes of the segment for two pictures
-  private static final int MAX_PICTURES = 16;
-  private static final Recompressor.Settings LOSSLESS =
-      new Recompressor.Settings(Recompressor.Settings.LOSSLESS, Compress.Engine.auto, false, true);
 
-  /** What stands, or should stand, at a place in the file. */
-  private record Part(long from, long size, int flags) {}
-
-  /**
-   * The gain map of a JPEG, or null; warns of all that is left out.
-   *
-   * @param memory bytes of heap that may be used
-   */
-  static GainMap find(byte[] jpeg, JpegHeader header, long memory, Set<String> warnings) throws JpegException {
-    List<Part> parts = new ArrayList<>();
-    byte[] entries = header.mpf.values(header.mpf.directory(), 0xB002, 1);
-    Tiff list = new Tiff(entries, 0, entries.length, header.mpf.little());
-    for (int at = 16; at + 16 <= Math.min(entries.length, MAX_PICTURES * 16); at += 16) {
-      long from = header.mpfStart + list.number(at + 8, 4);
-      parts.add(new Part(from, list.number(at + 4, 4), (int) list.number(at, 4)));
+  /** The gain map of a JPEG, or null; warns of all that is left out. */
+  static GainMap find(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, Set<String> warnings)
+      throws JpegException {
+    long memory = header.memory(settings) - jpeg.length;
+    boolean samsung = Segments.text(jpeg, jpeg.length - 4, 4).equals("SEFT"); // of a list of what it put there
+    if (!samsung && !isGainMap(header.more) && !MORE.matcher(header.more).find()) {
+      return null;
     }
-    readContainer(header.hdr, jpeg, parts, warnings);
-    if (parts.isEmpty() && isGainMap(header.hdr)) {
-      parts.add(new Part(0, 0, 0));
+    String all = Segments.text(jpeg, 0, jpeg.length);
+    if (FILM.matcher(header.more).find() || samsung && all.contains("MotionPhoto_Data")) {
+      warnings.add("has a film (Motion Photo) behind the picture: left out of the copy");
     }
     GainMap map = null;
-    for (Part part : parts) {
-      String name = NAMES.getOrDefault(part.flags & 0xFFFFFF, "a second picture"); // CIPA DC-007 table 4
+    String more = header.more;
+    String problem = "there is none";
+    int at = all.indexOf("\u00FF\u00D8\u00FF", header.firstScan); // SOI and a marker: in no sound scan
+    for (int n = 0; at >= 0 && n < 16; n++, at = all.indexOf("\u00FF\u00D8\u00FF", at + 2)) {
       try {
-        int from = Math.clamp(part.from, 0, jpeg.length);
-        JpegException.check(from > header.firstScan && from + part.size <= jpeg.length, "not where the file says");
-        byte[] found = Arrays.copyOfRange(jpeg, from, from + (int) part.size);
-        JpegHeader own = JpegHeader.read(found);
-        if (map == null && isGainMap(own.hdr)) {
-          boolean needsNotes = Stream.of(ADOBE, ISO, "HDRGainMapHeadroom").noneMatch(own.hdr::contains);
-          JpegException.check(!needsNotes || header.exif.headroom().length > 0, "the maker's notes lack its headroom");
-          int pictureFlags = entries.length == 0 ? 0x30000 : (int) list.number(0, 4); // else: the first of several
-          map = new GainMap(checked(found, own, memory), pictureFlags, part.flags, needsNotes);
-          continue;
+        JpegHeader own = JpegHeader.read(Arrays.copyOfRange(jpeg, at, jpeg.length));
+        int end = all.indexOf("\u00FF\u00D9", at + own.firstScan) + 2;
+        byte[] found = Arrays.copyOfRange(jpeg, at, end < 2 ? jpeg.length : end); // a map can do without an end
+        at += own.firstScan;
+        more += own.more;
+        if (map == null && isGainMap(own.more)) {
+          map = of(found, header.exif, settings.lossless(), memory);
+        } else {
+          String size = own.width < header.width ? "smaller" : "second";
+          warnings.add("has a " + size + " picture behind it: left out of the copy");
         }
       } catch (JpegException e) {
-        name = (isGainMap(header.hdr) ? "an HDR gain map" : name) + " that cannot be used (" + e.getMessage() + ")";
+        problem = e.getMessage();
       }
-      warnings.add("has " + name + " behind the picture: left out of the copy");
+    }
+    if (map == null && isGainMap(more)) {
+      warnings.add("has an HDR gain map that cannot be used (" + problem + "): left out of the copy");
     }
     return map;
   }
 
-  private static boolean isGainMap(String hdr) { return Stream.of(ADOBE, ISO, APPLE).anyMatch(hdr::contains); }
+  private static boolean isGainMap(String more) { return Stream.of(ADOBE, ISO, APPLE).anyMatch(more::contains); }
 
-  /** Reads what XMP says of things behind the picture: they end where the file ends. */
-  private static void readContainer(String xmp, byte[] jpeg, List<Part> parts, Set<String> warnings) {
-    boolean mpf = !parts.isEmpty();
-    boolean film = FILM.matcher(xmp).find();
-    long from = jpeg.length;
-    String[] items = xmp.split("<rdf:li");
-    for (int i = items.length - 1; i > 0; i--) {
-      Matcher semantic = SEMANTIC.matcher(items[i]);
-      String name = semantic.find() ? semantic.group(1) : "Primary";
-      Matcher length = LENGTH.matcher(items[i]);
-      long size = length.find() ? Long.parseLong(length.group(2)) : 0;
-      from -= size;
-      film |= name.equals("MotionPhoto");
-      if (name.equals("GainMap") && !mpf) {
-        parts.add(new Part(from, size, 0));
-      } else if (!List.of("Primary", "GainMap", "MotionPhoto").contains(name)) {
-        warnings.add("has a second picture, " + name + ", behind the picture: left out of the copy");
-      }
-    }
-    int end = jpeg.length - 4; // Samsung's cameras end a file with a list of what they put behind the picture
-    film |= "SEFT".equals(new String(jpeg, end, 4, StandardCharsets.ISO_8859_1))
-        && new String(jpeg, StandardCharsets.ISO_8859_1).contains("MotionPhoto_Data");
-    if (film) {
-      warnings.add("has a film (Motion Photo) behind the picture: left out of the copy");
-    }
-  }
-
-  // A gain map that is whole, to be kept, with better codes for the same coefficients, which costs nothing: coarser
-  // steps would cost decibels of the HDR picture, more than the photograph's own do.
-  private static byte[] checked(byte[] map, JpegHeader header, long memory) throws JpegException {
+  // A map that is whole, to be kept, with better codes for the same coefficients, which costs nothing: coarser steps
+  // would cost decibels of the HDR picture, more than the photograph's own do.
+  private static GainMap of(byte[] map, Exif exif, Recompressor.Settings lossless, long memory) throws JpegException {
+    JpegHeader header = JpegHeader.read(map);
+    boolean needsNotes = Stream.of(ADOBE, ISO, "HDRGainMapHeadroom").noneMatch(header.more::contains);
+    JpegException.check(!needsNotes || !exif.headroom().isEmpty(), "the maker's notes lack its headroom");
     header.check();
-    JpegException.check(CoefficientEngine.memory(header, LOSSLESS) <= memory, "larger than its picture");
-    byte[] coded = CoefficientEngine.recompress(map, header, LOSSLESS);
-    coded = Metadata.join(coded, Metadata.of(map, header, header.kind, null, true), null);
-    map = coded.length < map.length ? coded : map;
-    boolean ended = map[map.length - 2] == -1 && map[map.length - 1] == (byte) Marker.EOI;
-    return ended ? map : ByteBuffer.allocate(map.length + 2).put(map).putShort((short) 0xFFD9).array();
+    JpegException.check(CoefficientEngine.memory(header, lossless) <= memory, "larger than its picture");
+    byte[] coded = CoefficientEngine.recompress(map, header, lossless);
+    return new GainMap(Metadata.join(coded, Metadata.of(map, header, header.kind, null, true, true), null), needsNotes);
   }
 
-  /** Puts the MPF segment of a copy in which the map begins at this offset. */
-  void putMpf(ByteBuffer copy, int from) {
-    int start = copy.position() + 8; // offsets count from here
-    copy.putShort((short) 0xFFE2).putShort((short) (MPF - 2));
-    copy.put("MPF\0MM\0*".getBytes(StandardCharsets.ISO_8859_1)).putInt(8).putShort((short) 3);
-    Exif.entry(copy, 0xB000, 7, 4, '0' << 24 | '1' << 16 | '0' << 8 | '0'); // the version
-    Exif.entry(copy, 0xB001, 4, 1, 2); // the number of pictures
-    Exif.entry(copy, 0xB002, 7, 32, 50); // of each: attributes, size, offset, and none that belong to it
-    copy.putInt(0).putInt(pictureFlags).putInt(from).putLong(0);
-    copy.putInt(flags).putInt(jpeg.length).putInt(from - start).putInt(0);
+  /** The MPF segment at an offset of a copy in which the map begins at another one. */
+  byte[] mpf(int at, int from) {
+    String head = "MPF\0" + Tiff.START // the version, the number of pictures, 16 bytes of each
+        + Tiff.directory(0xB000_0007, 4, 0x30313030, 0xB001_0004, 1, 2, 0xB002_0007, 32, 50);
+    // Of each: its type (the picture itself), size, offset (from behind "MPF"), and none that belong to it.
+    String pictures = Tiff.ints(0x30000, from, 0, 0, 0, jpeg.length, from - at - 8, 0);
+    return Metadata.segment(Marker.APP2, head + pictures).getBytes(StandardCharsets.ISO_8859_1);
   }
 
   /** An XMP packet that says there is a map, and how large it is, and nothing else. */
@@ -2518,62 +2309,50 @@ record GainMap(byte[] jpeg, int pictureFlags, int flags, boolean needsNotes) {
   }
 }
 
-/** A TIFF structure (TIFF 6.0 section 2), in either byte order, as in EXIF and MPF; offsets count from its start. */
-record Tiff(byte[] bytes, int start, int end, boolean little) {
-  static final Tiff NONE = new Tiff(new byte[0], 0, 0, false);
+/**
+ * A TIFF structure (TIFF 6.0 section 2), as in EXIF; offsets count from its start. What is written is big endian, a
+ * character for each byte.
+ */
+record Tiff(ByteBuffer bytes) {
+  static final String START = "MM\0*\0\0\0\b"; // the byte order, 42, and that the first directory follows
+  private static final int[] SIZES = {0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8}; // bytes of a value, by type
 
-  /** The one that starts here; empty if none does. */
-  static Tiff at(byte[] bytes, int start, int end) {
-    int order = end - start < 8 || bytes[start] != bytes[start + 1] ? 0 : bytes[start];
-    Tiff tiff = new Tiff(bytes, start, end, order == 'I');
-    return (order == 'I' || order == 'M') && tiff.number(2, 2) == 42 ? tiff : NONE;
-  }
-
-  /** A number of so many bytes at an offset; both must lie within. */
-  long number(long offset, int size) {
-    long value = 0;
-    for (int i = 0; i < size; i++) {
-      value = value << 8 | bytes[start + (int) offset + (little ? size - 1 - i : i)] & 0xFF;
-    }
-    return value;
-  }
-
-  /** Where the first directory is; 0: nowhere. */
-  long directory() { return start == end ? 0 : number(4, 4); }
-
-  /** Where a tag's entry in a directory is: tag, type, count, value or its offset; -1: nowhere. */
-  private long entry(long directory, int tag) {
-    if (directory < 8 || directory > end - start - 2) {
-      return -1;
-    }
-    long entries = number(directory, 2);
-    for (long at = directory + 2; entries > 0 && at + 12 <= end - start; entries--, at += 12) {
-      if (number(at, 2) == tag) {
-        return at;
+  /** The bytes of the value of a tag in the directory there, or of the first of several; empty: none, or not within. */
+  ByteBuffer value(int directory, int tag, boolean first) {
+    try {
+      int entries = directory < 8 ? 0 : bytes.getShort(directory) & 0xFFFF;
+      for (int at = directory + 2; entries > 0; entries--, at += 12) {
+        if ((bytes.getShort(at) & 0xFFFF) == tag) {
+          int size = SIZES[bytes.getShort(at + 2)] * (first ? 1 : bytes.getInt(at + 4));
+          return bytes.slice(size <= 4 ? at + 8 : bytes.getInt(at + 8), size).order(bytes.order());
+        }
       }
+    } catch (IndexOutOfBoundsException e) {
+      // as if there were none
     }
-    return -1;
+    return ByteBuffer.allocate(0);
   }
 
-  /** The first value of a tag, of ASCII the first 4 characters; -1: none. */
-  long value(long directory, int tag) {
-    long at = entry(directory, tag);
-    return switch (at < 0 ? 0 : (int) number(at + 2, 2)) {
-      case 1 -> number(at + 8, 1); // BYTE
-      case 2 -> new Tiff(bytes, start, end, false).number(at + 8, 4); // ASCII
-      case 3 -> number(at + 8, 2); // SHORT
-      case 4, 9 -> number(at + 8, 4); // LONG, SLONG
-      default -> -1;
-    };
+  /** The first value of a tag, if that is a whole number; -1: none. */
+  int number(int directory, int tag) {
+    ByteBuffer value = value(directory, tag, true);
+    int size = value.remaining();
+    return size == 1 ? value.get() & 0xFF : size == 2 ? value.getShort() & 0xFFFF : size == 4 ? value.getInt() : -1;
   }
 
-  /** The values of a tag, of so many bytes each, as they are, where they are more than 4 bytes; empty: none. */
-  byte[] values(long directory, int tag, int bytesEach) {
-    long at = entry(directory, tag);
-    long size = at < 0 ? 0 : number(at + 4, 4) * bytesEach;
-    long offset = size <= 4 ? 0 : number(at + 8, 4);
-    int from = start + (int) Math.min(offset, end - start);
-    return size > 4 && size <= end - from ? Arrays.copyOfRange(bytes, from, from + (int) size) : new byte[0];
+  /** The value of a tag, a character for each byte. */
+  String text(int directory, int tag) {
+    ByteBuffer value = value(directory, tag, false);
+    return Segments.text(value.array(), value.arrayOffset(), value.remaining());
+  }
+
+  /** A directory of entries of three numbers each: tag and type, count, value or its offset. */
+  static String directory(int... entries) { return "\0" + (char) (entries.length / 3) + ints(entries) + "\0\0\0\0"; }
+
+  static String ints(int... values) {
+    ByteBuffer bytes = ByteBuffer.allocate(4 * values.length);
+    bytes.asIntBuffer().put(values);
+    return Segments.text(bytes.array(), 0, bytes.capacity());
   }
 }
 
@@ -2585,121 +2364,69 @@ record Tiff(byte[] bytes, int start, int end, boolean little) {
  * @param taken DateTimeOriginal, tag 0x9003: 2024:05:06 07:08:09; or empty
  * @param headroom of an HDR gain map, as Apple's maker's notes have it: tags 0x21 and 0x30, two rationals; or empty
  */
-record Exif(int orientation, boolean adobeRgb, String taken, byte[] headroom) {
-  static final Exif NONE = new Exif(-1, false, "", new byte[0]);
-  private static final int R03 = 'R' << 24 | '0' << 16 | '3' << 8; // InteroperabilityIndex of Adobe RGB
-  private static final byte[] APPLE = "Apple iOS\0\0\1MM".getBytes(StandardCharsets.ISO_8859_1); // a directory follows
+record Exif(int orientation, boolean adobeRgb, String taken, String headroom) {
+  static final Exif NONE = new Exif(-1, false, "", "");
+  private static final String APPLE = "Apple iOS\0\0\1MM"; // a directory follows
 
   /** Reads the TIFF structure of an EXIF segment. */
   static Exif read(byte[] jpeg, int start, int end) {
-    Tiff tiff = Tiff.at(jpeg, start, end);
-    long photograph = tiff.value(tiff.directory(), 0x8769);
-    long interoperability = tiff.value(photograph, 0xA005);
-    byte[] notes = tiff.values(photograph, 0x927C, 1);
-    Tiff apple = new Tiff(notes, 0, Arrays.mismatch(notes, APPLE) == APPLE.length ? notes.length : 0, false);
-    byte[] headroom = Arrays.copyOf(apple.values(APPLE.length, 0x21, 8), 16);
-    byte[] gain = apple.values(APPLE.length, 0x30, 8);
-    System.arraycopy(gain, 0, headroom, 8, Math.min(gain.length, 8));
-    return new Exif((int) tiff.value(tiff.directory(), 0x0112), tiff.value(interoperability, 1) == R03,
-        new String(tiff.values(photograph, 0x9003, 1), StandardCharsets.ISO_8859_1).replaceAll("[\0 ]+$", ""),
-        gain.length == 8 ? headroom : new byte[0]);
+    boolean little = Segments.text(jpeg, start, 4).equals("II*\0");
+    ByteBuffer bytes = ByteBuffer.wrap(jpeg, start, end - start).slice();
+    Tiff tiff = new Tiff(bytes.order(little ? ByteOrder.LITTLE_ENDIAN : ByteOrder.BIG_ENDIAN));
+    int first = little || bytes.getInt(0) == 0x4D4D002A ? bytes.getInt(4) : -1;
+    int photograph = tiff.number(first, 0x8769);
+    Tiff notes = new Tiff(tiff.value(photograph, 0x927C, false).order(ByteOrder.BIG_ENDIAN));
+    int apple = tiff.text(photograph, 0x927C).startsWith(APPLE) ? APPLE.length() : -1;
+    String headroom = notes.text(apple, 0x21) + notes.text(apple, 0x30);
+    return new Exif(tiff.number(first, 0x0112), tiff.text(tiff.number(photograph, 0xA005), 1).startsWith("R03"),
+        tiff.text(photograph, 0x9003).replaceAll("[\0 ]+$", ""), headroom.length() == 16 ? headroom : "");
   }
 
-  /** Whether it has an orientation, be it one that does not exist: then no later segment counts. */
-  boolean isTurned() { return orientation >= 0; }
-
-  /** Writes a segment, big endian, of orientation, mark of Adobe RGB, headroom, and no more; none of none of them. */
-  void writeTo(ByteArrayOutputStream out, boolean withHeadroom) {
+  /** Its segment for a copy: orientation, headroom or mark of Adobe RGB, and no more; empty: it has none of them. */
+  String segment(boolean withHeadroom) {
     int turned = orientation > 8 ? 1 : Math.max(orientation, 1);
-    if (turned == 1 && !adobeRgb && !withHeadroom) {
-      return;
-    }
-    int entries = (adobeRgb ? 2 : 0) + (withHeadroom ? 1 : 0); // in the directory of the photograph's data
-    int interoperability = entries == 0 ? 26 : 44 + 12 * entries; // offsets count from behind "Exif" and two zeros
-    int notes = interoperability + (adobeRgb ? 18 : 0);
-    ByteBuffer exif = ByteBuffer.allocate(10 + notes + (withHeadroom ? APPLE.length + 46 : 0));
-    exif.putShort((short) 0xFFE1).putShort((short) (exif.capacity() - 2));
-    exif.put("Exif\0\0MM\0*".getBytes(StandardCharsets.ISO_8859_1)).putInt(8).putShort((short) (entries > 0 ? 2 : 1));
-    entry(exif, 0x0112, 3, 1, turned << 16);
-    if (entries > 0) {
-      entry(exif, 0x8769, 4, 1, 38);
-      exif.putInt(0).putShort((short) entries);
-    }
-    if (withHeadroom) {
-      entry(exif, 0x927C, 7, APPLE.length + 46, notes);
-    }
-    if (adobeRgb) {
-      entry(exif, 0xA001, 3, 1, 0xFFFF << 16); // colour space: none that EXIF names
-      entry(exif, 0xA005, 4, 1, interoperability);
-      exif.putInt(0).putShort((short) 1);
-      entry(exif, 1, 2, 4, R03);
-    }
-    exif.putInt(0);
-    if (withHeadroom) {
-      exif.put(APPLE).putShort((short) 2);
-      entry(exif, 0x21, 10, 1, APPLE.length + 30);
-      entry(exif, 0x30, 10, 1, APPLE.length + 38);
-      exif.putInt(0).put(headroom);
-    }
-    out.writeBytes(exif.array());
-  }
-
-  static void entry(ByteBuffer exif, int tag, int type, int count, int value) {
-    exif.putShort((short) tag).putShort((short) type).putInt(count).putInt(value);
+    String notes = APPLE + Tiff.directory(0x0021_000A, 1, 44, 0x0030_000A, 1, 52) + headroom;
+    String photograph = withHeadroom ? Tiff.directory(0x927C_0007, notes.length(), 56) + notes
+        : !adobeRgb ? "" : Tiff.directory(0xA001_0003, 1, 0xFFFF_0000, 0xA005_0004, 1, 68) // no space that EXIF names
+            + Tiff.directory(0x0001_0002, 4, 'R' << 24 | '0' << 16 | '3' << 8); // InteroperabilityIndex
+    String tags = photograph.isEmpty() ? Tiff.directory(0x0112_0003, 1, turned << 16)
+        : Tiff.directory(0x0112_0003, 1, turned << 16, 0x8769_0004, 1, 38) + photograph;
+    return turned == 1 && photograph.isEmpty() ? "" : Metadata.segment(Marker.APP1, "Exif\0\0" + Tiff.START + tags);
   }
 }
 
-/**
- * An ICC profile, as it lies in the segments of a JPEG (ICC.1 annex B.4).
- *
- * @param profile whole, or null
- * @param broken whether there is one, but incomplete or not credible
- */
-record Icc(byte[] profile, boolean broken) {
-  private static final int HEADER = 128; // bytes, ICC.1 section 7.2
-  private static final int PART = 65519; // a segment's 65,533 bytes less the 14 of its own header
+/** An ICC profile in the segments of a JPEG (ICC.1 annex B.4), a character for each byte; empty: none, or broken. */
+record Icc(String profile, boolean broken) {
+  private static final int TAGS = 132; // where their table starts, behind header and their number (ICC.1 section 7.3)
+  private static final int PART = 65_519; // a segment's 65,533 bytes less the 14 of its own header
 
   /** Puts the parts, each with its number and how many there are, in order: a profile for this colour space. */
-  static Icc read(List<byte[]> parts, String space) {
-    Icc broken = new Icc(null, !parts.isEmpty());
-    parts.sort(Comparator.comparingInt(part -> part.length < 2 ? 0 : part[0] & 0xFF));
-    ByteArrayOutputStream whole = new ByteArrayOutputStream();
+  static Icc read(List<String> parts, String space) {
+    Collections.sort(parts);
+    StringBuilder whole = new StringBuilder();
     int number = 0;
-    for (byte[] part : parts) {
-      if (part.length < 2 || (part[0] & 0xFF) != ++number || (part[1] & 0xFF) != parts.size()) {
-        return broken;
+    for (String part : parts) {
+      if (!part.startsWith("" + (char) ++number + (char) parts.size())) {
+        return new Icc("", true);
       }
-      whole.write(part, 2, part.length - 2);
+      whole.append(part, 2, part.length());
     }
-    ByteBuffer profile = ByteBuffer.wrap(whole.toByteArray()); // big endian, as it is
-    int size = profile.capacity() < HEADER ? 0 : profile.getInt(0);
-    boolean credible = size >= HEADER && size <= profile.capacity()
-        && new String(profile.array(), 16, 4, StandardCharsets.ISO_8859_1).equals(space)
-        && new String(profile.array(), 36, 4, StandardCharsets.ISO_8859_1).equals("acsp")
-        && tagsAreWithin(profile, size);
-    return credible ? new Icc(Arrays.copyOf(profile.array(), size), false) : broken; // less what it was padded with
+    ByteBuffer bytes = ByteBuffer.wrap(whole.toString().getBytes(StandardCharsets.ISO_8859_1)); // big endian, as it is
+    int size = bytes.capacity() < TAGS ? 0 : bytes.getInt(0);
+    boolean credible = size >= TAGS && size <= bytes.capacity()
+        && whole.substring(16, 20).equals(space) && whole.substring(36, 40).equals("acsp")
+        && Integer.compareUnsigned(bytes.getInt(TAGS - 4), (size - TAGS) / 12) <= 0
+        && IntStream.range(0, bytes.getInt(TAGS - 4)).map(i -> TAGS + 12 * i) // of each its place and its size
+            .allMatch(at -> (bytes.getInt(at + 4) & 0xFFFFFFFFL) + (bytes.getInt(at + 8) & 0xFFFFFFFFL) <= size);
+    return new Icc(credible ? whole.substring(0, size) : "", !credible && number > 0); // less what it was padded with
   }
 
-  /** ICC.1 section 7.3: every tag lies within the profile. */
-  private static boolean tagsAreWithin(ByteBuffer profile, int size) {
-    long tags = size < HEADER + 4 ? size : Integer.toUnsignedLong(profile.getInt(HEADER));
-    for (int at = HEADER + 4; tags > 0; tags--, at += 12) {
-      if (at + 12 > size
-          || Integer.toUnsignedLong(profile.getInt(at + 4)) + Integer.toUnsignedLong(profile.getInt(at + 8)) > size) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  /** Writes its segments, if there is a sound profile. */
-  void writeTo(ByteArrayOutputStream out) {
-    int size = profile == null ? 0 : profile.length;
-    int parts = (size + PART - 1) / PART;
-    for (int i = 0; i < parts; i++) {
-      Metadata.write(out, Marker.APP2, "ICC_PROFILE\0" + (char) (i + 1) + (char) parts
-          + new String(profile, i * PART, Math.min(size - i * PART, PART), StandardCharsets.ISO_8859_1));
-    }
+  /** Its segments. */
+  String segments() {
+    int n = Math.ceilDiv(profile.length(), PART);
+    return IntStream.range(0, n).mapToObj(i -> "ICC_PROFILE\0" + (char) (i + 1) + (char) n
+        + profile.substring(i * PART, Math.min((i + 1) * PART, profile.length())))
+        .map(part -> Metadata.segment(Marker.APP2, part)).collect(Collectors.joining());
   }
 }
 
@@ -2711,40 +2438,35 @@ final class StandardTables {
     41, 34, 27, 20, 13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
     30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63
   };
-  private static final int[] LUMINANCE = JPEGQTable.K1Luminance.getTable();
-  private static final int[] CHROMINANCE = JPEGQTable.K2Chrominance.getTable();
 
   /** The 64 steps, in zigzag order, that libjpeg uses at a quality of 1 to 100. */
   static int[] steps(boolean chrominance, int quality) {
-    int percent = quality < 50 ? 5000 / quality : 200 - 2 * quality;
-    int[] base = chrominance ? CHROMINANCE : LUMINANCE;
+    int[] base = (chrominance ? JPEGQTable.K2Chrominance : JPEGQTable.K1Luminance).getTable();
+    int percent = (int) percent(quality);
     int[] steps = new int[64];
-    for (int k = 0; k < 64; k++) {
-      steps[k] = Math.clamp((base[ZIGZAG[k]] * percent + 50) / 100, 1, 255);
-    }
+    Arrays.setAll(steps, k -> Math.clamp((base[ZIGZAG[k]] * percent + 50) / 100, 1, 255));
     return steps;
   }
+
+  /** How many per cent of those of annex K they are. */
+  static double percent(int quality) { return Math.max(quality < 50 ? 5000.0 / quality : 200 - 2 * quality, 1); }
 }
 
 /**
  * The quantization tables of {@code --smallest}: finer than annex K's where eyes notice, coarser where not. Made of
  * published ones: luminance the geometric mean, 7 to 3, of jpegli's for 4:2:0 (lib/jpegli/quant.cc, which also says how
- * low frequencies grow less) and mozjpeg's default by N. Robidoux (jcparam.c); chrominance of jpegli's for
- * Cr and Cb. How coarse they are is found out for each photograph.
+ * low frequencies grow less) and mozjpeg's default by N. Robidoux (jcparam.c); chrominance of jpegli's for Cr and Cb.
  */
 final class PerceptualTables {
   private static final int[] LUMINANCE = { // at quality 50
-    10, 10, 16, 17, 27, 31, 37, 43, 10, 13, 17, 21, 30, 30, 38, 42,
-    16, 17, 21, 25, 32, 39, 43, 52, 17, 21, 25, 31, 39, 44, 49, 58,
-    27, 30, 32, 39, 45, 52, 63, 69, 31, 30, 39, 44, 52, 61, 64, 80,
-    37, 38, 43, 49, 63, 64, 73, 80, 43, 42, 52, 58, 69, 80, 80, 75
+    10, 10, 16, 17, 27, 31, 37, 43, 10, 13, 17, 21, 30, 30, 38, 42, 16, 17, 21, 25, 32, 39,
+    43, 52, 17, 21, 25, 31, 39, 44, 49, 58, 27, 30, 32, 39, 45, 52, 63, 69, 31, 30, 39, 44,
+    52, 61, 64, 80, 37, 38, 43, 49, 63, 64, 73, 80, 43, 42, 52, 58, 69, 80, 80, 75
   };
-
   private static final int[] CHROMINANCE = {
-    13, 11, 23, 24, 40, 44, 53, 71, 11, 18, 23, 29, 45, 43, 73, 58,
-    23, 23, 32, 36, 43, 62, 169, 65, 24, 29, 36, 44, 50, 54, 61, 88,
-    40, 45, 43, 50, 45, 52, 46, 111, 44, 43, 62, 54, 52, 69, 92, 66,
-    53, 73, 169, 61, 46, 92, 69, 65, 71, 58, 65, 88, 111, 66, 65, 255
+    13, 11, 23, 24, 40, 44, 53, 71, 11, 18, 23, 29, 45, 43, 73, 58, 23, 23, 32, 36, 43, 62,
+    169, 65, 24, 29, 36, 44, 50, 54, 61, 88, 40, 45, 43, 50, 45, 52, 46, 111, 44, 43, 62, 54,
+    52, 69, 92, 66, 53, 73, 169, 61, 46, 92, 69, 65, 71, 58, 65, 88, 111, 66, 65, 255
   };
   private static final double[] GROWTH = {1, 0.66, 0.77, 0.8, 0.93}; // exponents, by diagonal; beyond: 1
   private static final double KNEE = 0.34; // the coarseness below which all steps grow alike
@@ -2776,16 +2498,14 @@ final class PerceptualTables {
 
   /** The 64 steps, in zigzag order. */
   static int[] steps(boolean chrominance, double coarse) {
-    int[] steps = new int[64];
     double low = Math.clamp(Math.log(coarse) + 0.7, 0, 1); // at low quality chroma's means count more, details less
-    for (int k = 0; k < 64; k++) {
+    return IntStream.range(0, 64).map(k -> {
       int place = StandardTables.ZIGZAG[k];
       int diagonal = diagonal(k);
       double growth = Math.pow(Math.max(coarse, KNEE), diagonal < GROWTH.length ? GROWTH[diagonal] : 1);
       double base = chrominance ? CHROMINANCE[place] * Math.pow(k == 0 ? 0.8 : 1.2, low) : LUMINANCE[place];
-      steps[k] = (int) Math.clamp(Math.round(base * growth * Math.min(1, coarse / KNEE)), 1L, 255L);
-    }
-    return steps;
+      return (int) Math.clamp(Math.round(base * growth * Math.min(1, coarse / KNEE)), 1L, 255L);
+    }).toArray();
   }
 }
 
@@ -4734,7 +4454,7 @@ final class CoefficientEngine {
 
   /** Goes through the segments, and decodes the scans: one that is all of the picture as soon as it comes. */
   private void decode() throws JpegException {
-    Segments segments = new Segments(jpeg, 2);
+    Segments segments = new Segments(jpeg);
     boolean done = false;
     boolean ended = false;
     while (!ended && (scans.isEmpty() || segments.end + 2 <= jpeg.length)) {

@@ -188,7 +188,7 @@ class EngineTest {
     long taken = threads.getCurrentThreadAllocatedBytes() - before + jpeg.length;
     double psnr = Pictures.psnr(Pictures.decode(jpeg), copy);
     assertTrue(psnr > 60, psnr + " dB");
-    long reserved = header.memory(new Recompressor.Settings(100, AUTO, false, false));
+    long reserved = header.memory(Program.settings(100, AUTO, false, false));
     assertTrue(reserved > taken && reserved < taken * 3, taken + " bytes taken, " + reserved + " reserved");
   }
 }

@@ -117,7 +117,7 @@ class HostileTest {
     Random random = new Random(Arrays.hashCode(jpeg)); // always the same settings
     boolean smallest = random.nextInt(8) == 0;
     boolean keep = random.nextBoolean();
-    return OutcomesTest.outcome(jpeg, new Recompressor.Settings(30, Compress.Engine.auto, smallest, keep));
+    return OutcomesTest.outcome(jpeg, Program.settings(30, Compress.Engine.auto, smallest, keep));
   }
 
   @Test

@@ -32,8 +32,8 @@ class OutcomesTest {
 
   /** It must fail for this reason, with --smallest in the same words. */
   private void assertFails(byte[] jpeg, String reason, String what) {
-    String usual = outcome(jpeg, new Recompressor.Settings(QUALITY, AUTO, false, false));
-    String smallest = outcome(jpeg, new Recompressor.Settings(QUALITY, AUTO, true, false));
+    String usual = outcome(jpeg, Program.settings(QUALITY, AUTO, false, false));
+    String smallest = outcome(jpeg, Program.settings(QUALITY, AUTO, true, false));
     if (!usual.matches("refused: " + reason + ".*") || !usual.equals(smallest)) {
       wrong.add(what + ": " + usual + "; " + smallest);
     }
@@ -44,7 +44,7 @@ class OutcomesTest {
     try {
       JpegHeader header = JpegHeader.read(jpeg);
       if (header.memory(settings) > MEMORY) { return "large"; }
-      byte[] copy = Recompressor.recompress(jpeg, JpegHeader.read(jpeg), settings).bytes();
+      byte[] copy = Recompressor.recompress(jpeg, settings).bytes();
       BufferedImage picture = Pictures.decode(copy);
       if (picture.getWidth() != header.width || picture.getHeight() != header.height) { return "of another size"; }
       byte[] map = HdrTest.second(copy);
@@ -212,8 +212,8 @@ class OutcomesTest {
     BufferedImage flat = new BufferedImage(300, 200, BufferedImage.TYPE_INT_RGB); // two bits a block
     recompress(recompress(Pictures.jpeg(flat, 0.9f)));
     byte[] large = Pictures.jpeg(new BufferedImage(3_000, 3_000, BufferedImage.TYPE_BYTE_GRAY), 0.9f);
-    Recompressor.Settings smallest = new Recompressor.Settings(QUALITY, AUTO, true, false);
-    recompress(Recompressor.recompress(large, JpegHeader.read(large), smallest).bytes()); // one bit, in progressive JPEG
+    Recompressor.Settings smallest = Program.settings(QUALITY, AUTO, true, false);
+    recompress(Recompressor.recompress(large, smallest).bytes()); // one bit, in progressive JPEG
   }
 
   @Test

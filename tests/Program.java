@@ -149,9 +149,11 @@ final class Program {
 
   /** What the program does with an image's bytes, less reading, waiting and writing. */
   static byte[] recompress(byte[] jpeg, int quality, Compress.Engine engine) throws IOException {
-    Recompressor.Settings settings = new Recompressor.Settings(quality, engine, false, false);
-    JpegHeader.read(jpeg).memory(settings);
-    return unsigned(Recompressor.recompress(jpeg, JpegHeader.read(jpeg), settings).bytes());
+    return unsigned(Recompressor.recompress(jpeg, settings(quality, engine, false, false)).bytes());
+  }
+
+  static Recompressor.Settings settings(int quality, Compress.Engine engine, boolean smallest, boolean keepMetadata) {
+    return new Recompressor.Settings(quality, engine, smallest, keepMetadata, 0, 0);
   }
 
   /** A copy without what it says of its image in figures. */

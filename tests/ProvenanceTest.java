@@ -156,7 +156,7 @@ class ProvenanceTest {
     assertEquals(originals, state(pictures));
     ImageFile image = images.getFirst(); // and once more, just before it is written
     ImageFile.State original = image.read();
-    Copy copy = Recompressor.recompress(original.bytes(), JpegHeader.read(original.bytes()), options.settings());
+    Copy copy = Recompressor.recompress(original.bytes(), options.settings());
     Path backup = Files.createDirectory(folder.resolve("Backup"));
     Files.copy(pictures.resolve("b.jpg"), backup.resolve("a.jpg"));
     Files.delete(small);
@@ -348,7 +348,7 @@ class ProvenanceTest {
     Compress options = Program.options(pictures, small, "-u");
     ImageFile image = ImageFiles.find(options).images.getFirst();
     ImageFile.State original = image.read();
-    Copy copy = Recompressor.recompress(original.bytes(), JpegHeader.read(original.bytes()), options.settings());
+    Copy copy = Recompressor.recompress(original.bytes(), options.settings());
     Files.copy(Pictures.write(folder.resolve("newer.jpg")), image.image(), StandardCopyOption.REPLACE_EXISTING);
     image.writeCopy(copy, original, options);
     assertOutcomes("a.jpg=compressed", pictures, small, "-u");

@@ -19,8 +19,8 @@ class SmallestTest {
   private static final List<BufferedImage> PHOTOGRAPHS = EngineTest.photographs(768, 512, 1);
 
   private static byte[] smallest(byte[] jpeg, int quality) throws IOException {
-    Recompressor.Settings settings = new Recompressor.Settings(quality, AUTO, true, false);
-    return Recompressor.recompress(jpeg, JpegHeader.read(jpeg), settings).bytes();
+    Recompressor.Settings settings = Program.settings(quality, AUTO, true, false);
+    return Recompressor.recompress(jpeg, settings).bytes();
   }
 
   /**
