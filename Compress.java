@@ -3144,12 +3144,13 @@ final class Requantizer {
   private static final double DEAD_ZONE = 0.5001; // of a new step: up to here an AC coefficient becomes zero
   private static final int SHIFT = 19; // of fixed-point numbers
   static final int[] ALL = new int[64]; // limits that everything but zero passes
-  static final Requantizer EXACT = new Requantizer(steps(1), 1, steps(1)); // for coefficients that are as they are to be
+  static final Requantizer EXACT = new Requantizer(steps(1), 1, steps(1)); // for coefficients that stay as they are
 
   final int[] target; // steps, in zigzag order
   final int dcStep; // the source's
   final int[] limit = new int[64]; // by index: the largest magnitude that becomes 0
   final boolean isExact; // nothing changes
+  private final int most; // magnitude of a new AC coefficient
   private final int[] multiplier = new int[64];
   private final int[] dc; // by DC coefficient, 0 being in the middle: its new value
 
@@ -3158,6 +3159,7 @@ final class Requantizer {
     this.target = target;
     dcStep = source[0];
     isExact = fraction == 1 && Arrays.equals(source, target);
+    most = isExact ? Short.MAX_VALUE : 1023;
     for (int k = 0; k < 64; k++) {
       double ratio = isExact ? 1 : (double) source[k] / (target[k] * fraction);
       multiplier[k] = (int) (ratio * (1 << SHIFT) + 0.5); // a cast saturates
@@ -3181,7 +3183,7 @@ final class Requantizer {
   int level(int magnitude, int k) {
     // Rounded at a little less than a half, so that ties go down although the multiplier is rounded itself.
     long product = (long) magnitude * multiplier[k] + (1 << SHIFT - 1) - (1 << SHIFT - 7);
-    return (int) Math.min(Math.max(product >> SHIFT, 1), isExact ? Short.MAX_VALUE : 1023);
+    return (int) Math.min(Math.max(product >> SHIFT, 1), most);
   }
 
   /** The magnitude of an AC coefficient in new steps, not rounded. */
@@ -4201,12 +4203,6 @@ final class BlockRows {
     wanted = new long[nonzero.length];
   }
 
-  /** Before the scans of MCU rows. */
-  void clear() {
-    Arrays.fill(nonzero, 0);
-    Arrays.fill(wanted, 0);
-  }
-
   /** Sets a coefficient whose low bits, so many, are still to come. */
   void set(int block, int k, int value, int low) {
     values[block * 64 + k] = (short) value;
@@ -4214,7 +4210,7 @@ final class BlockRows {
     wanted[block] |= (long) (limits[k] - (Math.abs(value) | (1 << low) - 1) >>> 31) << k;
   }
 
-  /** After them: makes lists of the values. */
+  /** After the scans of MCU rows: makes lists of the values, and makes these zero for the next. */
   void list() {
     for (int block = 0; block < nonzero.length; block++) {
       int at = block * 64;
@@ -4227,6 +4223,8 @@ final class BlockRows {
       }
       dc[block] = values[at];
       ends[block] = n;
+      nonzero[block] = 0;
+      wanted[block] = 0;
     }
   }
 }
@@ -4279,8 +4277,7 @@ final class ScanComponent {
   HuffmanCode ac;
   int[] lookup; // of ac
   BlockRows rows;
-  int h; // blocks of it in an MCU: one if it is alone in the scan (A.2.2)
-  int v;
+  BlockGrid grid; // its MCUs are one block if it is alone in the scan (A.2.2)
   int largest; // magnitude of DC coefficients
   int prediction; // the DC coefficient before
 }
@@ -4306,7 +4303,7 @@ final class Scan {
     int n = s.size() < 1 ? 0 : jpeg[s.start];
     JpegException.check(n >= 1 && n <= frame.length && s.size() == 4 + 2 * n, "the header of a scan");
     this.progressive = progressive;
-    from = progressive ? jpeg[s.end - 3] : 0; // in sequential scans it is not looked at what stands there, as by libjpeg
+    from = progressive ? jpeg[s.end - 3] : 0; // like libjpeg, it does not look what a sequential scan has there
     to = progressive ? jpeg[s.end - 2] : 63;
     high = progressive ? jpeg[s.end - 1] >> 4 & 15 : 0;
     low = progressive ? jpeg[s.end - 1] & 15 : 0;
@@ -4336,8 +4333,7 @@ final class Scan {
       c.plane = plane;
       c.dc = from + high > 0 ? null : tables.code(jpeg, codes >> 4 & 15, progressive);
       c.ac = to == 0 ? null : tables.code(jpeg, 16 + (codes & 15), progressive);
-      c.h = n == 1 ? 1 : plane.source.h();
-      c.v = n == 1 ? 1 : plane.source.v();
+      c.grid = n > 1 ? plane.source : new BlockGrid(1, 1, plane.source.wide(), plane.source.high());
       c.largest = Requantizer.largest(plane.steps[0]);
     }
     isAll = !progressive && n == frame.length;
@@ -4357,18 +4353,16 @@ final class Scan {
   /** Decodes MCU row y of so many in the frame into this MCU row of those in work. */
   void decodeRow(int y, int of, int row) throws JpegException {
     in.percent = y * 100 / of;
-    BlockGrid first = components[0].plane.source;
-    boolean alone = components.length == 1; // then an MCU is one block (A.2.2)
-    int subrows = alone ? Math.min(first.v(), first.high() - y * first.v()) : 1;
-    int wide = alone ? first.wide() : first.mcusWide();
-    for (int sub = 0; sub < subrows; sub++) {
-      for (int x = 0; x < wide; x++) {
+    BlockGrid grid = components[0].grid;
+    int rows = components[0].plane.source.v() / grid.v(); // of MCUs of the scan, in one of the frame
+    for (int sub = 0; sub < rows && y * rows + sub < grid.mcusHigh(); sub++) {
+      for (int x = 0; x < grid.mcusWide(); x++) {
         boolean restarts = in.passRestart();
         for (ScanComponent c : components) {
           c.prediction = restarts ? 0 : c.prediction;
-          int block = (row * c.plane.source.v() + sub) * c.rows.stride + x * c.h;
-          for (int i = 0; i < c.v; i++, block += c.rows.stride) {
-            for (int j = 0; j < c.h; j++) {
+          int block = (row * c.plane.source.v() + sub) * c.rows.stride + x * c.grid.h();
+          for (int i = 0; i < c.grid.v(); i++, block += c.rows.stride) {
+            for (int j = 0; j < c.grid.h(); j++) {
               block(c, block + j);
             }
           }
@@ -4432,6 +4426,7 @@ final class ChromaDownsampler {
     }
   }
 
+  final int[] limits = new int[64]; // by index: up to this magnitude it adds next to nothing, less than a 32nd
   private final Plane plane;
   private final int across; // 2: halves the width
   private final int down; // 2: halves the height
@@ -4440,7 +4435,6 @@ final class ChromaDownsampler {
   private final int[] place = new int[64]; // by index: where in the block it is added
   private final float[] scale = new float[64]; // and times what
   private final float[] share = new float[64]; // and what it adds, at most, to 1: from there on more than DC may count
-  final int[] limits = new int[64]; // by index: up to this magnitude it adds next to nothing, less than a 32nd
 
   ChromaDownsampler(Plane plane, int across, int down) {
     this.plane = plane;
@@ -4449,16 +4443,8 @@ final class ChromaDownsampler {
     for (int k = 0; k < 64; k++) {
       int u = StandardTables.ZIGZAG[k] & 7;
       int v = StandardTables.ZIGZAG[k] >> 3;
-      scale[k] = plane.steps[k];
-      if (across == 2) {
-        scale[k] *= FOLD[u];
-        u = Math.min(u, 8 - u) & 3;
-      }
-      if (down == 2) {
-        scale[k] *= FOLD[v];
-        v = Math.min(v, 8 - v) & 3;
-      }
-      place[k] = v * 8 + u;
+      scale[k] = plane.steps[k] * (across == 2 ? FOLD[u] : 1) * (down == 2 ? FOLD[v] : 1);
+      place[k] = (down == 2 ? Math.min(v, 8 - v) & 3 : v) * 8 + (across == 2 ? Math.min(u, 8 - u) & 3 : u);
       Arrays.fill(block, 0);
       block[place[k]] = scale[k];
       join(false, false);
@@ -4489,7 +4475,6 @@ final class ChromaDownsampler {
     int high = Math.min(down, plane.source.high() - row * down);
     for (int i = 0; i < 64; i++) { block[i] = ZEROS[i]; } // Arrays.fill, and so "= 0", slows down all by a tenth
     int corner = firstRow * rows.stride + column * across;
-    int first = rows.dc[corner];
     int dc = 0;
     float shares = 0;
     for (int i = 0; i < wide * high; i++) {
@@ -4499,7 +4484,7 @@ final class ChromaDownsampler {
       int at = dy * 32 + dx * 4;
       block[at] += rows.dc[from] * scale[0];
       dc += rows.dc[from];
-      shares += Math.abs(rows.dc[from] - first) * share[0];
+      shares += Math.abs(rows.dc[from] - rows.dc[corner]) * share[0];
       for (int j = from * 64; j < rows.ends[from]; j++) {
         int k = Coefficient.index(rows.kept[j]);
         block[at + place[k]] += Coefficient.value(rows.kept[j]) * scale[k];
@@ -4553,10 +4538,9 @@ final class ColourConverter {
 
   /** Converts the blocks in work; the steps of what it makes are all 1, and what is within these limits is left out. */
   static void convert(int[][] steps, BlockRows[] rows, int[][] limits) {
-    int[][] values = new int[3][64];
     for (int block = 0; block < rows[0].dc.length; block++) {
+      int[][] values = new int[3][64];
       for (int c = 0; c < 3; c++) {
-        Arrays.fill(values[c], 0);
         values[c][0] = rows[c].dc[block] * steps[c][0];
         for (int i = block * 64; i < rows[c].ends[block]; i++) {
           int k = Coefficient.index(rows[c].kept[i]);
@@ -4564,18 +4548,17 @@ final class ColourConverter {
         }
       }
       for (int c = 0; c < 3; c++) {
-        int n = block * 64;
+        float[] weights = WEIGHTS[c];
+        rows[c].ends[block] = block * 64;
         for (int k = 0; k < 64; k++) {
-          float[] weights = WEIGHTS[c];
-          int value = Math.round(
-              weights[0] * values[0][k] + weights[1] * values[1][k] + weights[2] * values[2][k]);
+          int value = Math.round(weights[0] * values[0][k] + weights[1] * values[1][k] + weights[2] * values[2][k]);
           if (k == 0) {
             rows[c].dc[block] = value;
           } else if (Math.abs(value) > limits[c][k]) {
-            rows[c].kept[n++] = Coefficient.of(value < 0, Math.min(Math.abs(value), Short.MAX_VALUE), k);
+            int magnitude = Math.min(Math.abs(value), Short.MAX_VALUE);
+            rows[c].kept[rows[c].ends[block]++] = Coefficient.of(value < 0, magnitude, k);
           }
         }
-        rows[c].ends[block] = n;
       }
     }
   }
@@ -4583,11 +4566,8 @@ final class ColourConverter {
 
 /**
  * What becomes of the components of a frame: which colours they are of, and their sampling. Chroma gets half the width
- * and height of luminance (4:2:0) where it has the same, or half in one direction; any other sampling stays.
- *
- * @param kind of the copy
- * @param across by how much chroma becomes narrower, 1 or 2
- * @param down and lower
+ * and height of luminance (4:2:0) where it has the same, or half in one direction; any other sampling stays. Chroma
+ * becomes so many times, 1 or 2, narrower across, and lower down.
  */
 record Sampling(JpegHeader header, JpegHeader.Kind kind, int across, int down) {
   private static final int MAX_BLOCKS = 10; // in an MCU of several components (B.2.3)
@@ -4596,68 +4576,49 @@ record Sampling(JpegHeader header, JpegHeader.Kind kind, int across, int down) {
     boolean converts = header.kind == JpegHeader.Kind.RGB && !settings.isLossless() && header.isEvenlySampled();
     JpegHeader.Kind kind = converts ? JpegHeader.Kind.YCBCR : header.kind;
     boolean mayHalve = kind == JpegHeader.Kind.YCBCR && !settings.isLossless();
-    int across = mayHalve ? toHalf(header.components.stream().map(JpegHeader.Component::h).toList()) : 0;
-    int down = mayHalve ? toHalf(header.components.stream().map(JpegHeader.Component::v).toList()) : 0;
+    int across = mayHalve ? toHalf(header.components.stream().mapToInt(JpegHeader.Component::h).toArray()) : 0;
+    int down = mayHalve ? toHalf(header.components.stream().mapToInt(JpegHeader.Component::v).toArray()) : 0;
     return across * down == 0 ? new Sampling(header, kind, 1, 1) : new Sampling(header, kind, across, down);
   }
 
   /** What to divide chroma's samples by, so that they are half as many as luminance's; 0: it cannot be done so. */
-  private static int toHalf(List<Integer> factors) {
-    int luminance = factors.get(0);
-    int chrominance = factors.get(1);
-    boolean alike = factors.get(2).equals(chrominance);
-    return !alike ? 0 : luminance == chrominance ? 2 : luminance == 2 * chrominance ? 1 : 0;
+  private static int toHalf(int[] factors) {
+    return factors[1] != factors[2] ? 0 : factors[0] == factors[1] ? 2 : factors[0] == 2 * factors[1] ? 1 : 0;
   }
 
   Plane[] planes() {
-    int n = header.components.size();
-    int[] h = new int[n]; // sampling factors of the copy
-    int[] v = new int[n];
-    for (int i = 0; i < n; i++) {
-      h[i] = header.components.get(i).h() * (i == 0 ? across : 1);
-      v[i] = header.components.get(i).v() * (i == 0 ? down : 1);
-    }
-    reduce(h);
-    reduce(v);
+    int[] h = factors(header.components.stream().mapToInt(JpegHeader.Component::h).toArray(), across);
+    int[] v = factors(header.components.stream().mapToInt(JpegHeader.Component::v).toArray(), down);
     int hMax = Arrays.stream(h).max().orElse(1);
     int vMax = Arrays.stream(v).max().orElse(1);
-    int blocks = IntStream.range(0, n).map(i -> h[i] * v[i]).sum(); // in an MCU of all components
-    Plane[] planes = new Plane[n];
-    for (int i = 0; i < n; i++) {
+    int blocks = IntStream.range(0, h.length).map(i -> h[i] * v[i]).sum(); // in an MCU of all components
+    Plane[] planes = new Plane[h.length];
+    for (int i = 0; i < planes.length; i++) {
       JpegHeader.Component c = header.components.get(i);
-      BlockGrid source = n == 1 ? BlockGrid.of(header, 1, 1, 1, 1) // an MCU is one block (A.2.2)
+      BlockGrid source = planes.length == 1 ? BlockGrid.of(header, 1, 1, 1, 1) // an MCU is one block (A.2.2)
           : BlockGrid.of(header, c.h(), c.v(), header.maxH(), header.maxV());
       BlockGrid copy = BlockGrid.of(header, h[i], v[i], hMax, vMax);
       copy = blocks <= MAX_BLOCKS ? copy : new BlockGrid(1, 1, copy.wide(), copy.high());
       boolean chrominance = (kind == JpegHeader.Kind.YCBCR || kind == JpegHeader.Kind.YCCK) && (i == 1 || i == 2);
-      boolean coarse = chrominance && h[0] == 2 * h[i] && v[0] == 2 * v[i] && n == 3;
+      boolean coarse = chrominance && h[0] == 2 * h[i] && v[0] == 2 * v[i] && planes.length == 3;
       planes[i] = new Plane(c, i, h[i] << 4 | v[i], chrominance ? 1 : 0, coarse, source, copy);
     }
     return planes;
   }
 
-  /** Divides sampling factors by what all of them can be divided by. */
-  private static void reduce(int[] factors) {
-    for (int divisor = 4; divisor > 1; divisor--) {
-      int d = divisor;
-      if (Arrays.stream(factors).allMatch(factor -> factor % d == 0)) {
-        Arrays.setAll(factors, i -> factors[i] / d);
-      }
-    }
+  /** Sampling factors of the copy, of those of the source: the first so many times as large, all as small as can be. */
+  private static int[] factors(int[] factors, int luminance) {
+    factors[0] *= luminance;
+    IntStream common = IntStream.range(2, 5).filter(d -> Arrays.stream(factors).allMatch(factor -> factor % d == 0));
+    int divisor = common.max().orElse(1);
+    return Arrays.stream(factors).map(factor -> factor / divisor).toArray();
   }
 
-  boolean converts() {
-    return kind != header.kind;
-  }
-
-  boolean halves() {
-    return across * down > 1;
-  }
+  boolean converts() { return kind != header.kind; }
+  boolean halves() { return across * down > 1; }
 
   /** How many MCU rows of the source are in work at once, so that no pair of chroma's rows is parted. */
-  int rowsAtOnce() {
-    return down == 2 && header.components.get(1).v() % 2 == 1 ? 2 : 1;
-  }
+  int rowsAtOnce() { return down == 2 && header.components.get(1).v() % 2 == 1 ? 2 : 1; }
 }
 
 /**
@@ -4825,9 +4786,6 @@ final class CoefficientEngine {
       scan.start(rows);
     }
     for (int y = 0; y < high; ) {
-      for (BlockRows blocks : rows) {
-        blocks.clear();
-      }
       int first = y;
       for (int stop = Math.min(y + rowsAtOnce, high); y < stop; y++) {
         for (Scan scan : scans) {
