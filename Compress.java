@@ -2909,6 +2909,7 @@ final class ScanReader {
   private static final int PIECE = 8192; // bytes
   private static final int BLOCK = 264; // bytes: more than a block takes, 64 codes and values of 31 bits at most
   private static final int ZEROS = BLOCK + 24; // bytes behind what is there of the data
+  private static final int STRAY = 8; // bytes behind the picture that libjpeg has taken in and does not look at
   int position; // of the next byte of the data to take into the piece
   int endRun; // EOBRUN (G.1.2.2): blocks that end without a code
   int percent; // of the picture that is decoded: to say where something is wrong
@@ -3110,20 +3111,14 @@ final class ScanReader {
     return true;
   }
 
-  /**
-   * After the last MCU: a marker must be next, or nothing at all. Some cameras and programs put a restart marker, a
-   * filled up byte or a few zeros before it; no reader minds.
-   */
+  /** After the last MCU: a marker must be next, or nothing; not before it what djpeg would call extraneous. */
   void checkEnd() throws JpegException {
     fill();
-    boolean clean = complete && left() < 72 && endRun == 0;
-    for (int i = filled - (left() >> 3); clean && i < filled; i++) {
-      clean = piece[i] == 0 || piece[i] == -1;
-    }
+    int stray = left() >> 3;
     for (int stop = Segments.endOfScan(data, position); position < stop; position++) {
-      clean &= data[position] == -1 || (data[position] & 0xF8) == Marker.RST0 && data[position - 1] == -1;
+      stray += data[position] == -1 ? 0 : 1;
     }
-    JpegException.check(clean, "stray data behind the picture");
+    JpegException.check(stray <= STRAY, "stray data behind the picture");
   }
 
   /** What is wrong, and where; past the end of the data nothing else is wrong. */
