@@ -2539,14 +2539,13 @@ final class HuffmanCode {
     int code = 0;
     int index = 0;
     for (int length = 1; length <= 16; length++, code <<= 1) {
-      int n = d[at + length - 1] & 0xFF;
-      JpegException.check(code + n < 1 << length, "a Huffman table"); // C.2: all ones is no code
       base[length] = index - code;
-      for (; n > 0; n--, code++, index++) {
-        JpegException.check(!dc || (symbols[index] & 0xFF) < 16, "a Huffman table");
+      for (int end = index + (d[at + length - 1] & 0xFF); index < end; code++, index++) {
+        boolean sound = code + 1 < 1 << length && (!dc || (symbols[index] & 0xF0) == 0); // C.2: all ones is no code
+        JpegException.check(sound, "a Huffman table");
         if (length <= bits) {
-          int from = code << bits - length;
-          Arrays.fill(codes, from, from + (1 << bits - length), (char) (length << 8 | symbols[index] & 0xFF));
+          int shift = bits - length;
+          Arrays.fill(codes, code << shift, code + 1 << shift, (char) (length << 8 | symbols[index] & 0xFF));
         }
       }
       limit[length] = code << 16 - length;
@@ -2560,12 +2559,11 @@ final class HuffmanCode {
   }
 
   private int longer(int sixteen) {
-    for (int length = bits + 1; length <= 16; length++) {
-      if (sixteen < limit[length]) {
-        return length << 8 | symbols[base[length] + (sixteen >> 16 - length)] & 0xFF;
-      }
+    int length = bits + 1;
+    while (length <= 16 && sixteen >= limit[length]) {
+      length++;
     }
-    return 0;
+    return length > 16 ? 0 : length << 8 | symbols[base[length] + (sixteen >> 16 - length)] & 0xFF;
   }
 
   /** The entry of the AC code that comes next; at least 31 bits must be there. */
@@ -2575,8 +2573,7 @@ final class HuffmanCode {
     int run = code >> 4 & 15;
     int size = code & 15;
     if (size > 0) {
-      int value = extend(next << length, size);
-      return value << 16 | run + 1 << 8 | length + size;
+      return extend(next << length, size) << 16 | run + 1 << 8 | length + size;
     }
     boolean end = run == 0 || progressive;
     return code == 0 ? INVALID << 8 | 1 : (run == 15 ? 16 : end ? END + run : INVALID) << 8 | length;
@@ -2584,8 +2581,7 @@ final class HuffmanCode {
 
   /** The value of so many bits that come next (F.2.2.1, figure F.12). */
   static int extend(long bits, int size) {
-    int value = (int) (bits >>> 1 >>> 63 - size);
-    return value + (1 - (1 << size) & (int) ~(bits >> 63));
+    return (int) (bits >>> 1 >>> 63 - size) + (1 - (1 << size) & (int) ~(bits >> 63));
   }
 
   /**
@@ -2607,32 +2603,22 @@ final class HuffmanCode {
     return lookup;
   }
 
-  /** A lookup of entries by the next 10 bits, 0 where they are more. */
-  int[] single() {
-    int[] single = new int[1 << 10];
-    for (int prefix = 0; prefix < single.length; prefix++) {
-      int entry = entry((long) prefix << 54);
-      single[prefix] = (entry & 0xFF) <= 10 ? entry : 0;
-    }
-    return single;
-  }
-
   private int several(long next, int small) {
     int used = 0;
     int coefficient = 0;
     int advance = 0;
     while (advance < END) {
       int entry = entry(next << used);
-      int value = entry >> 16;
+      int magnitude = Math.abs(entry >> 16);
       int sum = advance + (entry >> 8 & 0xFF);
-      boolean keep = Math.abs(value) > small;
-      if (used + (entry & 0xFF) > bits || sum > 63 && sum != advance + END || Math.abs(value) > 0x1FF
+      boolean keep = magnitude > small;
+      if (used + (entry & 0xFF) > bits || sum > 63 && sum != advance + END || magnitude > 0x1FF
           || keep && coefficient != 0) {
         break;
       }
       used += entry & 0xFF;
       advance = sum;
-      coefficient = keep ? Coefficient.of(value < 0, Math.abs(value), sum) : coefficient;
+      coefficient = keep ? Coefficient.of(entry < 0, magnitude, sum) : coefficient;
     }
     return coefficient << 15 | (used == 0 ? NONE : advance) << 6 | used;
   }
@@ -2642,13 +2628,14 @@ final class HuffmanCode {
 final class ScanReader {
   private static final int PIECE = 8192; // bytes
   private static final int BLOCK = 264; // bytes: more than a block takes, 64 codes and values of 31 bits at most
+  private static final int ZEROS = BLOCK + 24; // bytes behind what is there of the data
+  private static final int STRAY = 8; // bytes behind the picture that libjpeg has taken in and does not look at
   int position; // of the next byte of the data to take into the piece
   int endRun; // EOBRUN (G.1.2.2): blocks that end without a code
-  int row; // MCU row in work, of so many: to say where something is wrong
-  int rows;
+  int percent; // of the picture that is decoded: to say where something is wrong
   final int end; // of the data
   private final byte[] data;
-  private final byte[] piece; // of the data: without the zeros behind 0xFF (B.1.1.5); behind it are zeros
+  private final byte[] piece = new byte[PIECE + ZEROS]; // of the data, without the zeros behind 0xFF (B.1.1.5)
   private int filled; // how much of it is data
   private int next; // bit of it to take
   private int safe = -1; // up to this bit in it there are those of a whole block
@@ -2662,8 +2649,7 @@ final class ScanReader {
     this.position = position;
     this.end = end;
     this.restartInterval = restartInterval;
-    untilRestart = restartInterval;
-    piece = new byte[Math.min(PIECE, end - position + 1) + BLOCK + 24]; // never full before the end is seen
+    untilRestart = restartInterval > 0 ? restartInterval : Integer.MAX_VALUE;
   }
 
   /** Before each block: sees to it that its bytes are there. */
@@ -2674,28 +2660,28 @@ final class ScanReader {
   }
 
   private void fill() throws JpegException {
-    if (complete) {
-      checkRow();
-      return;
+    if (left() < 0) {
+      throw damaged("");
     }
     filled -= next >> 3;
     System.arraycopy(piece, next >> 3, piece, 0, filled);
     next &= 7;
-    int room = piece.length - BLOCK - 24;
-    while (filled < room && !complete) {
-      int stop = Math.min(end, position + room - filled);
+    while (filled < PIECE && !complete) {
+      int stop = Math.min(end, position + PIECE - filled);
       int next = Segments.indexOf0xFF(data, position, stop);
       System.arraycopy(data, position, piece, filled, next - position);
       filled += next - position;
       position = next;
-      if (next == end || next < stop && (next + 1 == end || data[next + 1] != 0)) {
-        complete = true;
-      } else if (next < stop) {
+      while (next < stop && position + 1 < end && data[position + 1] == -1) { // fill bytes (B.1.1.2)
+        position++;
+      }
+      complete = next == end || next < stop && (position + 1 == end || data[position + 1] != 0);
+      if (next < stop && !complete) {
         piece[filled++] = -1;
         position += 2;
       }
     }
-    Arrays.fill(piece, filled, piece.length, (byte) 0);
+    Arrays.fill(piece, filled, filled + ZEROS, (byte) 0);
     safe = (complete ? filled : filled - BLOCK) * 8;
   }
 
@@ -2783,67 +2769,58 @@ final class ScanReader {
     return entry + category;
   }
 
-  /**
-   * Takes one more bit of the coefficients known, and those that become known with it (G.1.2.3). Most of them end
-   * within the limits all the same: bits of these are passed over.
-   */
-  void refine(HuffmanCode code, int[] single, ScanRange range, BlockRows rows, int block) throws JpegException {
-    long band = -1L << range.from() & -1L >>> 63 - range.to();
+  /** Takes one more bit of the coefficients known in a band, and those that become known with it (G.1.2.3). */
+  void refine(HuffmanCode code, long band, int low, BlockRows rows, int block) throws JpegException {
     long known = rows.nonzero[block] & band;
-    long wanted = known & rows.wanted[block];
-    long corrections = 0; // a bit for each of these: whether its magnitude grows
-    int zero = -1; // which of the zeros the next coefficient is
     long zeros = band & ~known;
-    while (band != 0) {
+    int zero = -1; // which of these the next coefficient is
+    long corrections = 0; // a bit for each known: whether its magnitude grows
+    for (long rest = band; rest != 0; ) {
       int value = 0;
       int k = 64; // the coefficients known before it are corrected
       if (endRun == 0) {
         long bits = bits(next);
-        int entry = single[(int) (bits >>> 54)];
-        entry = entry != 0 ? entry : code.entry(bits);
-        next += entry & 0xFF;
-        value = entry >> 16;
-        int advance = entry >> 8 & 0xFF;
-        if (advance >= HuffmanCode.END) {
-          endRun = (1 << advance - HuffmanCode.END) + take(advance - HuffmanCode.END);
+        int symbol = code.code(bits);
+        int length = symbol >> 8;
+        int run = symbol >> 4 & 15;
+        int size = symbol & 15;
+        next += length + size;
+        if (size == 0 && run < 15) {
+          endRun = (1 << run) + take(run);
         } else {
-          zero += advance;
+          zero += run + 1;
+          value = size == 0 ? 0 : (int) (~(bits << length) >> 63) | 1;
           k = zero > 63 ? 64 : Long.numberOfTrailingZeros(Long.expand(1L << zero, zeros)); // 64: there are fewer
         }
-        if (advance == HuffmanCode.INVALID || value < -1 || value > 1 || k == 64 && value != 0) {
+        if (symbol == 0 || size > 1 || k == 64 && size > 0) {
           throw damaged("a code that means nothing");
         }
       }
       long below = -1L >>> 64 - k;
-      int n = Long.bitCount(known & band & below);
+      int n = Long.bitCount(known & rest & below);
       corrections = corrections << n | (n > 31 ? (long) take(n - 32) << 32 | take(32) & 0xFFFFFFFFL : take(n));
-      band &= ~(below << 1 | 1);
+      rest &= ~(below << 1 | 1);
       if (value != 0) {
-        rows.set(block, k, value << range.low(), range.low());
+        rows.set(block, k, value << low, low);
       }
     }
     endRun = Math.max(endRun - 1, 0);
-    corrections <<= -Long.bitCount(known);
-    for (long rest = wanted; rest != 0; rest &= rest - 1) {
-      int i = block * 64 + Long.numberOfTrailingZeros(rest);
-      long correction = corrections << Long.bitCount(known & (rest & -rest) - 1) >> 63;
-      rows.values[i] += (short) (((int) correction & (rows.values[i] >> 15 | 1)) << range.low());
+    corrections = Long.reverse(corrections << -Long.bitCount(known)); // the first is the lowest
+    for (long grow = Long.expand(corrections, known) & rows.wanted[block]; grow != 0; grow &= grow - 1) {
+      int i = block * 64 + Long.numberOfTrailingZeros(grow);
+      rows.values[i] += (short) ((rows.values[i] >> 15 | 1) << low);
     }
   }
 
   /** Before each MCU: moves behind the restart marker that is due (E.2.4), and nothing else; true if one was. */
   boolean passRestart() throws JpegException {
-    if (restartInterval == 0 || untilRestart-- > 0) {
+    if (untilRestart-- > 0) {
       return false;
     }
     untilRestart = restartInterval - 1;
-    if (!complete) {
-      fill();
-    }
-    boolean there = complete && left() >= 0 && left() < 8;
-    skipFill();
+    fill();
     int marker = Marker.RST0 + (restarts++ & 7);
-    if (!there || position + 1 >= end || data[position] != -1 || (data[position + 1] & 0xFF) != marker) {
+    if (!complete || left() > 7 || position + 1 >= end || (data[position + 1] & 0xFF) != marker) {
       throw damaged("a restart marker is missing");
     }
     position += 2;
@@ -2854,48 +2831,20 @@ final class ScanReader {
     return true;
   }
 
-  /** After each MCU row: checks that the data has not ended before. */
-  void checkRow() throws JpegException {
-    if (left() < 0) {
-      throw damaged("");
-    }
-  }
-
-  /**
-   * After the last MCU: a marker must be next, or nothing at all. Some cameras and programs put a restart marker, a
-   * filled up byte or a few zeros before it; no reader minds.
-   */
+  /** After the last MCU: a marker must be next, or nothing; not before it what djpeg would call extraneous. */
   void checkEnd() throws JpegException {
-    if (!complete) {
-      fill();
+    fill();
+    int stray = left() >> 3;
+    for (int stop = Segments.endOfScan(data, position); position < stop; position++) {
+      stray += data[position] == -1 ? 0 : 1;
     }
-    checkRow();
-    boolean clean = complete && left() < 72 && endRun == 0;
-    for (int i = filled - (left() >> 3); clean && i < filled; i++) {
-      clean = piece[i] == 0 || piece[i] == -1;
-    }
-    int next = Marker.EOI;
-    for (skipFill(); position + 1 < data.length; position += 2, skipFill()) {
-      next = data[position + 1] & 0xFF;
-      if (data[position] != -1 || (next & 0xF8) != Marker.RST0) {
-        break;
-      }
-    }
-    boolean marker = position >= data.length || data[position] == -1 && next != 0;
-    JpegException.check(clean && marker, "stray data behind the picture");
-  }
-
-  private void skipFill() { // B.1.1.2
-    while (position + 1 < data.length && (data[position] & data[position + 1]) == -1) {
-      position++;
-    }
+    JpegException.check(stray <= STRAY, "stray data behind the picture");
   }
 
   /** What is wrong, and where; past the end of the data nothing else is wrong. */
   JpegException damaged(String what) {
-    String where = " after " + row * 100L / rows + " % of the picture";
-    boolean ended = complete && left() < 0;
-    return new JpegException(ended ? "truncated: the data ends" + where : "corrupt: " + what + "," + where);
+    String where = " after " + percent + " % of the picture";
+    return new JpegException(left() < 0 ? "truncated: the data ends" + where : "corrupt: " + what + "," + where);
   }
 }
 
@@ -2909,12 +2858,8 @@ final class ScanReader {
 final class Requantizer {
   private static final double DEAD_ZONE = 0.5001; // of a new step: up to here an AC coefficient becomes zero
   private static final int SHIFT = 19; // of fixed-point numbers
-
-  /** Limits that everything but zero passes. */
-  static final int[] ALL = new int[64];
-
-  /** For coefficients that are as they are to be. */
-  static final Requantizer EXACT = new Requantizer(steps(1), 1, steps(1));
+  static final int[] ALL = new int[64]; // limits that everything but zero passes
+  static final Requantizer EXACT = new Requantizer(steps(1), 1, steps(1)); // for coefficients that stay as they are
 
   final int[] target; // steps, in zigzag order
   final int dcStep; // the source's
@@ -2935,11 +2880,8 @@ final class Requantizer {
       multiplier[k] = (int) (ratio * (1 << SHIFT) + 0.5); // a cast saturates
       limit[k] = (int) Math.min(DEAD_ZONE / ratio, Short.MAX_VALUE);
     }
-    int largest = largest(source);
-    dc = new int[isExact ? 0 : 2 * largest + 1];
-    for (int i = 0; i < dc.length; i++) {
-      dc[i] = nearest((i - largest) * source[0]);
-    }
+    int largest = largest(dcStep);
+    dc = IntStream.range(-largest, isExact ? -largest : largest + 1).map(i -> nearest(i * dcStep)).toArray();
   }
 
   /** The same step for all. */
@@ -2949,10 +2891,8 @@ final class Requantizer {
     return steps;
   }
 
-  /** No DC coefficient of 8-bit samples is beyond this; there is some room for overshoot. */
-  static int largest(int[] source) {
-    return 2048 / Math.max(source[0], 1) + 1;
-  }
+  /** No DC coefficient of 8-bit samples is beyond this, in such steps; there is some room for overshoot. */
+  static int largest(int step) { return 2048 / Math.max(step, 1) + 1; }
 
   /** The new value of the magnitude of an AC coefficient that passed: 1 to 1023. */
   int level(int magnitude, int k) {
@@ -2974,10 +2914,9 @@ final class Requantizer {
   // smooth areas it alone makes the samples, an eighth of it, rounded: besides its own error, the one after that
   // rounding counts. Their weights, 5 and 12, are found by trial.
   private int nearest(int value) {
-    int step = target[0];
-    int lower = Math.floorDiv(value, step);
-    int low = lower * step;
-    int high = low + step;
+    int lower = Math.floorDiv(value, target[0]);
+    int low = lower * target[0];
+    int high = low + target[0];
     int sample = value + 4 >> 3;
     int lowError = 5 * (value - low) + 12 * Math.abs(sample - (low + 4 >> 3));
     int highError = 5 * (high - value) + 12 * Math.abs(sample - (high + 4 >> 3));
@@ -2988,29 +2927,16 @@ final class Requantizer {
 
 /** A coefficient in one int: its index in zigzag order in bits 0 to 6, sign in bit 7, magnitude in those above. */
 final class Coefficient {
-  static int of(boolean negative, int magnitude, int index) {
-    return magnitude << 8 | (negative ? 128 : 0) | index;
-  }
+  static int of(boolean negative, int magnitude, int index) { return magnitude << 8 | (negative ? 128 : 0) | index; }
+  static int index(int coefficient) { return coefficient & 63; }
+  static int magnitude(int coefficient) { return coefficient >> 8; }
+  static int value(int coefficient) { return (magnitude(coefficient) ^ sign(coefficient)) - sign(coefficient); }
 
-  static int index(int coefficient) {
-    return coefficient & 63;
-  }
-  static int magnitude(int coefficient) {
-    return coefficient >> 8;
-  }
+  /** 0, or -1 where it is negative. */
+  static int sign(int coefficient) { return coefficient << 24 >> 31; }
 
   /** How many bits a magnitude, or a value of this magnitude, has (T.81 table F.1). */
   static int size(int magnitude) { return 32 - Integer.numberOfLeadingZeros(magnitude); }
-
-  /** 0, or -1 where it is negative. */
-  static int sign(int coefficient) {
-    return coefficient << 24 >> 31;
-  }
-
-  static int value(int coefficient) {
-    int sign = sign(coefficient);
-    return (magnitude(coefficient) ^ sign) - sign;
-  }
 }
 
 // Writing -------------------------------------------------------------------------------------------------------------
@@ -3801,7 +3727,6 @@ final class Plane {
   final BlockGrid source;
   final BlockGrid copy;
   int[] steps; // of the source's quantization table
-  int largestDc; // magnitude that can be, in these steps
   final int[] low = new int[64]; // lowest bit known of each coefficient (successive approximation)
   Requantizer requantizer;
   Symbols symbols; // of the copy; null where only a sample is taken
@@ -3845,7 +3770,6 @@ final class Plane {
 /** The blocks of a component in the MCU rows in work: of each, its DC coefficient and a list of the others kept. */
 final class BlockRows {
   static final int BLOCK = 410; // bytes that a block takes, in progressive JPEG
-
   final int[] limits; // by index: up to this magnitude coefficients are not kept
   final int stride; // blocks in a row, those included that fill up the last MCU
   final int[] dc; // by block
@@ -3867,12 +3791,6 @@ final class BlockRows {
     wanted = new long[nonzero.length];
   }
 
-  /** Before the scans of MCU rows. */
-  void clear() {
-    Arrays.fill(nonzero, 0);
-    Arrays.fill(wanted, 0);
-  }
-
   /** Sets a coefficient whose low bits, so many, are still to come. */
   void set(int block, int k, int value, int low) {
     values[block * 64 + k] = (short) value;
@@ -3880,7 +3798,7 @@ final class BlockRows {
     wanted[block] |= (long) (limits[k] - (Math.abs(value) | (1 << low) - 1) >>> 31) << k;
   }
 
-  /** After them: makes lists of the values. */
+  /** After the scans of MCU rows: makes lists of the values, and makes these zero for the next. */
   void list() {
     for (int block = 0; block < nonzero.length; block++) {
       int at = block * 64;
@@ -3893,45 +3811,27 @@ final class BlockRows {
       }
       dc[block] = values[at];
       ends[block] = n;
+      nonzero[block] = 0;
+      wanted[block] = 0;
     }
-  }
-}
-
-/** What coefficients a scan has, and which bits of them (T.81 B.2.3): Ss, Se, Ah, Al. */
-record ScanRange(int from, int to, int high, int low) {
-  /** All that there is; in sequential scans it is not looked at what stands there, as by libjpeg. */
-  static final ScanRange SEQUENTIAL = new ScanRange(0, 63, 0, 0);
-
-  /** Reads them from the end of a progressive scan's header, of this many components. */
-  static ScanRange read(Segments s, int components) throws JpegException {
-    byte[] d = s.jpeg;
-    int p = s.end - 3;
-    ScanRange range = new ScanRange(d[p], d[p + 1], d[p + 2] >> 4 & 15, d[p + 2] & 15);
-    boolean dc = range.from == 0 && range.to == 0;
-    boolean ac = range.from > 0 && range.from <= range.to && range.to < 64 && components == 1;
-    boolean bit = range.high == 0 ? range.low <= 13 : range.low == range.high - 1;
-    JpegException.check((dc || ac) && bit, "the header of a scan");
-    return range;
   }
 }
 
 /** The tables that stand between the scans, and hold for those behind (T.81 B.2.4). */
 final class Tables {
   final int[][] quantization = new int[4][]; // by identifier: what was defined last
-  private final int[] huffman = new int[8]; // where they stand: of DC, of AC coefficients, by identifier; 0: nowhere
-  private final HuffmanCode[] codes = new HuffmanCode[8]; // as far as they have been needed
+  private final int[] huffman = new int[32]; // where they stand, by class (0 DC, 16 AC) and identifier; 0: nowhere
   int restartInterval;
 
   /** B.2.4.1. */
   void readQuantization(Segments s) throws JpegException {
-    byte[] jpeg = s.jpeg;
     for (int at = s.start; at < s.end; ) {
-      int bytes = 1 + (jpeg[at] >> 4 & 15);
-      int id = jpeg[at++] & 15;
+      int bytes = 1 + (s.jpeg[at] >> 4 & 15);
+      int id = s.jpeg[at++] & 15;
       JpegException.check(bytes <= 2 && id <= 3 && s.end - at >= 64 * bytes, "a quantization table");
       int[] steps = new int[64];
       for (int k = 0; k < 64; k++, at += bytes) {
-        steps[k] = bytes == 1 ? jpeg[at] & 0xFF : s.u16(at);
+        steps[k] = bytes == 1 ? s.jpeg[at] & 0xFF : s.u16(at);
       }
       quantization[id] = steps;
     }
@@ -3939,49 +3839,35 @@ final class Tables {
 
   /** B.2.4.2. Whether a table is sound is not asked before a scan needs it, as in libjpeg. */
   void readHuffman(Segments s) throws JpegException {
-    byte[] jpeg = s.jpeg;
     for (int at = s.start; at < s.end; ) {
-      int kind = jpeg[at] >> 4 & 15; // 0 DC, 1 AC
-      int id = jpeg[at++] & 15;
-      JpegException.check(kind <= 1 && id <= 3 && s.end - at >= 16, "a Huffman table");
-      int total = 0;
-      for (int i = 0; i < 16; i++) {
-        total += jpeg[at + i] & 0xFF;
+      int id = s.jpeg[at++] & 0xFF;
+      int total = 16;
+      for (int i = 0; i < 16 && at + i < s.end; i++) {
+        total += s.jpeg[at + i] & 0xFF;
       }
-      JpegException.check(total <= 256 && s.end - at >= 16 + total, "a Huffman table");
-      huffman[kind * 4 + id] = at;
-      codes[kind * 4 + id] = null;
-      at += 16 + total;
+      JpegException.check((id & 0xEC) == 0 && total <= 16 + 256 && s.end - at >= total, "a Huffman table");
+      huffman[id] = at;
+      at += total;
     }
   }
 
-  /** The code for a scan's DC (kind 0) or AC coefficients (1). */
-  HuffmanCode code(byte[] jpeg, int kind, int id, boolean progressive) throws JpegException {
-    int i = kind * 4 + id;
-    JpegException.check(huffman[i] > 0, "a Huffman table is missing");
-    codes[i] = codes[i] == null ? new HuffmanCode(jpeg, huffman[i], kind == 0, progressive) : codes[i];
-    return codes[i];
+  /** The code of this class and identifier. */
+  HuffmanCode code(byte[] jpeg, int id, boolean progressive) throws JpegException {
+    JpegException.check(huffman[id] > 0, "a Huffman table is missing");
+    return new HuffmanCode(jpeg, huffman[id], id < 16, progressive);
   }
 }
 
 /** A component in a scan: what decodes it, and where its blocks are put. */
 final class ScanComponent {
-  final Plane plane;
-  final HuffmanCode dc;
-  final HuffmanCode ac;
-  final int h; // blocks of it in an MCU: one if it is alone in the scan (A.2.2)
-  final int v;
+  Plane plane;
+  HuffmanCode dc;
+  HuffmanCode ac;
   int[] lookup; // of ac
   BlockRows rows;
+  BlockGrid grid; // its MCUs are one block if it is alone in the scan (A.2.2)
+  int largest; // magnitude of DC coefficients
   int prediction; // the DC coefficient before
-
-  ScanComponent(Plane plane, HuffmanCode dc, HuffmanCode ac, boolean alone) {
-    this.plane = plane;
-    this.dc = dc;
-    this.ac = ac;
-    h = alone ? 1 : plane.source.h();
-    v = alone ? 1 : plane.source.v();
-  }
 }
 
 /**
@@ -3993,9 +3879,10 @@ final class Scan {
   final ScanReader in;
   private final ScanComponent[] components;
   private final boolean progressive;
-  private final ScanRange range;
-  private final ScanComponent[] mcu = new ScanComponent[64]; // by block of an MCU, at most 4x4 of 4: its component,
-  private final int[] places = new int[64]; // and where it is put
+  private final int from; // Ss, Se, Ah, Al: what coefficients it has, and which bits of them
+  private final int to;
+  private final int high;
+  private final int low;
   private final int[] found = new int[64]; // coefficients of a block
 
   /** Reads the header of a scan of these components. */
@@ -4004,35 +3891,38 @@ final class Scan {
     int n = s.size() < 1 ? 0 : jpeg[s.start];
     JpegException.check(n >= 1 && n <= frame.length && s.size() == 4 + 2 * n, "the header of a scan");
     this.progressive = progressive;
-    range = progressive ? ScanRange.read(s, n) : ScanRange.SEQUENTIAL;
+    from = progressive ? jpeg[s.end - 3] : 0; // like libjpeg, it does not look what a sequential scan has there
+    to = progressive ? jpeg[s.end - 2] : 63;
+    high = progressive ? jpeg[s.end - 1] >> 4 & 15 : 0;
+    low = progressive ? jpeg[s.end - 1] & 15 : 0;
+    boolean band = from == 0 && to == 0 || from > 0 && from <= to && to < 64 && n == 1;
+    boolean bit = high == 0 ? low <= 13 : low == high - 1;
+    JpegException.check(!progressive || band && bit, "the header of a scan");
     components = new ScanComponent[n];
     int taken = 0; // a bit for each component that the scan has
     for (int i = 0; i < n; i++) {
       int id = jpeg[s.start + 1 + 2 * i] & 0xFF;
-      int dcTable = jpeg[s.start + 2 + 2 * i] >> 4 & 15;
-      int acTable = jpeg[s.start + 2 + 2 * i] & 15;
+      int codes = jpeg[s.start + 2 + 2 * i];
       int index = 0; // where identifiers are not unique, libjpeg takes the first component that the scan has not yet
       while (index < frame.length && (frame[index].component.id() != id || (taken >> index & 1) > 0)) {
         index++;
       }
-      boolean inOrder = index < frame.length && taken >> index == 0; // that of the frame
-      JpegException.check(inOrder && dcTable < 4 && acTable < 4, "the header of a scan");
+      JpegException.check(index < frame.length && taken >> index == 0, "the header of a scan"); // the frame's order
       taken |= 1 << index;
       Plane plane = frame[index];
-      HuffmanCode dc = range.from() + range.high() > 0 ? null : tables.code(jpeg, 0, dcTable, progressive);
-      HuffmanCode ac = range.to() == 0 ? null : tables.code(jpeg, 1, acTable, progressive);
-      ScanComponent c = new ScanComponent(plane, dc, ac, n == 1);
+      for (int k = from; k <= to; k++) { // that these coefficients are due (G.1.1.1)
+        JpegException.check(plane.low[k] == (high == 0 ? Plane.UNSEEN : high), "scans that contradict each other");
+        plane.low[k] = low;
+      }
+      plane.steps = plane.steps == null ? tables.quantization[plane.component.tq()] : plane.steps; // at its first scan
+      JpegException.check(plane.steps != null, "a quantization table is missing");
+      ScanComponent c = new ScanComponent();
       components[i] = c;
-      for (int k = range.from(); k <= range.to(); k++) { // that these coefficients are due (G.1.1.1)
-        int due = range.high() == 0 ? Plane.UNSEEN : range.high();
-        JpegException.check(plane.low[k] == due, "scans that contradict each other");
-        plane.low[k] = range.low();
-      }
-      if (plane.steps == null) { // a component keeps the table that it has at its first scan
-        plane.steps = tables.quantization[plane.component.tq()];
-        JpegException.check(plane.steps != null, "a quantization table is missing");
-        plane.largestDc = Requantizer.largest(plane.steps);
-      }
+      c.plane = plane;
+      c.dc = from + high > 0 ? null : tables.code(jpeg, codes >> 4 & 15, progressive);
+      c.ac = to == 0 ? null : tables.code(jpeg, 16 + (codes & 15), progressive);
+      c.grid = n > 1 ? plane.source : new BlockGrid(1, 1, plane.source.wide(), plane.source.high());
+      c.largest = Requantizer.largest(plane.steps[0]);
     }
     isAll = !progressive && n == frame.length;
     int end = isAll ? jpeg.length : Segments.endOfScan(jpeg, s.end);
@@ -4044,39 +3934,29 @@ final class Scan {
     for (ScanComponent c : components) {
       c.rows = all[c.plane.index];
       int[] limits = progressive ? Requantizer.ALL : c.rows.limits; // more bits may follow
-      c.lookup = range.to() == 0 ? null : range.high() > 0 ? c.ac.single() : c.ac.lookup(limits);
+      c.lookup = to == 0 || high > 0 ? null : c.ac.lookup(limits);
     }
   }
 
   /** Decodes MCU row y of so many in the frame into this MCU row of those in work. */
   void decodeRow(int y, int of, int row) throws JpegException {
-    in.row = y;
-    in.rows = of;
-    Plane first = components[0].plane;
-    boolean alone = components.length == 1; // then an MCU is one block (A.2.2)
-    int subrows = alone ? Math.min(first.source.v(), first.source.high() - y * first.source.v()) : 1;
-    int wide = alone ? first.source.wide() : first.source.mcusWide();
-    for (int sub = 0; sub < subrows; sub++) {
-      int units = 0; // data units, that is blocks, of an MCU
-      for (ScanComponent c : components) {
-        for (int i = 0; i < c.h * c.v; i++, units++) {
-          mcu[units] = c;
-          places[units] = (row * c.plane.source.v() + sub + i / c.h) * c.rows.stride + i % c.h;
-        }
-      }
-      for (int x = 0; x < wide; x++) {
-        if (in.passRestart()) {
-          for (ScanComponent c : components) {
-            c.prediction = 0;
+    in.percent = y * 100 / of;
+    BlockGrid grid = components[0].grid;
+    int rows = components[0].plane.source.v() / grid.v(); // of MCUs of the scan, in one of the frame
+    for (int sub = 0; sub < rows && y * rows + sub < grid.mcusHigh(); sub++) {
+      for (int x = 0; x < grid.mcusWide(); x++) {
+        boolean restarts = in.passRestart();
+        for (ScanComponent c : components) {
+          c.prediction = restarts ? 0 : c.prediction;
+          int block = (row * c.plane.source.v() + sub) * c.rows.stride + x * c.grid.h();
+          for (int i = 0; i < c.grid.v(); i++, block += c.rows.stride) {
+            for (int j = 0; j < c.grid.h(); j++) {
+              block(c, block + j);
+            }
           }
-        }
-        for (int i = 0; i < units; i++) {
-          block(mcu[i], places[i]);
-          places[i] += mcu[i].h;
         }
       }
     }
-    in.checkRow();
   }
 
   private void block(ScanComponent c, int block) throws JpegException {
@@ -4085,40 +3965,29 @@ final class Scan {
     if (!progressive) {
       rows.dc[block] = nextDc(c);
       rows.ends[block] = in.coefficients(c.ac, c.lookup, 0, 63, rows.kept, block * 64);
-    } else if (range.from() > 0 && range.high() > 0) {
-      in.refine(c.ac, c.lookup, range, rows, block);
-    } else if (range.from() > 0) {
-      decodeAc(c, block);
-    } else if (range.high() > 0) { // G.1.2.1
-      rows.values[block * 64] |= (short) (in.take(1) << range.low());
+    } else if (from == 0) { // G.1.2.1
+      rows.values[block * 64] = (short) (high == 0 ? nextDc(c) : rows.values[block * 64] | in.take(1) << low);
+    } else if (high > 0) {
+      in.refine(c.ac, -1L << from & -1L >>> 63 - to, low, rows, block);
+    } else if (in.endRun > 0) { // blocks in a row that end without code (G.1.2.2)
+      in.endRun--;
     } else {
-      rows.values[block * 64] = (short) nextDc(c);
+      int n = in.coefficients(c.ac, c.lookup, from - 1, to, found, 0);
+      for (int i = 0; i < n; i++) {
+        int value = Math.clamp((long) Coefficient.value(found[i]) << low, -Short.MAX_VALUE, Short.MAX_VALUE);
+        rows.set(block, Coefficient.index(found[i]), value, low);
+      }
     }
   }
 
   /** The next DC coefficient of a component, as far as its bits are given (F.2.2.1, G.1.2.1). */
   private int nextDc(ScanComponent c) throws JpegException {
     c.prediction += in.difference(c.dc);
-    long value = (long) c.prediction << range.low();
-    int largest = c.plane.largestDc;
-    if (value > largest || value + (1 << range.low()) <= -largest) {
+    long value = (long) c.prediction << low;
+    if (value > c.largest || value + (1 << low) <= -c.largest) {
       throw in.damaged("a brightness that cannot be");
     }
     return (int) value;
-  }
-
-  /** A block's coefficients, or none where blocks in a row end without code (G.1.2.2). */
-  private void decodeAc(ScanComponent c, int block) throws JpegException {
-    if (in.endRun > 0) {
-      in.endRun--;
-      return;
-    }
-    int n = in.coefficients(c.ac, c.lookup, range.from() - 1, range.to(), found, 0);
-    for (int i = 0; i < n; i++) {
-      int k = Coefficient.index(found[i]);
-      int value = Math.clamp((long) Coefficient.value(found[i]) << range.low(), -Short.MAX_VALUE, Short.MAX_VALUE);
-      c.rows.set(block, k, value, range.low());
-    }
   }
 }
 
@@ -4145,6 +4014,7 @@ final class ChromaDownsampler {
     }
   }
 
+  final int[] limits = new int[64]; // by index: up to this magnitude it adds next to nothing, less than a 32nd
   private final Plane plane;
   private final int across; // 2: halves the width
   private final int down; // 2: halves the height
@@ -4153,7 +4023,6 @@ final class ChromaDownsampler {
   private final int[] place = new int[64]; // by index: where in the block it is added
   private final float[] scale = new float[64]; // and times what
   private final float[] share = new float[64]; // and what it adds, at most, to 1: from there on more than DC may count
-  final int[] limits = new int[64]; // by index: up to this magnitude it adds next to nothing, less than a 32nd
 
   ChromaDownsampler(Plane plane, int across, int down) {
     this.plane = plane;
@@ -4162,16 +4031,8 @@ final class ChromaDownsampler {
     for (int k = 0; k < 64; k++) {
       int u = StandardTables.ZIGZAG[k] & 7;
       int v = StandardTables.ZIGZAG[k] >> 3;
-      scale[k] = plane.steps[k];
-      if (across == 2) {
-        scale[k] *= FOLD[u];
-        u = Math.min(u, 8 - u) & 3;
-      }
-      if (down == 2) {
-        scale[k] *= FOLD[v];
-        v = Math.min(v, 8 - v) & 3;
-      }
-      place[k] = v * 8 + u;
+      scale[k] = plane.steps[k] * (across == 2 ? FOLD[u] : 1) * (down == 2 ? FOLD[v] : 1);
+      place[k] = (down == 2 ? Math.min(v, 8 - v) & 3 : v) * 8 + (across == 2 ? Math.min(u, 8 - u) & 3 : u);
       Arrays.fill(block, 0);
       block[place[k]] = scale[k];
       join(false, false);
@@ -4202,7 +4063,6 @@ final class ChromaDownsampler {
     int high = Math.min(down, plane.source.high() - row * down);
     for (int i = 0; i < 64; i++) { block[i] = ZEROS[i]; } // Arrays.fill, and so "= 0", slows down all by a tenth
     int corner = firstRow * rows.stride + column * across;
-    int first = rows.dc[corner];
     int dc = 0;
     float shares = 0;
     for (int i = 0; i < wide * high; i++) {
@@ -4212,7 +4072,7 @@ final class ChromaDownsampler {
       int at = dy * 32 + dx * 4;
       block[at] += rows.dc[from] * scale[0];
       dc += rows.dc[from];
-      shares += Math.abs(rows.dc[from] - first) * share[0];
+      shares += Math.abs(rows.dc[from] - rows.dc[corner]) * share[0];
       for (int j = from * 64; j < rows.ends[from]; j++) {
         int k = Coefficient.index(rows.kept[j]);
         block[at + place[k]] += Coefficient.value(rows.kept[j]) * scale[k];
@@ -4266,10 +4126,9 @@ final class ColourConverter {
 
   /** Converts the blocks in work; the steps of what it makes are all 1, and what is within these limits is left out. */
   static void convert(int[][] steps, BlockRows[] rows, int[][] limits) {
-    int[][] values = new int[3][64];
     for (int block = 0; block < rows[0].dc.length; block++) {
+      int[][] values = new int[3][64];
       for (int c = 0; c < 3; c++) {
-        Arrays.fill(values[c], 0);
         values[c][0] = rows[c].dc[block] * steps[c][0];
         for (int i = block * 64; i < rows[c].ends[block]; i++) {
           int k = Coefficient.index(rows[c].kept[i]);
@@ -4277,18 +4136,17 @@ final class ColourConverter {
         }
       }
       for (int c = 0; c < 3; c++) {
-        int n = block * 64;
+        float[] weights = WEIGHTS[c];
+        rows[c].ends[block] = block * 64;
         for (int k = 0; k < 64; k++) {
-          float[] weights = WEIGHTS[c];
-          int value = Math.round(
-              weights[0] * values[0][k] + weights[1] * values[1][k] + weights[2] * values[2][k]);
+          int value = Math.round(weights[0] * values[0][k] + weights[1] * values[1][k] + weights[2] * values[2][k]);
           if (k == 0) {
             rows[c].dc[block] = value;
           } else if (Math.abs(value) > limits[c][k]) {
-            rows[c].kept[n++] = Coefficient.of(value < 0, Math.min(Math.abs(value), Short.MAX_VALUE), k);
+            int magnitude = Math.min(Math.abs(value), Short.MAX_VALUE);
+            rows[c].kept[rows[c].ends[block]++] = Coefficient.of(value < 0, magnitude, k);
           }
         }
-        rows[c].ends[block] = n;
       }
     }
   }
@@ -4296,11 +4154,8 @@ final class ColourConverter {
 
 /**
  * What becomes of the components of a frame: which colours they are of, and their sampling. Chroma gets half the width
- * and height of luminance (4:2:0) where it has the same, or half in one direction; any other sampling stays.
- *
- * @param kind of the copy
- * @param across by how much chroma becomes narrower, 1 or 2
- * @param down and lower
+ * and height of luminance (4:2:0) where it has the same, or half in one direction; any other sampling stays. Chroma
+ * becomes so many times, 1 or 2, narrower across, and lower down.
  */
 record Sampling(JpegHeader header, JpegHeader.Kind kind, int across, int down) {
   private static final int MAX_BLOCKS = 10; // in an MCU of several components (B.2.3)
@@ -4309,68 +4164,49 @@ record Sampling(JpegHeader header, JpegHeader.Kind kind, int across, int down) {
     boolean converts = header.kind == JpegHeader.Kind.RGB && !settings.isLossless() && header.isEvenlySampled();
     JpegHeader.Kind kind = converts ? JpegHeader.Kind.YCBCR : header.kind;
     boolean mayHalve = kind == JpegHeader.Kind.YCBCR && !settings.isLossless();
-    int across = mayHalve ? toHalf(header.components.stream().map(JpegHeader.Component::h).toList()) : 0;
-    int down = mayHalve ? toHalf(header.components.stream().map(JpegHeader.Component::v).toList()) : 0;
+    int across = mayHalve ? toHalf(header.components.stream().mapToInt(JpegHeader.Component::h).toArray()) : 0;
+    int down = mayHalve ? toHalf(header.components.stream().mapToInt(JpegHeader.Component::v).toArray()) : 0;
     return across * down == 0 ? new Sampling(header, kind, 1, 1) : new Sampling(header, kind, across, down);
   }
 
   /** What to divide chroma's samples by, so that they are half as many as luminance's; 0: it cannot be done so. */
-  private static int toHalf(List<Integer> factors) {
-    int luminance = factors.get(0);
-    int chrominance = factors.get(1);
-    boolean alike = factors.get(2).equals(chrominance);
-    return !alike ? 0 : luminance == chrominance ? 2 : luminance == 2 * chrominance ? 1 : 0;
+  private static int toHalf(int[] factors) {
+    return factors[1] != factors[2] ? 0 : factors[0] == factors[1] ? 2 : factors[0] == 2 * factors[1] ? 1 : 0;
   }
 
   Plane[] planes() {
-    int n = header.components.size();
-    int[] h = new int[n]; // sampling factors of the copy
-    int[] v = new int[n];
-    for (int i = 0; i < n; i++) {
-      h[i] = header.components.get(i).h() * (i == 0 ? across : 1);
-      v[i] = header.components.get(i).v() * (i == 0 ? down : 1);
-    }
-    reduce(h);
-    reduce(v);
+    int[] h = factors(header.components.stream().mapToInt(JpegHeader.Component::h).toArray(), across);
+    int[] v = factors(header.components.stream().mapToInt(JpegHeader.Component::v).toArray(), down);
     int hMax = Arrays.stream(h).max().orElse(1);
     int vMax = Arrays.stream(v).max().orElse(1);
-    int blocks = IntStream.range(0, n).map(i -> h[i] * v[i]).sum(); // in an MCU of all components
-    Plane[] planes = new Plane[n];
-    for (int i = 0; i < n; i++) {
+    int blocks = IntStream.range(0, h.length).map(i -> h[i] * v[i]).sum(); // in an MCU of all components
+    Plane[] planes = new Plane[h.length];
+    for (int i = 0; i < planes.length; i++) {
       JpegHeader.Component c = header.components.get(i);
-      BlockGrid source = n == 1 ? BlockGrid.of(header, 1, 1, 1, 1) // an MCU is one block (A.2.2)
+      BlockGrid source = planes.length == 1 ? BlockGrid.of(header, 1, 1, 1, 1) // an MCU is one block (A.2.2)
           : BlockGrid.of(header, c.h(), c.v(), header.maxH(), header.maxV());
       BlockGrid copy = BlockGrid.of(header, h[i], v[i], hMax, vMax);
       copy = blocks <= MAX_BLOCKS ? copy : new BlockGrid(1, 1, copy.wide(), copy.high());
       boolean chrominance = (kind == JpegHeader.Kind.YCBCR || kind == JpegHeader.Kind.YCCK) && (i == 1 || i == 2);
-      boolean coarse = chrominance && h[0] == 2 * h[i] && v[0] == 2 * v[i] && n == 3;
+      boolean coarse = chrominance && h[0] == 2 * h[i] && v[0] == 2 * v[i] && planes.length == 3;
       planes[i] = new Plane(c, i, h[i] << 4 | v[i], chrominance ? 1 : 0, coarse, source, copy);
     }
     return planes;
   }
 
-  /** Divides sampling factors by what all of them can be divided by. */
-  private static void reduce(int[] factors) {
-    for (int divisor = 4; divisor > 1; divisor--) {
-      int d = divisor;
-      if (Arrays.stream(factors).allMatch(factor -> factor % d == 0)) {
-        Arrays.setAll(factors, i -> factors[i] / d);
-      }
-    }
+  /** Sampling factors of the copy, of those of the source: the first so many times as large, all as small as can be. */
+  private static int[] factors(int[] factors, int luminance) {
+    factors[0] *= luminance;
+    IntStream common = IntStream.range(2, 5).filter(d -> Arrays.stream(factors).allMatch(factor -> factor % d == 0));
+    int divisor = common.max().orElse(1);
+    return Arrays.stream(factors).map(factor -> factor / divisor).toArray();
   }
 
-  boolean converts() {
-    return kind != header.kind;
-  }
-
-  boolean halves() {
-    return across * down > 1;
-  }
+  boolean converts() { return kind != header.kind; }
+  boolean halves() { return across * down > 1; }
 
   /** How many MCU rows of the source are in work at once, so that no pair of chroma's rows is parted. */
-  int rowsAtOnce() {
-    return down == 2 && header.components.get(1).v() % 2 == 1 ? 2 : 1;
-  }
+  int rowsAtOnce() { return down == 2 && header.components.get(1).v() % 2 == 1 ? 2 : 1; }
 }
 
 /**
@@ -4539,9 +4375,6 @@ final class CoefficientEngine {
       scan.start(rows);
     }
     for (int y = 0; y < high; ) {
-      for (BlockRows blocks : rows) {
-        blocks.clear();
-      }
       int first = y;
       for (int stop = Math.min(y + rowsAtOnce, high); y < stop; y++) {
         for (Scan scan : scans) {
