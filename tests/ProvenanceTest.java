@@ -31,8 +31,6 @@ class ProvenanceTest {
       "FOLDER", "there is a folder where its copy should be",
       "NO_FILE", "there is no file where its copy should be");
 
-  private static final ImageFile.State STATE = new ImageFile.State(null, FileTime.fromMillis(0), null);
-
   @TempDir Path folder;
   private Path pictures;
   private Path small;
@@ -251,7 +249,7 @@ class ProvenanceTest {
   void lostPart() throws Exception {
     Path file = Files.writeString(folder.resolve("a.jpg"), "first");
     int[] calls = new int[1];
-    WholeFile.write(file, new byte[10], STATE, null, part -> {
+    WholeFilesTest.write(file, new byte[10], part -> {
       if (calls[0]++ == 0) {
         Files.delete(part); // as another machine's run does that does not see the lock
       }
@@ -273,7 +271,7 @@ class ProvenanceTest {
         return file.toFile().createNewFile();
       });
       Thread.startVirtualThread(isFirst);
-      WholeFile.write(file, new byte[10], STATE, null, part -> false);
+      WholeFilesTest.write(file, new byte[10], part -> false);
       assertEquals(isFirst.get() ? 0 : 10, Files.size(file), "number " + i);
     }
   }
