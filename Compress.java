@@ -141,7 +141,7 @@ final class CompressOneImage implements Runnable {
       return Result.skipped(file);
     }
     JpegHeader header = file.readHeader();
-    try (Memory.Share share = header.reserveMemory(options.settings())) { // a second semaphore: large images wait
+    try (Memory share = header.reserveMemory(options.settings())) { // a second semaphore: large images wait
       long started = System.nanoTime();
       ImageFile.State original = file.read();
       Copy copy = Recompressor.recompress(original.bytes(), header, options.settings());
@@ -1126,6 +1126,7 @@ record ImageFile(Path image, Source source, String problem) {
   // of which file it will be an equal, that stands for the part before there is one.
   private void write(Provenance made, State original, Compress options, Path equal,
       WholeFile.Action<FileChannel, byte[]> content) throws IOException {
+    refuse();
     boolean free = !Files.exists(copy(), LinkOption.NOFOLLOW_LINKS);
     if ((free || replaces(equal, made, options.overwrite)) && !options.dryRun) {
       CompressOneImage.createFolder(folder());
@@ -1138,7 +1139,6 @@ record ImageFile(Path image, Source source, String problem) {
   // two images with one place, the copy of the first to be done stays (a list's are told apart before).
   private boolean replaces(Path part, Provenance made, boolean overwrite) throws IOException {
     BasicFileAttributes there = Files.readAttributes(copy(), BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
-    refuseItself();
     check(!there.isDirectory(), "there is a folder where its copy should be");
     check(!there.isOther(), "there is no file where its copy should be");
     if (there.isRegularFile()) {
@@ -1165,13 +1165,16 @@ record ImageFile(Path image, Source source, String problem) {
     check(!mayBeOwn, "there may be what this image, a copy itself, was made of (exchange the two folders)");
     check(overwrite, "there is a file that Compress did not make (--overwrite replaces it)");
     for (Path of : source.all()) {
-      boolean within = Files.exists(copy()) && Files.exists(of); // or links that lead nowhere
-      check(!within || !copy().toRealPath().startsWith(of.toRealPath()), "there is a file of SOURCE");
+      check(!ImageFiles.isWithin(copy(), of), "there is a file of SOURCE");
     }
     return true;
   }
 
-  private void refuseItself() throws IOException {
+  /** Throws what is wrong with it whatever is in it. */
+  private void refuse() throws IOException {
+    if (problem != null) {
+      throw new JpegException(problem);
+    }
     check(!ImageFiles.isSame(image, copy()), "its copy would replace the image itself");
   }
 
@@ -1183,18 +1186,16 @@ record ImageFile(Path image, Source source, String problem) {
 
   /** Reads what stands in front of the picture; throws whatever makes a copy impossible. */
   JpegHeader readHeader() throws IOException {
-    if (problem != null) {
-      throw new JpegException(problem);
-    } else if (Files.exists(image) && !Files.isRegularFile(image)) {
+    refuse();
+    if (Files.exists(image) && !Files.isRegularFile(image)) {
       throw new JpegException(Files.isDirectory(image) ? "a folder" : "not a file that can be read twice");
     } else if (Files.size(image) > MOST) {
       throw new JpegException("too large: at most 2 GB");
     }
-    refuseItself();
     // The header is at the start; but it may hold a preview and a maker's notes, each of megabytes.
     for (int length = 1 << 16; ; length *= 8) {
       int least = (int) Math.min(length, Files.size(image));
-      try (Memory.Share share = Memory.reserve(3L * least)) { // a profile in it is copied
+      try (Memory share = Memory.reserve(3L * least)) { // a profile in it is copied
         return JpegHeader.read(read(least), Files.size(image));
       } catch (JpegException e) {
         if (!e.isCutShort() || least < length || length >= 1 << 28) {
@@ -1289,7 +1290,7 @@ final class ImageFiles {
       options.require(listed || Files.exists(named, LinkOption.NOFOLLOW_LINKS), "SOURCE is not there: " + named);
       Path root = listed || Files.isDirectory(named) ? named : named.toAbsolutePath().getParent();
       options.require(!isSame(root, destination), "DESTINATION is SOURCE: the originals would be replaced");
-      options.require(!there || !options.recursive || !root.toRealPath().startsWith(destination.toRealPath()),
+      options.require(!options.recursive || !isWithin(root, destination),
           "with --recursive SOURCE may not be inside DESTINATION");
       Source source = new Source(root.toAbsolutePath().normalize(), destination, all);
       files.roots.add(source.root());
@@ -1369,8 +1370,7 @@ final class ImageFiles {
           LinkOption.NOFOLLOW_LINKS).isSymbolicLink()) {
         boolean isJpeg = path.toString().matches("(?is).*\\.jpe?g");
         add(path, source, isJpeg ? images : rest, source.all().size() > 1);
-      } else if (Files.isDirectory(path)
-          && (named || recursive && !path.toRealPath().startsWith(real(source.destination())))) {
+      } else if (Files.isDirectory(path) && (named || recursive && !isWithin(path, source.destination()))) {
         Path folder = path.toRealPath();
         if (!open.add(folder)) {
           LOG.warn("%s leads back to a folder that it is in: not followed", path);
@@ -1446,6 +1446,11 @@ final class ImageFiles {
     return Files.exists(a) && Files.exists(b) && Files.isSameFile(a, b);
   }
 
+  /** Whether both are there, and the first is the second or below it. */
+  static boolean isWithin(Path a, Path b) throws IOException {
+    return Files.exists(a) && Files.exists(b) && a.toRealPath().startsWith(b.toRealPath());
+  }
+
   /** The folder without links in its path; as it is if it is not there. */
   private static Path real(Path folder) {
     try {
@@ -1463,15 +1468,8 @@ final class ImageFiles {
         Stream.concat(images.stream(), rest.stream()).filter(file -> file.problem() == null).toList();
     Set<Path> ofImages = files.stream().map(file -> file.image().toAbsolutePath().getParent()).distinct()
         .map(ImageFiles::real).collect(Collectors.toSet());
-    for (Path folder : files.stream().map(ImageFile::folder).distinct().filter(Files::exists).toList()) {
-      try {
-        if (!ofImages.contains(folder.toRealPath())) {
-          WholeFile.clearLeftovers(folder);
-        }
-      } catch (IOException | DirectoryIteratorException e) {
-        LOG.warn("%s may hold leftovers of a run that was killed: %s", folder, Text.reason(e));
-      }
-    }
+    files.stream().map(ImageFile::folder).distinct().map(ImageFiles::real).distinct()
+        .filter(folder -> !ofImages.contains(folder) && Files.exists(folder)).forEach(WholeFile::clearLeftovers);
   }
 }
 
@@ -1647,7 +1645,7 @@ final class WholeFile {
   }
 
   /** Deletes what killed runs left in a folder. What another run is writing just now is locked, and stays. */
-  static void clearLeftovers(Path folder) throws IOException {
+  static void clearLeftovers(Path folder) {
     try (DirectoryStream<Path> parts = Files.newDirectoryStream(folder, path ->
         PART.matcher(path.getFileName().toString()).matches()
             && Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS))) { // a FIFO would have us wait
@@ -1662,6 +1660,8 @@ final class WholeFile {
           ImageFiles.LOG.warn("%s, left by a run that was killed, stays: %s", part, Text.reason(e));
         }
       }
+    } catch (IOException | DirectoryIteratorException e) {
+      ImageFiles.LOG.warn("%s may hold leftovers of a run that was killed: %s", folder, Text.reason(e));
     }
   }
 }
@@ -1670,20 +1670,14 @@ final class WholeFile {
  * Shares the heap out, so that however many and however large the images are, those in work at once fit in it. An image
  * keeps its permit while it waits here; no deadlock comes of it, for whoever has memory waits for nothing more.
  */
-final class Memory {
+record Memory(int units) implements AutoCloseable {
   private static final int UNIT = 1 << 20; // bytes
   private static final double USABLE = 0.6; // of the heap: an array must fit in one generation of it, and garbage waits
   private static final int TOTAL = (int) (Runtime.getRuntime().maxMemory() * USABLE / UNIT);
   private static final Semaphore FREE = new Semaphore(TOTAL, true);
 
-  /** Memory that is reserved until it is closed. */
-  record Share(int units) implements AutoCloseable {
-    @Override
-    public void close() { FREE.release(units); }
-  }
-
-  /** Waits until this many bytes are free and takes them. */
-  static Share reserve(long bytes) throws JpegException {
+  /** Waits until this many bytes are free and takes them until it is closed. */
+  static Memory reserve(long bytes) throws JpegException {
     long units = bytes / UNIT + 1;
     if (units > TOTAL) {
       long heap = (long) (units / USABLE / 0.95 / 64 + 1) * 64; // of -Xmx a twentieth is not there to use
@@ -1691,8 +1685,11 @@ final class Memory {
           "it needs %s of memory, more than there is; try jbang -R-Xmx%dm Compress.java", Text.size(bytes), heap));
     }
     FREE.acquireUninterruptibly((int) units);
-    return new Share((int) units);
+    return new Memory((int) units);
   }
+
+  @Override
+  public void close() { FREE.release(units); }
 }
 
 // Recompressing -------------------------------------------------------------------------------------------------------
@@ -2180,7 +2177,7 @@ final class JpegHeader {
   }
 
   /** Waits for as much heap as that. */
-  Memory.Share reserveMemory(Recompressor.Settings settings) throws JpegException {
+  Memory reserveMemory(Recompressor.Settings settings) throws JpegException {
     return Memory.reserve(memory(settings));
   }
 
