@@ -1053,8 +1053,8 @@ record ImageFile(Path image, Source source, String problem) {
   private static final int CHUNK = 1 << 16; // bytes; Java passes each on in a buffer of its size outside the heap
   private static final int MOST = Integer.MAX_VALUE - 8; // bytes that an array holds
 
-  /** An image as it was read: its bytes, when it was changed last, and who may read it (null: everybody). */
-  record State(byte[] bytes, FileTime time, PosixFileAttributes access) {}
+  /** An image as it was read: its bytes, when it was changed last, and who may read it. */
+  record State(byte[] bytes, BasicFileAttributes attributes) {}
 
   /** What the log calls it. */
   String name() { return (ImageFiles.isEmpty(source.place(image)) ? image : source.place(image)).toString(); }
@@ -1076,7 +1076,10 @@ record ImageFile(Path image, Source source, String problem) {
     return source.root().toUri().relativize(image.toAbsolutePath().normalize().toUri()).toString();
   }
 
-  private int stateOf(FileTime time) { return (int) Provenance.hash(identity() + "\n" + time.toMillis()); }
+  private Provenance provenance(String options, long identity, BasicFileAttributes attributes) {
+    int state = (int) Provenance.hash(identity() + "\n" + attributes.lastModifiedTime().toMillis());
+    return new Provenance(options, attributes.size(), identity, state);
+  }
 
   /** Whether the copy was made of the image as it is, with these settings, and has its time, as rsync has it. */
   boolean isUpToDate(Recompressor.Settings settings) throws IOException {
@@ -1085,22 +1088,19 @@ record ImageFile(Path image, Source source, String problem) {
     if (found == null) {
       return false;
     }
-    FileTime time = Files.getLastModifiedTime(image);
-    long size = Files.size(image);
+    BasicFileAttributes now = attributes();
     long copied = Files.size(copy());
-    String options = found.isAsIs() ? found.options() : settings.letters();
-    return (copied == size || copied < size && !found.isAsIs())
-        && found.equals(new Provenance(options, size, found.identity(), stateOf(time)))
-        && Math.abs(Files.getLastModifiedTime(copy()).toMillis() - time.toMillis()) <= 2_000; // FAT notes even seconds
+    long age = Files.getLastModifiedTime(copy()).toMillis() - now.lastModifiedTime().toMillis();
+    return (copied == now.size() || copied < now.size() && !found.isAsIs()) && Math.abs(age) <= 2_000 // as FAT notes it
+        && found.equals(provenance(found.isAsIs() ? Provenance.AS_IS : settings.letters(), found.identity(), now));
   }
 
   /** Writes the copy. */
   void writeCopy(Copy copy, State original, Compress options) throws IOException {
     byte[] bytes = copy.bytes();
     long identity = Provenance.hash(identity() + "\n" + copy.taken());
-    Provenance made =
-        new Provenance(options.settings().letters(), original.bytes().length, identity, stateOf(original.time()));
-    write(made, original, options, copy.kept() ? image : null, part -> {
+    Provenance made = provenance(options.settings().letters(), identity, original.attributes());
+    write(made, original.attributes(), options, copy.kept() ? image : null, part -> {
       byte[] attribute = made.sign(copy);
       for (int written = 0; written < bytes.length; ) {
         written += part.write(ByteBuffer.wrap(bytes, written, Math.min(CHUNK, bytes.length - written)));
@@ -1111,20 +1111,20 @@ record ImageFile(Path image, Source source, String problem) {
 
   /** Copies the file byte for byte. The next run with --update may be to compress it again all the same. */
   void copyAsIs(Compress options, boolean again) throws IOException {
-    long size = Files.size(image);
-    FileTime time = Files.getLastModifiedTime(image);
-    Provenance made = new Provenance(Provenance.AS_IS, size, Provenance.hash(identity()), again ? 0 : stateOf(time));
-    write(made, state(null, time), options, image, part -> {
+    BasicFileAttributes now = attributes();
+    Provenance made = provenance(Provenance.AS_IS + (again ? "-again" : ""), Provenance.hash(identity()), now);
+    write(made, now, options, image, part -> {
       CRC32 checksum = new CRC32();
       long copied = Files.copy(image, new CheckedOutputStream(Channels.newOutputStream(part), checksum));
-      check(copied == size && Files.getLastModifiedTime(image).equals(time), "it changes while it is copied");
+      check(copied == now.size() && Files.getLastModifiedTime(image).equals(now.lastModifiedTime()),
+          "it changes while it is copied");
       return made.text(checksum.getValue());
     });
   }
 
   // Writes what was made of the image, unless it would replace anything but what was made of it before. If it is known
   // of which file it will be an equal, that stands for the part before there is one.
-  private void write(Provenance made, State original, Compress options, Path equal,
+  private void write(Provenance made, BasicFileAttributes original, Compress options, Path equal,
       WholeFile.Action<FileChannel, byte[]> content) throws IOException {
     refuse();
     boolean free = !Files.exists(copy(), LinkOption.NOFOLLOW_LINKS);
@@ -1141,23 +1141,21 @@ record ImageFile(Path image, Source source, String problem) {
     BasicFileAttributes there = Files.readAttributes(copy(), BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
     check(!there.isDirectory(), "there is a folder where its copy should be");
     check(!there.isOther(), "there is no file where its copy should be");
-    if (there.isRegularFile()) {
-      Provenance found = Provenance.of(copy(), true);
-      boolean asIs = found != null && found.isAsIs();
-      boolean ours = found != null && found.identity() == (asIs ? Provenance.hash(identity()) : made.identity());
-      // A copy is smaller than its image or, if that is no copy itself, as large. So none replaces what it was made of.
-      boolean older = made.isAsIs() ? asIs
-          : there.size() < made.size() || there.size() == made.size() && Provenance.of(image, false) == null;
-      if (ours && older || there.size() == 0) { // a power cut can leave files with nothing in them
-        return true;
-      } else if (part != null && Files.mismatch(part, copy()) < 0) {
-        return false;
-      }
-      check(ours || found == null, "its copy would replace that of another image");
-      check(Files.mismatch(image, copy()) >= 0,
-          "there is the image itself, or a file equal to it (delete that, if so)");
+    boolean file = there.isRegularFile(); // or a link
+    Provenance found = file ? Provenance.of(copy(), true) : null;
+    boolean asIs = found != null && found.isAsIs();
+    boolean ours = found != null && found.identity() == (asIs ? Provenance.hash(identity()) : made.identity());
+    // A copy is smaller than its image or, if that is no copy itself, as large. So none replaces what it was made of.
+    if (file && there.size() == 0 || ours && (made.isAsIs() ? asIs : there.size() < made.size()
+        || there.size() == made.size() && Provenance.of(image, false) == null)) {
+      return true; // a power cut can leave files with nothing in them
+    } else if (file && part != null && Files.mismatch(part, copy()) < 0) {
+      return false;
     }
     check(!made.isAsIs(), "there is a file that Compress did not copy");
+    check(ours || found == null, "its copy would replace that of another image");
+    check(!file || Files.mismatch(image, copy()) >= 0,
+        "there is the image itself, or a file equal to it (delete that, if so)");
     Provenance own = Provenance.of(image, false);
     // Of a copy's copy only the last original's size is known; the first was larger.
     boolean mayBeOwn = own != null
@@ -1208,23 +1206,25 @@ record ImageFile(Path image, Source source, String problem) {
   /** Reads the image; a JpegException if 20 attempts find it changing. */
   State read() throws IOException, InterruptedException {
     for (int attempt = 0; attempt < 20; attempt++) {
-      FileTime modified = Files.getLastModifiedTime(image);
-      int tick = modified.toMillis() % 1_000 == 0 ? LONG_TICK : CLOCK_TICK;
-      long age = System.currentTimeMillis() - modified.toMillis();
+      BasicFileAttributes now = attributes();
+      long modified = now.lastModifiedTime().toMillis();
+      long age = System.currentTimeMillis() - modified;
+      int tick = modified % 1_000 == 0 ? LONG_TICK : CLOCK_TICK;
       if (age >= 0 && age < tick) {
         Thread.sleep(tick - age); // two changes within one tick have the same time
       }
-      byte[] bytes = read((int) Math.min(Files.size(image), MOST));
-      if (Files.size(image) == bytes.length && Files.getLastModifiedTime(image).equals(modified)) {
-        return state(bytes, modified);
+      byte[] bytes = read((int) Math.min(now.size(), MOST));
+      if (bytes.length == Files.size(image) && Files.getLastModifiedTime(image).equals(now.lastModifiedTime())) {
+        return new State(bytes, now);
       }
     }
     throw new JpegException("it changes while it is read");
   }
 
-  private State state(byte[] bytes, FileTime time) throws IOException {
-    PosixFileAttributeView access = Files.getFileAttributeView(image, PosixFileAttributeView.class);
-    return new State(bytes, time, access == null ? null : access.readAttributes());
+  private BasicFileAttributes attributes() throws IOException {
+    boolean posix = image.getFileSystem().supportedFileAttributeViews().contains("posix");
+    return posix ? Files.readAttributes(image, PosixFileAttributes.class)
+        : Files.readAttributes(image, BasicFileAttributes.class);
   }
 
   /** Its first bytes: so many, or all if it has fewer. */
@@ -1241,10 +1241,8 @@ record ImageFile(Path image, Source source, String problem) {
 }
 
 /**
- * Where images are found, and where their copies go.
- *
- * @param root the folder whose tree the copies have, absolute and without ".."; of a named image, the one that it is in
- * @param all the sources of the run, as they were named
+ * Where images are found, and where their copies go; all are the sources of the run. The copies have the tree of the
+ * root, a folder, absolute and without "..".
  */
 record Source(Path root, Path destination, List<Path> all) {
   /**
@@ -1488,7 +1486,7 @@ record Provenance(String options, long size, long identity, int state) {
   static final String ATTRIBUTE = "user:compress";
   static final String AS_IS = "copied"; // in place of options: with none of them
 
-  boolean isAsIs() { return options.equals(AS_IS); }
+  boolean isAsIs() { return options.startsWith(AS_IS); }
 
   /** FNV-1a, 64 bits. */
   static long hash(String text) {
@@ -1570,7 +1568,6 @@ record Provenance(String options, long size, long identity, int state) {
 /** Writes files whole or not at all: beside their final name first, and then renamed in one step. */
 final class WholeFile {
   private static final Pattern PART = Pattern.compile("\\.compress-[0-9a-f]{16}\\.part");
-  private static final FileAttribute<?>[] OPEN = {};
   private static final FileAttribute<?>[] CLOSED =
       {PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))};
   private static final long LAST_BYTE = Long.MAX_VALUE - 1; // the one that is locked: on Windows nobody can read that
@@ -1593,27 +1590,25 @@ final class WholeFile {
   }
 
   /**
-   * Writes a file. It gets the time and the access of the original.
-   *
-   * @param content writes a part and returns its attribute, or null
-   * @param replaces whether the part is to replace the file that is there already; if not, that stays
+   * Writes a file with the time and the access of its original. Its content is written to a part, and may return an
+   * attribute. Where a file is already, it is asked whether the part replaces that, which stays if not.
    */
-  static void write(Path file, ImageFile.State original, Action<FileChannel, byte[]> content,
+  static void write(Path file, BasicFileAttributes original, Action<FileChannel, byte[]> content,
       Action<Path, Boolean> replaces) throws IOException {
-    boolean posix = original.access() != null;
     for (int attempt = 1; ; attempt++) {
       Path part = file.resolveSibling(Text.format(".compress-%016x.part", ThreadLocalRandom.current().nextLong()));
       try (FileChannel channel = FileChannel.open(part,
-          Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE), posix ? CLOSED : OPEN)) {
+          Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
+          original instanceof PosixFileAttributes ? CLOSED : new FileAttribute<?>[0])) {
         ifSupported(() -> channel.lock(LAST_BYTE, 1, false)); // until it is complete, or the process ends, however
-        if (posix) {
-          setAccess(part, original.access()); // while it is empty
+        if (original instanceof PosixFileAttributes access) {
+          setAccess(part, access); // while it is empty
         }
         byte[] attribute = content.on(channel);
         if (attribute != null) { // only now: that opens and closes the part, which gives the lock back
           ifSupported(() -> Files.setAttribute(part, Provenance.ATTRIBUTE, attribute));
         }
-        ifSupported(() -> Files.setLastModifiedTime(part, original.time())); // if not, --update does the image again
+        ifSupported(() -> Files.setLastModifiedTime(part, original.lastModifiedTime())); // if not, it is done again
         rename(part, file, replaces);
         return;
       } catch (NoSuchFileException e) { // another run took the part for a leftover: locks are not shared everywhere

@@ -9,6 +9,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.*;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.*;
@@ -50,7 +51,7 @@ class WholeFilesTest {
 
   /** Writes a file as copies are written. */
   static void write(Path file, byte[] bytes, WholeFile.Action<Path, Boolean> replaces) throws IOException {
-    WholeFile.write(file, new ImageFile.State(null, FileTime.fromMillis(0), null), part -> {
+    WholeFile.write(file, Files.readAttributes(Path.of(""), BasicFileAttributes.class), part -> {
       part.write(ByteBuffer.wrap(bytes));
       return null;
     }, replaces);
