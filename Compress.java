@@ -1067,8 +1067,7 @@ record ImageFile(Path image, Source source, String problem) {
 
   /** What the log calls that folder: its path from DESTINATION on, by its name. */
   String folderName() {
-    int above = Math.max(0, source.destination().toAbsolutePath().getNameCount() - 1);
-    return folder().subpath(above, folder().getNameCount()).toString();
+    return source.destination().toAbsolutePath().resolve("..").normalize().relativize(folder().normalize()).toString();
   }
 
   /** What tells the image from others: its path, relative to the source if it is in there. A URI: it has all bytes. */
@@ -1473,13 +1472,10 @@ final class ImageFiles {
 
 /**
  * What a copy says of itself, in a comment segment (T.81 B.2.4.5) behind JFIF or EXIF: that Compress made it, with
- * which options, of an image of which size; then checksums of the image's identity, of its state, and of the copy
- * itself, since editors keep comments. Compress replaces a file only if it says so and is as it was written. A kept
- * copy is the original byte for byte: an extended attribute says it, where the file system has those.
- *
- * @param size of the image, in bytes
- * @param identity a hash of its place and of when it was taken: the IMG_0001.jpg of two cameras are not one
- * @param state of its identity and of when it was changed last
+ * which options, of an image of how many bytes; then hashes of the image's identity (its place, and when it was taken:
+ * the IMG_0001.jpg of two cameras are not one), of its state (its place, and when it was changed), and of the copy, as
+ * editors keep comments. Compress replaces a file only if it says so and is as it was written. A kept copy is the
+ * original byte for byte: an extended attribute says it, where the file system has those.
  */
 record Provenance(String options, long size, long identity, int state) {
   static final Pattern TEXT = Pattern.compile("Compress (\\S+) +(\\d{1,19}) (\\p{XDigit}{16}) (\\p{XDigit}{8}) (.{8})");
