@@ -1052,20 +1052,19 @@ record ImageFile(Path image, Source source, String problem) {
   private static final int LONG_TICK = 2_100; // or whole seconds (ext3, HFS+), even ones alone (FAT)
   private static final int CHUNK = 1 << 16; // bytes; Java passes each on in a buffer of its size outside the heap
   private static final int MOST = Integer.MAX_VALUE - 8; // bytes that an array holds
+  private static final String ANOTHER = "its copy would replace that of another image";
+  private static final Map<Path, Path> PLANNED = new ConcurrentHashMap<>(); // the places that a dry run has given away
 
   /** An image as it was read: its bytes, when it was changed last, and who may read it. */
   record State(byte[] bytes, BasicFileAttributes attributes) {}
 
-  /** What the log calls it. */
   String name() { return (ImageFiles.isEmpty(source.place(image)) ? image : source.place(image)).toString(); }
 
-  /** Where the compressed copy goes. */
   Path copy() { return source.destination().resolve(source.place(image)); }
 
-  /** The folder of the copy. */
   Path folder() { return copy().toAbsolutePath().getParent(); }
 
-  /** What the log calls that folder: its path from DESTINATION on, by its name. */
+  /** What the log calls the folder of the copy: its path from DESTINATION on, by its name. */
   String folderName() {
     return source.destination().toAbsolutePath().resolve("..").normalize().relativize(folder().normalize()).toString();
   }
@@ -1094,7 +1093,6 @@ record ImageFile(Path image, Source source, String problem) {
         && found.equals(provenance(found.isAsIs() ? Provenance.AS_IS : settings.letters(), found.identity(), now));
   }
 
-  /** Writes the copy. */
   void writeCopy(Copy copy, State original, Compress options) throws IOException {
     byte[] bytes = copy.bytes();
     long identity = Provenance.hash(identity() + "\n" + copy.taken());
@@ -1127,7 +1125,12 @@ record ImageFile(Path image, Source source, String problem) {
       WholeFile.Action<FileChannel, byte[]> content) throws IOException {
     refuse();
     boolean free = !Files.exists(copy(), LinkOption.NOFOLLOW_LINKS);
-    if ((free || replaces(equal, made, options.overwrite)) && !options.dryRun) {
+    if (!free && !replaces(equal, made, options.overwrite)) {
+      return;
+    } else if (options.dryRun) { // the next to have this place would find a copy there
+      Path first = PLANNED.putIfAbsent(ImageFiles.real(folder()).resolve(copy().getFileName()), image);
+      check(first == null || first.equals(image), ANOTHER);
+    } else {
       CompressOneImage.createFolder(folder());
       WholeFile.write(copy(), original, content, part -> replaces(part, made, options.overwrite));
     }
@@ -1152,7 +1155,7 @@ record ImageFile(Path image, Source source, String problem) {
       return false;
     }
     check(!made.isAsIs(), "there is a file that Compress did not copy");
-    check(ours || found == null, "its copy would replace that of another image");
+    check(ours || found == null, ANOTHER);
     check(!file || Files.mismatch(image, copy()) >= 0,
         "there is the image itself, or a file equal to it (delete that, if so)");
     Provenance own = Provenance.of(image, false);
@@ -1277,10 +1280,9 @@ final class ImageFiles {
     List<Path> all = Stream.concat(Stream.of(options.source), options.further.stream()).toList();
     Path destination = options.destination;
     boolean listed = options.filesFrom != null;
-    boolean free = !Files.exists(destination, LinkOption.NOFOLLOW_LINKS); // first: another run may just be creating it
-    boolean there = Files.isDirectory(destination);
     options.require(!listed || all.size() == 1, "--files-from: there can be only one SOURCE");
-    options.require(free || there, "DESTINATION is not a folder: " + destination);
+    options.require(!Files.exists(destination, LinkOption.NOFOLLOW_LINKS) // first: another run may just be creating it
+        || Files.isDirectory(destination), "DESTINATION is not a folder: " + destination);
     ImageFiles files = new ImageFiles();
     for (Path named : all) {
       options.require(!isEmpty(named) && !isEmpty(destination), "SOURCE or DESTINATION is empty; . is this folder");
@@ -1389,9 +1391,11 @@ final class ImageFiles {
 
   /** Adds a file; if two may have one place, the second to have it fails. */
   private void add(Path file, Source source, List<ImageFile> files, boolean mayMeet) throws IOException {
-    Path before = mayMeet ? byPlace.putIfAbsent(source.place(file), file) : null;
+    boolean isFolder = isEmpty(source.place(file));
+    Path before = mayMeet && !isFolder ? byPlace.putIfAbsent(source.place(file), file) : null;
     if (before == null || !before.equals(file) && !isSame(before, file)) {
-      files.add(new ImageFile(file, source, before == null ? null : "its copy would replace that of " + before));
+      String problem = isFolder ? "a folder" : before == null ? null : "its copy would replace that of " + before;
+      files.add(new ImageFile(file, source, problem));
     }
   }
 
@@ -1409,12 +1413,7 @@ final class ImageFiles {
           continue;
         }
         try {
-          Path image = path(line, system);
-          if (isEmpty(source.place(image))) {
-            images.add(new ImageFile(image, source, "a folder"));
-          } else {
-            add(image, source, images, true);
-          }
+          add(path(line, system), source, images, true);
         } catch (IllegalArgumentException e) {
           String shown = line.substring(0, Math.min(100, line.length())).replaceAll("[^ -~]|[<>:\"|?*]", "_");
           images.add(new ImageFile(system.getPath(shown), source, "not a file name on this system"));
@@ -1448,12 +1447,12 @@ final class ImageFiles {
     return Files.exists(a) && Files.exists(b) && a.toRealPath().startsWith(b.toRealPath());
   }
 
-  /** The folder without links in its path; as it is if it is not there. */
-  private static Path real(Path folder) {
+  /** The folder without links in as much of its path as is there. */
+  static Path real(Path folder) {
     try {
       return folder.toRealPath();
     } catch (IOException e) {
-      return folder;
+      return folder.getParent() == null ? folder : real(folder.getParent()).resolve(folder.getFileName());
     }
   }
 

@@ -180,6 +180,19 @@ class ProvenanceTest {
   }
 
   @Test
+  @DisplayName("--dry-run sees, as the run does, that two new images would have one place, by links in the destination")
+  void collision() throws Exception {
+    write("Pictures/one/a.jpg", "Pictures/one/new/b.jpg", "Pictures/two/a.jpg", "Pictures/two/new/b.jpg");
+    Files.createDirectory(folder.resolve("both"));
+    link("Small/one", "../both");
+    link("Small/two", "../both");
+    for (String option : List.of("--dry-run", "--dry-run", "--overwrite")) {
+      assertOutcomes("one/a.jpg=compressed, one/new/b.jpg=compressed, two/a.jpg=ANOTHER, two/new/b.jpg=ANOTHER",
+          pictures, small, "-r", "--mode=sequential", option);
+    }
+  }
+
+  @Test
   @DisplayName("two cameras' folders into one: the second IMG_0001.jpg fails, with --update and --overwrite too")
   void twoCameras() throws Exception {
     taken("One/IMG_0001.jpg", "2024:05:06 07:08:09");
