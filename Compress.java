@@ -1273,8 +1273,6 @@ final class ImageFiles {
   private final Map<Path, Path> byPlace = new HashMap<>(); // where two may have one
   boolean complete = true; // every folder could be read
 
-  private ImageFiles() {}
-
   /** Finds the images that the command asks for; what cannot end well is wrong usage. */
   static ImageFiles find(Compress options) throws IOException {
     List<Path> all = Stream.concat(Stream.of(options.source), options.further.stream()).toList();
