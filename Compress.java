@@ -13,7 +13,7 @@ import com.twelvemonkeys.imageio.stream.ByteArrayImageInputStream;
 import java.awt.image.BufferedImage;
 import java.io.*;
 import java.lang.invoke.*;
-import java.net.URI;
+import java.net.*;
 import java.nio.*;
 import java.nio.channels.*;
 import java.nio.charset.StandardCharsets;
@@ -141,7 +141,7 @@ final class CompressOneImage implements Runnable {
       return Result.skipped(file);
     }
     JpegHeader header = file.readHeader();
-    try (Memory.Share share = Memory.reserve(header.memory(options.settings()))) { // so large images wait
+    try (Memory share = Memory.reserve(header.memory(options.settings()))) { // a second semaphore: large ones wait
       long started = System.nanoTime();
       ImageFile.State original = file.read();
       Copy copy = Recompressor.recompress(original.bytes(), options.settings());
@@ -1043,40 +1043,30 @@ final class Text {
 // Which images there are and where their copies go; a copy is whole or not there, and replaces nothing but itself.
 
 /**
- * An image and its compressed copy. There is one for each image of a run, so it holds no more than it must.
+ * An image and where its copy goes. There is one for each image of a run, so it holds no more than it must.
  *
- * @param image the original
- * @param source where it was found, and where its copy goes
  * @param problem why it cannot be compressed, or null
  */
 record ImageFile(Path image, Source source, String problem) {
   private static final int CLOCK_TICK = 50; // milliseconds; file systems note times that are up to a few old,
   private static final int LONG_TICK = 2_100; // or whole seconds (ext3, HFS+), even ones alone (FAT)
-  private static final int CHUNK = 1 << 16; // bytes; Java reads each by way of a buffer of its size outside the heap
+  private static final int CHUNK = 1 << 16; // bytes; Java passes each on in a buffer of its size outside the heap
   private static final int MOST = Integer.MAX_VALUE - 8; // bytes that an array holds
+  private static final String ANOTHER = "its copy would replace that of another image";
+  private static final Map<Path, Path> PLANNED = new ConcurrentHashMap<>(); // the places that a dry run has given away
 
-  /** An image as it was read: its bytes, when it was changed last, and who may read it (null: everybody). */
-  record State(byte[] bytes, FileTime time, PosixFileAttributes access) {}
+  /** An image as it was read: its bytes, when it was changed last, and who may read it. */
+  record State(byte[] bytes, BasicFileAttributes attributes) {}
 
-  /** What the log calls it. */
-  String name() {
-    Path place = source.place(image);
-    return (ImageFiles.isEmpty(place) ? image : place).toString();
-  }
+  String name() { return (ImageFiles.isEmpty(source.place(image)) ? image : source.place(image)).toString(); }
 
-  /** Where the compressed copy goes. */
   Path copy() { return source.destination().resolve(source.place(image)); }
 
-  /** The folder of the copy. */
-  Path folder() {
-    Path copy = copy().toAbsolutePath();
-    return copy.getParent() == null ? copy : copy.getParent();
-  }
+  Path folder() { return copy().toAbsolutePath().getParent(); }
 
-  /** What the log calls that folder: its path from DESTINATION on, by its name. */
+  /** What the log calls the folder of the copy: its path from DESTINATION on, by its name. */
   String folderName() {
-    int above = Math.max(0, source.destination().toAbsolutePath().getNameCount() - 1);
-    return folder().subpath(above, folder().getNameCount()).toString();
+    return source.destination().toAbsolutePath().resolve("..").normalize().relativize(folder().normalize()).toString();
   }
 
   /** What tells the image from others: its path, relative to the source if it is in there. A URI: it has all bytes. */
@@ -1084,94 +1074,90 @@ record ImageFile(Path image, Source source, String problem) {
     return source.root().toUri().relativize(image.toAbsolutePath().normalize().toUri()).toString();
   }
 
-  private int stateOf(FileTime time) { return (int) Provenance.hash(identity() + "\n" + time.toMillis()); }
+  private Provenance provenance(String options, long identity, BasicFileAttributes attributes) {
+    int state = (int) Provenance.hash(identity() + "\n" + attributes.lastModifiedTime().toMillis());
+    return new Provenance(options, attributes.size(), identity, state);
+  }
 
   /** Whether the copy was made of the image as it is, with these settings, and has its time, as rsync has it. */
   boolean isUpToDate(Recompressor.Settings settings) throws IOException {
     boolean there = problem == null && Files.isRegularFile(copy(), LinkOption.NOFOLLOW_LINKS);
-    Provenance copy = there ? Provenance.of(copy(), false) : null;
-    if (copy == null) {
+    Provenance found = there ? Provenance.of(copy(), false) : null;
+    if (found == null) {
       return false;
     }
-    FileTime time = Files.getLastModifiedTime(image);
-    long size = Files.size(image);
-    String options = copy.isAsIs() ? copy.options() : settings.letters();
-    return (copy.isAsIs() ? Files.size(copy()) == size : Files.size(copy()) <= size)
-        && copy.equals(new Provenance(options, size, copy.identity(), stateOf(time)))
-        && Math.abs(Files.getLastModifiedTime(copy()).toMillis() - time.toMillis()) <= 2_000; // FAT notes even seconds
+    BasicFileAttributes now = attributes();
+    long copied = Files.size(copy());
+    long age = Files.getLastModifiedTime(copy()).toMillis() - now.lastModifiedTime().toMillis();
+    return (copied == now.size() || copied < now.size() && !found.isAsIs()) && Math.abs(age) <= 2_000 // as FAT notes it
+        && found.equals(provenance(found.isAsIs() ? Provenance.AS_IS : settings.letters(), found.identity(), now));
   }
 
-  /** Writes the copy, unless it would replace anything but an older copy of this image. */
   void writeCopy(Copy copy, State original, Compress options) throws IOException {
-    byte[] jpeg = original.bytes();
+    byte[] bytes = copy.bytes();
     long identity = Provenance.hash(identity() + "\n" + copy.taken());
-    if (options.dryRun) {
-      if (Files.exists(copy(), LinkOption.NOFOLLOW_LINKS)) {
-        replaces(image, identity, jpeg.length, options.overwrite); // or fails as it would
+    Provenance made = provenance(options.settings().letters(), identity, original.attributes());
+    write(made, original.attributes(), options, copy.kept() ? image : null, part -> {
+      byte[] attribute = made.sign(copy);
+      for (int written = 0; written < bytes.length; ) {
+        written += part.write(ByteBuffer.wrap(bytes, written, Math.min(CHUNK, bytes.length - written)));
       }
-      return;
-    }
-    byte[] attribute =
-        new Provenance(options.settings().letters(), jpeg.length, identity, stateOf(original.time())).sign(copy);
-    WholeFile.write(copy(), copy.bytes(), original, attribute,
-        part -> replaces(part, identity, jpeg.length, options.overwrite));
+      return attribute;
+    });
   }
 
-  /**
-   * Copies the file byte for byte. What stands in its place stays, unless Compress copied it there of this file.
-   *
-   * @param again whether the next run with --update is to compress the image all the same
-   */
-  void copyAsIs(boolean again) throws IOException {
-    if (Files.exists(copy(), LinkOption.NOFOLLOW_LINKS) && !replacesAsIs(image)) {
-      return;
-    }
-    CompressOneImage.createFolder(folder());
-    long size = Files.size(image);
-    FileTime time = Files.getLastModifiedTime(image);
-    Provenance provenance =
-        new Provenance(Provenance.AS_IS, size, Provenance.hash(identity()), again ? 0 : stateOf(time));
-    WholeFile.write(copy(), state(null, time), part -> {
+  /** Copies the file byte for byte. The next run with --update may be to compress it again all the same. */
+  void copyAsIs(Compress options, boolean again) throws IOException {
+    BasicFileAttributes now = attributes();
+    Provenance made = provenance(Provenance.AS_IS + (again ? "-again" : ""), Provenance.hash(identity()), now);
+    write(made, now, options, image, part -> {
       CRC32 checksum = new CRC32();
       long copied = Files.copy(image, new CheckedOutputStream(Channels.newOutputStream(part), checksum));
-      check(copied == size && Files.getLastModifiedTime(image).equals(time), "it changes while it is copied");
-      return provenance.text(checksum.getValue());
-    }, this::replacesAsIs);
+      check(copied == now.size() && Files.getLastModifiedTime(image).equals(now.lastModifiedTime()),
+          "it changes while it is copied");
+      return made.text(checksum.getValue());
+    });
   }
 
-  private boolean replacesAsIs(Path part) throws IOException {
-    if (Files.mismatch(part, copy()) < 0) {
-      return false;
+  // Writes what was made of the image, unless it would replace anything but what was made of it before. If it is known
+  // of which file it will be an equal, that stands for the part before there is one.
+  private void write(Provenance made, BasicFileAttributes original, Compress options, Path equal,
+      WholeFile.Action<FileChannel, byte[]> content) throws IOException {
+    refuse();
+    boolean free = !Files.exists(copy(), LinkOption.NOFOLLOW_LINKS);
+    if (!free && !replaces(equal, made, options.overwrite)) {
+      return;
+    } else if (options.dryRun) { // the next to have this place would find a copy there
+      Path first = PLANNED.putIfAbsent(ImageFiles.real(folder()).resolve(copy().getFileName()), image);
+      check(first == null || first.equals(image), ANOTHER);
+    } else {
+      CompressOneImage.createFolder(folder());
+      WholeFile.write(copy(), original, content, part -> replaces(part, made, options.overwrite));
     }
-    Provenance found =
-        Files.isRegularFile(copy(), LinkOption.NOFOLLOW_LINKS) ? Provenance.of(copy(), true) : null;
-    check(found != null && found.isAsIs() && found.identity() == Provenance.hash(identity()),
-        "there is a file that Compress did not copy");
-    return true;
   }
 
   // Whether the part is to take the place of the file that stands where the copy goes; false: that is equal, and stays.
   // A JpegException says why neither. No path is compared: links, mounts, disks without capitals are all one case. Of
   // two images with one place, the copy of the first to be done stays (a list's are told apart before).
-  private boolean replaces(Path part, long identity, long size, boolean overwrite) throws IOException {
-    Path copy = copy();
-    BasicFileAttributes there = Files.readAttributes(copy, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
-    refuseItself();
-    if (there.isRegularFile()) {
-      Provenance found = Provenance.of(copy, true);
-      boolean ours = found != null && found.identity() == (found.isAsIs() ? Provenance.hash(identity()) : identity);
-      // A copy is smaller than its image or, if that is no copy itself, as large. So none replaces what it was made of.
-      if (ours && (there.size() < size || there.size() == size && Provenance.of(image, false) == null)
-          || there.size() == 0) { // a power cut can leave files with nothing in them
-        return true;
-      } else if (!part.equals(image) && Files.mismatch(part, copy) < 0) {
-        return false;
-      }
-      check(ours || found == null, "its copy would replace that of another image");
-      check(Files.mismatch(image, copy) >= 0, "there is the image itself, or a file equal to it (delete that, if so)");
-    }
+  private boolean replaces(Path part, Provenance made, boolean overwrite) throws IOException {
+    BasicFileAttributes there = Files.readAttributes(copy(), BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
     check(!there.isDirectory(), "there is a folder where its copy should be");
     check(!there.isOther(), "there is no file where its copy should be");
+    boolean file = there.isRegularFile(); // or a link
+    Provenance found = file ? Provenance.of(copy(), true) : null;
+    boolean asIs = found != null && found.isAsIs();
+    boolean ours = found != null && found.identity() == (asIs ? Provenance.hash(identity()) : made.identity());
+    // A copy is smaller than its image or, if that is no copy itself, as large. So none replaces what it was made of.
+    if (file && there.size() == 0 || ours && (made.isAsIs() ? asIs : there.size() < made.size()
+        || there.size() == made.size() && Provenance.of(image, false) == null)) {
+      return true; // a power cut can leave files with nothing in them
+    } else if (file && part != null && Files.mismatch(part, copy()) < 0) {
+      return false;
+    }
+    check(!made.isAsIs(), "there is a file that Compress did not copy");
+    check(ours || found == null, ANOTHER);
+    check(!file || Files.mismatch(image, copy()) >= 0,
+        "there is the image itself, or a file equal to it (delete that, if so)");
     Provenance own = Provenance.of(image, false);
     // Of a copy's copy only the last original's size is known; the first was larger.
     boolean mayBeOwn = own != null
@@ -1179,13 +1165,16 @@ record ImageFile(Path image, Source source, String problem) {
     check(!mayBeOwn, "there may be what this image, a copy itself, was made of (exchange the two folders)");
     check(overwrite, "there is a file that Compress did not make (--overwrite replaces it)");
     for (Path of : source.all()) {
-      boolean within = Files.exists(copy) && Files.exists(of); // or links that lead nowhere
-      check(!within || !copy.toRealPath().startsWith(of.toRealPath()), "there is a file of SOURCE");
+      check(!ImageFiles.isWithin(copy(), of), "there is a file of SOURCE");
     }
     return true;
   }
 
-  private void refuseItself() throws IOException {
+  /** Throws what is wrong with it whatever is in it. */
+  private void refuse() throws IOException {
+    if (problem != null) {
+      throw new JpegException(problem);
+    }
     check(!ImageFiles.isSame(image, copy()), "its copy would replace the image itself");
   }
 
@@ -1197,22 +1186,19 @@ record ImageFile(Path image, Source source, String problem) {
 
   /** Reads what stands in front of the picture; throws whatever makes a copy impossible. */
   JpegHeader readHeader() throws IOException {
-    if (problem != null) {
-      throw new JpegException(problem);
-    } else if (Files.exists(image) && !Files.isRegularFile(image)) {
+    refuse();
+    if (Files.exists(image) && !Files.isRegularFile(image)) {
       throw new JpegException(Files.isDirectory(image) ? "a folder" : "not a file that can be read twice");
     } else if (Files.size(image) > MOST) {
       throw new JpegException("too large: at most 2 GB");
     }
-    refuseItself();
     // The header is at the start; but it may hold a preview and a maker's notes, each of megabytes.
     for (int length = 1 << 16; ; length *= 8) {
-      long size = Files.size(image);
-      int least = (int) Math.min(length, size);
-      try (Memory.Share share = Memory.reserve(3L * least)) { // a profile in it is copied
-        return new JpegHeader(read(least), size);
+      int least = (int) Math.min(length, Files.size(image));
+      try (Memory share = Memory.reserve(3L * least)) { // a profile in it is copied
+        return new JpegHeader(read(least), Files.size(image));
       } catch (JpegException e) {
-        if (!e.getMessage().equals(JpegException.CUT_SHORT) || size <= length || length >= 1 << 28) {
+        if (!e.getMessage().equals(JpegException.CUT_SHORT) || least < length || length >= 1 << 28) {
           throw e;
         }
       }
@@ -1222,24 +1208,25 @@ record ImageFile(Path image, Source source, String problem) {
   /** Reads the image; a JpegException if 20 attempts find it changing. */
   State read() throws IOException, InterruptedException {
     for (int attempt = 0; attempt < 20; attempt++) {
-      FileTime modified = Files.getLastModifiedTime(image);
-      int tick = modified.toMillis() % 1_000 == 0 ? LONG_TICK : CLOCK_TICK;
-      long age = System.currentTimeMillis() - modified.toMillis();
+      BasicFileAttributes now = attributes();
+      long modified = now.lastModifiedTime().toMillis();
+      long age = System.currentTimeMillis() - modified;
+      int tick = modified % 1_000 == 0 ? LONG_TICK : CLOCK_TICK;
       if (age >= 0 && age < tick) {
         Thread.sleep(tick - age); // two changes within one tick have the same time
-        continue;
       }
-      byte[] bytes = read((int) Math.min(Files.size(image), MOST));
-      if (Files.size(image) == bytes.length && Files.getLastModifiedTime(image).equals(modified)) {
-        return state(bytes, modified);
+      byte[] bytes = read((int) Math.min(now.size(), MOST));
+      if (bytes.length == Files.size(image) && Files.getLastModifiedTime(image).equals(now.lastModifiedTime())) {
+        return new State(bytes, now);
       }
     }
     throw new JpegException("it changes while it is read");
   }
 
-  private State state(byte[] bytes, FileTime time) throws IOException {
-    PosixFileAttributeView access = Files.getFileAttributeView(image, PosixFileAttributeView.class);
-    return new State(bytes, time, access == null ? null : access.readAttributes());
+  private BasicFileAttributes attributes() throws IOException {
+    boolean posix = image.getFileSystem().supportedFileAttributeViews().contains("posix");
+    return posix ? Files.readAttributes(image, PosixFileAttributes.class)
+        : Files.readAttributes(image, BasicFileAttributes.class);
   }
 
   /** Its first bytes: so many, or all if it has fewer. */
@@ -1256,10 +1243,8 @@ record ImageFile(Path image, Source source, String problem) {
 }
 
 /**
- * Where images are found, and where their copies go.
- *
- * @param root the folder whose tree the copies have, absolute and without ".."; of a named image, the one that it is in
- * @param all the sources of the run, as they were named
+ * Where images are found, and where their copies go; all are the sources of the run. The copies have the tree of the
+ * root, a folder, absolute and without "..".
  */
 record Source(Path root, Path destination, List<Path> all) {
   /**
@@ -1280,48 +1265,40 @@ record Source(Path root, Path destination, List<Path> all) {
 
 /** Finds the images to compress, and what else there is. */
 final class ImageFiles {
-  private static final Log LOG = new Log(ProcessImages.class);
+  static final Log LOG = new Log(ProcessImages.class);
   final List<ImageFile> images = new ArrayList<>(); // by name; a list's in its own order
   private final List<ImageFile> rest = new ArrayList<>(); // other files
-  private final List<Source> sources = new ArrayList<>();
+  private final Set<Path> roots = new HashSet<>(); // of the sources
+  private final Set<Path> open = new HashSet<>(); // the folders that are being read
   private final Map<Path, Path> byPlace = new HashMap<>(); // where two may have one
   boolean complete = true; // every folder could be read
-
-  private ImageFiles() {}
 
   /** Finds the images that the command asks for; what cannot end well is wrong usage. */
   static ImageFiles find(Compress options) throws IOException {
     List<Path> all = Stream.concat(Stream.of(options.source), options.further.stream()).toList();
     Path destination = options.destination;
-    String list = options.filesFrom;
-    boolean free = !Files.exists(destination, LinkOption.NOFOLLOW_LINKS); // first: another run may just be creating it
-    boolean there = Files.isDirectory(destination);
-    options.require(list == null || all.size() == 1, "--files-from: there can be only one SOURCE");
+    boolean listed = options.filesFrom != null;
+    options.require(!listed || all.size() == 1, "--files-from: there can be only one SOURCE");
+    options.require(!Files.exists(destination, LinkOption.NOFOLLOW_LINKS) // first: another run may just be creating it
+        || Files.isDirectory(destination), "DESTINATION is not a folder: " + destination);
     ImageFiles files = new ImageFiles();
-    for (Path source : all) {
-      options.require(!isEmpty(source) && !isEmpty(destination), "SOURCE or DESTINATION is empty; . is this folder");
-      options.require(list != null || Files.exists(source, LinkOption.NOFOLLOW_LINKS),
-          "SOURCE is not there: " + source);
-      boolean isFolder = list != null || Files.isDirectory(source);
-      Path root = isFolder ? source : source.toAbsolutePath().getParent();
+    for (Path named : all) {
+      options.require(!isEmpty(named) && !isEmpty(destination), "SOURCE or DESTINATION is empty; . is this folder");
+      options.require(listed || Files.exists(named, LinkOption.NOFOLLOW_LINKS), "SOURCE is not there: " + named);
+      Path root = listed || Files.isDirectory(named) ? named : named.toAbsolutePath().getParent();
       options.require(!isSame(root, destination), "DESTINATION is SOURCE: the originals would be replaced");
-      options.require(!there || !options.recursive || !root.toRealPath().startsWith(destination.toRealPath()),
+      options.require(!options.recursive || !isWithin(root, destination),
           "with --recursive SOURCE may not be inside DESTINATION");
-      files.sources.add(new Source(root.toAbsolutePath().normalize(), destination, all));
+      Source source = new Source(root.toAbsolutePath().normalize(), destination, all);
+      files.roots.add(source.root());
+      if (listed) {
+        files.readList(options, source);
+      } else {
+        files.scan(named, source, true, options.recursive);
+      }
     }
-    options.require(free || there, "DESTINATION is not a folder: " + destination);
-    if (list == null) {
-      for (int i = 0; i < all.size(); i++) {
-        files.scan(all.get(i), files.sources.get(i), options.recursive);
-      }
+    if (!listed) {
       files.images.sort(Comparator.comparing(ImageFile::image));
-    } else {
-      Path file = options.source.getFileSystem().getPath(list);
-      options.require(list.equals("-") || !Files.isDirectory(file) && Files.isReadable(file),
-          "--files-from: cannot read " + list);
-      try (InputStream in = list.equals("-") ? System.in : Files.newInputStream(file)) {
-        files.readList(in, files.sources.getFirst());
-      }
     }
     if (!options.dryRun) {
       files.clearLeftovers();
@@ -1331,57 +1308,44 @@ final class ImageFiles {
 
   /** What is left when the images are done: the rest is copied, and told, and so are copies without an image. */
   void finish(Compress options, List<Result> results) {
-    int copied = 0;
-    Set<ImageFile> again = new HashSet<>(); // with more memory they may be done
-    for (Result result : results) {
-      if (options.copyRest && result.outcome() == Outcome.FAILED && result.file().problem() == null) {
-        rest.add(result.file());
-        if (result.remarks().getFirst().contains("memory")) {
-          again.add(result.file());
-        }
-      }
-    }
-    boolean copies = options.copyRest && !options.dryRun;
-    for (ImageFile file : copies ? rest : List.<ImageFile>of()) {
+    List<Result> failed = results.stream().filter(result -> options.copyRest
+        && result.outcome() == Outcome.FAILED && result.file().problem() == null).toList();
+    failed.forEach(result -> rest.add(result.file()));
+    Set<ImageFile> again = failed.stream().filter(result -> result.remarks().getFirst().contains("memory"))
+        .map(Result::file).collect(Collectors.toSet()); // with more memory they may be done
+    int count = options.copyRest ? 0 : rest.size();
+    for (ImageFile file : options.copyRest ? rest : List.<ImageFile>of()) {
       try {
-        if (file.problem() != null) {
-          throw new JpegException(file.problem());
-        } else if (!options.update || !file.isUpToDate(options.settings())) {
-          file.copyAsIs(again.contains(file));
+        if (!options.update || !file.isUpToDate(options.settings())) {
+          file.copyAsIs(options, again.contains(file));
         }
-        copied++;
+        count++;
       } catch (IOException e) {
         LOG.error("%s was not copied: %s", file.name(), Text.reason(e));
         complete = false;
       }
     }
     if (!rest.isEmpty()) {
-      int count = copies ? copied : rest.size();
-      String endings = rest.stream().map(ImageFiles::ending).distinct().sorted().collect(Collectors.joining(", "));
-      String what = options.copyRest ? "copied" : "left alone";
+      String endings = rest.stream().map(file -> file.image().getFileName().toString())
+          .map(name -> name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT))
+          .distinct().sorted().collect(Collectors.joining(", "));
       String verb = options.copyRest && options.dryRun ? "would be" : count == 1 ? "was" : "were";
-      System.out.println(
-          Text.printable(Text.format("%s (%s) %s %s", Text.count(count, "other file"), endings, verb, what)));
+      System.out.println(Text.printable(Text.count(count, "other file") + " (" + endings + ") " + verb
+          + (options.copyRest ? " copied" : " left alone")));
     }
     if (options.update && options.filesFrom == null && Files.isDirectory(options.destination)) {
       printOrphans(options);
     }
   }
 
-  private static String ending(ImageFile file) {
-    String name = file.image().getFileName().toString();
-    return name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT);
-  }
-
   /** Says how many copies have no image any more: it was renamed or deleted. */
   private void printOrphans(Compress options) {
-    List<Path> roots = sources.stream().map(Source::root).distinct().toList();
-    try (Stream<Path> files = Files.walk(options.destination, options.recursive ? Integer.MAX_VALUE : 1)) {
+    try (Stream<Path> files = Files.find(options.destination, options.recursive ? Integer.MAX_VALUE : 1,
+        (file, attributes) -> attributes.isRegularFile() && !isHidden(file))) {
       List<String> orphans = new ArrayList<>();
       for (Path file : (Iterable<Path>) files::iterator) {
         String place = options.destination.relativize(file).toString();
-        if (Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS) && !isHidden(file)
-            && roots.stream().noneMatch(root -> Files.exists(root.resolve(place), LinkOption.NOFOLLOW_LINKS))
+        if (roots.stream().noneMatch(root -> Files.exists(root.resolve(place), LinkOption.NOFOLLOW_LINKS))
             && Provenance.of(file, false) != null) {
           orphans.add("\n  " + Text.printable(place));
         }
@@ -1395,80 +1359,63 @@ final class ImageFiles {
     }
   }
 
-  /** Adds a named image, or all in a folder: .jpg and .jpeg in any case, but no hidden files, and no copies. */
-  private void scan(Path start, Source source, boolean recursive) throws IOException {
-    int depth = recursive ? Integer.MAX_VALUE : 1;
-    Files.walkFileTree(start, Set.of(FileVisitOption.FOLLOW_LINKS), depth, new SimpleFileVisitor<>() {
-      @Override
-      public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) {
-        try {
-          boolean copies = folder.toRealPath().startsWith(real(source.destination()));
-          return !folder.equals(start) && (copies || isHidden(folder))
-              ? FileVisitResult.SKIP_SUBTREE : FileVisitResult.CONTINUE;
-        } catch (IOException e) { // it has vanished since it was opened
-          visitFileFailed(folder, e);
-          return FileVisitResult.SKIP_SUBTREE;
+  /** Adds a file, or what is in a folder: no hidden files, and no copies. */
+  private void scan(Path path, Source source, boolean named, boolean recursive) {
+    try {
+      // A link that leads nowhere counts as a file: the user has lost an image.
+      if (Files.isRegularFile(path) || !Files.exists(path) && Files.readAttributes(path, BasicFileAttributes.class,
+          LinkOption.NOFOLLOW_LINKS).isSymbolicLink()) {
+        boolean isJpeg = path.toString().matches("(?is).*\\.jpe?g");
+        add(path, source, isJpeg ? images : rest, source.all().size() > 1);
+      } else if (Files.isDirectory(path) && (named || recursive && !isWithin(path, source.destination()))) {
+        Path folder = path.toRealPath();
+        if (!open.add(folder)) {
+          LOG.warn("%s leads back to a folder that it is in: not followed", path);
+          return;
+        }
+        try (DirectoryStream<Path> within = Files.newDirectoryStream(path, file -> !isHidden(file))) {
+          for (Path file : within) {
+            scan(file, source, false, recursive);
+          }
+        } finally {
+          open.remove(folder);
         }
       }
-
-      @Override
-      public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
-        String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
-        boolean isJpeg = name.endsWith(".jpg") || name.endsWith(".jpeg");
-        // A link that leads nowhere counts: the user has lost an image.
-        if ((!isHidden(file) || file.equals(start)) && (attributes.isRegularFile() || attributes.isSymbolicLink())) {
-          add(file, source, isJpeg ? images : rest, source.all().size() > 1);
-        }
-        return FileVisitResult.CONTINUE;
-      }
-
-      @Override
-      public FileVisitResult visitFileFailed(Path file, IOException problem) {
-        if (isHidden(file) && !file.equals(start)) {
-          return FileVisitResult.CONTINUE;
-        } else if (problem instanceof FileSystemLoopException) {
-          LOG.warn("%s leads back to a folder that it is in: not followed", file);
-        } else {
-          LOG.error("%s cannot be read: %s", file, Text.reason(problem));
-          complete = false;
-        }
-        return FileVisitResult.CONTINUE;
-      }
-
-      @Override
-      public FileVisitResult postVisitDirectory(Path folder, IOException problem) {
-        return problem == null ? FileVisitResult.CONTINUE : visitFileFailed(folder, problem);
-      }
-    });
+    } catch (IOException | DirectoryIteratorException e) {
+      LOG.error("%s cannot be read: %s", path, Text.reason(e));
+      complete = false;
+    }
   }
 
   /** Adds a file; if two may have one place, the second to have it fails. */
   private void add(Path file, Source source, List<ImageFile> files, boolean mayMeet) throws IOException {
-    Path before = mayMeet ? byPlace.putIfAbsent(source.place(file), file) : null;
+    boolean isFolder = isEmpty(source.place(file));
+    Path before = mayMeet && !isFolder ? byPlace.putIfAbsent(source.place(file), file) : null;
     if (before == null || !before.equals(file) && !isSame(before, file)) {
-      files.add(new ImageFile(file, source, before == null ? null : "its copy would replace that of " + before));
+      String problem = isFolder ? "a folder" : before == null ? null : "its copy would replace that of " + before;
+      files.add(new ImageFile(file, source, problem));
     }
   }
 
   /** Adds the images that a list names, one path a line. Blank lines are passed over. */
-  private void readList(InputStream in, Source source) throws IOException {
+  private void readList(Compress options, Source source) throws IOException {
     FileSystem system = source.destination().getFileSystem();
-    BufferedReader lines = new BufferedReader(new InputStreamReader(in, StandardCharsets.ISO_8859_1)); // bytes, that is
-    for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-      line = line.replaceFirst("^\u00EF\u00BB\u00BF", ""); // a byte order mark, as some editors write it
-      if (line.isBlank()) {
-        continue;
-      }
-      try {
-        Path image = path(line, system);
-        if (isEmpty(source.place(image))) {
-          images.add(new ImageFile(image, source, "a folder"));
-        } else {
-          add(image, source, images, true);
+    Path list = options.filesFrom.equals("-") ? null : system.getPath(options.filesFrom);
+    options.require(list == null || !Files.isDirectory(list) && Files.isReadable(list),
+        "--files-from: cannot read " + list);
+    try (BufferedReader lines = new BufferedReader(new InputStreamReader( // a character for each byte
+        list == null ? System.in : Files.newInputStream(list), StandardCharsets.ISO_8859_1))) {
+      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+        line = line.replaceFirst("^\u00EF\u00BB\u00BF", ""); // a byte order mark, as some editors write it
+        if (line.isBlank()) {
+          continue;
         }
-      } catch (IllegalArgumentException e) {
-        String shown = line.substring(0, Math.min(100, line.length())).replaceAll("[^ -~]|[<>:\"|?*]", "_");
-        images.add(new ImageFile(system.getPath(shown), source, "not a file name on this system"));
+        try {
+          add(path(line, system), source, images, true);
+        } catch (IllegalArgumentException e) {
+          String shown = line.substring(0, Math.min(100, line.length())).replaceAll("[^ -~]|[<>:\"|?*]", "_");
+          images.add(new ImageFile(system.getPath(shown), source, "not a file name on this system"));
+        }
       }
     }
   }
@@ -1480,9 +1427,8 @@ final class ImageFiles {
     } else if (system != FileSystems.getDefault() || !system.getSeparator().equals("/")) {
       return system.getPath(new String(bytes.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8));
     }
-    String uri = Pattern.compile("[^/]").matcher(("/" + bytes).replaceAll("/+", "/"))
-        .replaceAll(b -> Text.format("%%%02X", (int) b.group().charAt(0)));
-    Path path = Path.of(URI.create("file://" + uri));
+    String uri = "%2F" + URLEncoder.encode(bytes, StandardCharsets.ISO_8859_1).replace("+", "%20");
+    Path path = Path.of(URI.create("file://" + uri.replaceAll("(%2F)+", "/")));
     return bytes.startsWith("/") ? path : path.subpath(0, path.getNameCount());
   }
 
@@ -1494,12 +1440,17 @@ final class ImageFiles {
     return Files.exists(a) && Files.exists(b) && Files.isSameFile(a, b);
   }
 
-  /** The folder without links in its path; as it is if it is not there. */
-  private static Path real(Path folder) {
+  /** Whether both are there, and the first is the second or below it. */
+  static boolean isWithin(Path a, Path b) throws IOException {
+    return Files.exists(a) && Files.exists(b) && a.toRealPath().startsWith(b.toRealPath());
+  }
+
+  /** The folder without links in as much of its path as is there. */
+  static Path real(Path folder) {
     try {
       return folder.toRealPath();
     } catch (IOException e) {
-      return folder;
+      return folder.getParent() == null ? folder : real(folder.getParent()).resolve(folder.getFileName());
     }
   }
 
@@ -1507,37 +1458,28 @@ final class ImageFiles {
 
   /** Deletes what killed runs left in the folders of the copies; but nothing where images are. */
   private void clearLeftovers() {
-    List<ImageFile> files = Stream.concat(images.stream(), rest.stream()).toList();
-    Set<Path> ofImages = files.stream().map(file -> file.image().toAbsolutePath().resolveSibling("")).distinct()
+    List<ImageFile> files =
+        Stream.concat(images.stream(), rest.stream()).filter(file -> file.problem() == null).toList();
+    Set<Path> ofImages = files.stream().map(file -> file.image().toAbsolutePath().getParent()).distinct()
         .map(ImageFiles::real).collect(Collectors.toSet());
-    for (Path folder : files.stream().map(ImageFile::folder).distinct().filter(Files::exists).toList()) {
-      try {
-        if (!ofImages.contains(folder.toRealPath())) {
-          WholeFile.clearLeftovers(folder);
-        }
-      } catch (IOException | DirectoryIteratorException e) {
-        LOG.warn("%s may hold leftovers of a run that was killed: %s", folder, Text.reason(e));
-      }
-    }
+    files.stream().map(ImageFile::folder).distinct().map(ImageFiles::real).distinct()
+        .filter(folder -> !ofImages.contains(folder) && Files.exists(folder)).forEach(WholeFile::clearLeftovers);
   }
 }
 
 /**
- * What a copy says of itself, in a comment segment (T.81 B.2.4.5) behind JFIF or EXIF: that Compress made it, with
- * which options, of an image of which size; then checksums of the image's identity, of its state, and of the copy
- * itself, since editors keep comments. Compress replaces a file only if it says so and is as it was written. A kept
- * copy is the original byte for byte: an extended attribute says it, where the file system has those.
- *
- * @param size of the image, in bytes
- * @param identity a hash of its place and of when it was taken: the IMG_0001.jpg of two cameras are not one
- * @param state of its identity and of when it was changed last
+ * What a copy says of itself, in an APP9 segment (T.81 B.2.4.6) of its own name behind JFIF or EXIF, once in a comment,
+ * which galleries show: that Compress made it, with which options, of an image of how many bytes; then hashes of the
+ * image's identity (its place, and when it was taken: the IMG_0001.jpg of two cameras are not one), of its state (its
+ * place, and when it was changed), and of the copy, as editors keep segments. Compress replaces a file only if it says
+ * so and is as it was written. A kept copy is the original: an extended attribute says it, where there are those.
  */
 record Provenance(String options, long size, long identity, int state) {
-  static final Pattern TEXT = Pattern.compile("Compress (\\S+) +(\\d{1,19}) (\\p{XDigit}{16}) (\\p{XDigit}{8}) (.{8})");
+  static final Pattern TEXT = Pattern.compile("Compress.(\\S+) +(\\d{1,19}) (\\p{XDigit}{16}) (\\p{XDigit}{8}) (.{8})");
   static final String ATTRIBUTE = "user:compress";
   static final String AS_IS = "copied"; // in place of options: with none of them
 
-  boolean isAsIs() { return options.equals(AS_IS); }
+  boolean isAsIs() { return options.startsWith(AS_IS); }
 
   /** FNV-1a, 64 bits. */
   static long hash(String text) {
@@ -1550,7 +1492,7 @@ record Provenance(String options, long size, long identity, int state) {
 
   /** Its text, equally long for all sizes: a copy that is compressed again does not get smaller by it. */
   byte[] text(long checksum) {
-    return Text.format("Compress %s %10d %016x %08x %08x", options, size, identity, state, checksum)
+    return Text.format("Compress\0%s %10d %016x %08x %08x", options, size, identity, state, checksum)
         .getBytes(StandardCharsets.ISO_8859_1);
   }
 
@@ -1558,7 +1500,7 @@ record Provenance(String options, long size, long identity, int state) {
   static byte[] into(byte[] segments, Recompressor.Settings settings, long size) {
     byte[] text = new Provenance(settings.letters(), size, 0, 0).text(0);
     int at = start(segments, 0) - 4;
-    return ByteBuffer.allocate(segments.length + text.length + 4).put(segments, 0, at).putShort((short) 0xFFFE)
+    return ByteBuffer.allocate(segments.length + text.length + 4).put(segments, 0, at).putShort((short) 0xFFE9)
         .putShort((short) (text.length + 2)).put(text).put(segments, at, segments.length - at).array();
   }
 
@@ -1581,18 +1523,25 @@ record Provenance(String options, long size, long identity, int state) {
 
   /** What a file says of itself, or null. If it is to be as it was written, and any byte is not, that is null, too. */
   static Provenance of(Path file, boolean asWritten) throws IOException {
-    try (InputStream in = Files.newInputStream(file)) {
-      return of(in, attribute(file), asWritten);
+    byte[] attribute = null;
+    try {
+      attribute = (byte[]) Files.getAttribute(file, ATTRIBUTE);
+    } catch (IOException | RuntimeException e) {
+      // it has none, or the file system has none
+    }
+    try (InputStream in = new BufferedInputStream(Files.newInputStream(file))) {
+      return of(in, attribute, asWritten);
     }
   }
 
   /** The same of a file's bytes, and of its attribute or null. */
   static Provenance of(InputStream in, byte[] attribute, boolean asWritten) throws IOException {
     byte[] head = in.readNBytes(6);
-    head = Arrays.copyOf(head, start(head, 2) + 100); // no more, for --update reads it of every copy
-    head = Arrays.copyOf(head, 6 + in.readNBytes(head, 6, head.length - 6));
+    int start = start(head, 2);
+    head = Arrays.copyOf(head, start + 100); // no more, for --update reads it of every copy
+    head = Arrays.copyOf(head, 6 + in.readNBytes(head, 6, start + 94));
     Matcher text = TEXT.matcher(new String(attribute == null ? head : attribute, StandardCharsets.ISO_8859_1));
-    text.region(attribute == null ? Math.min(start(head, 2), head.length) : 0, text.regionEnd());
+    text.region(attribute == null ? Math.min(start, head.length) : 0, text.regionEnd());
     if (!text.lookingAt()) {
       return null;
     }
@@ -1607,123 +1556,84 @@ record Provenance(String options, long size, long identity, int state) {
         : new Provenance(text.group(1), Long.parseLong(text.group(2)), Long.parseUnsignedLong(text.group(3), 16),
             Integer.parseUnsignedInt(text.group(4), 16));
   }
-
-  /** The attribute in which a file says it, or null. */
-  private static byte[] attribute(Path file) {
-    try {
-      return (byte[]) Files.getAttribute(file, ATTRIBUTE);
-    } catch (IOException | RuntimeException e) {
-      return null; // it has none, or the file system has none
-    }
-  }
 }
 
 /** Writes files whole or not at all: beside their final name first, and then renamed in one step. */
 final class WholeFile {
-  private static final Log LOG = new Log(ProcessImages.class);
   private static final Pattern PART = Pattern.compile("\\.compress-[0-9a-f]{16}\\.part");
-  private static final Set<PosixFilePermission> CLOSED = PosixFilePermissions.fromString("rw-------");
+  private static final FileAttribute<?>[] CLOSED =
+      {PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))};
   private static final long LAST_BYTE = Long.MAX_VALUE - 1; // the one that is locked: on Windows nobody can read that
-  private static final int CHUNK = 1 << 20; // bytes; the channel copies each to a buffer of that size outside the heap
 
-  /** Decides, where there is a file already, whether the part replaces it. If not, it stays, and the part goes. */
-  interface Replacement {
-    boolean isDue(Path part) throws IOException;
-  }
-
-  /** Writes a part, and returns its attribute, or null. */
-  interface Content {
-    byte[] writeTo(FileChannel part) throws IOException;
-  }
-
-  /** Something that not every file system can do. */
-  private interface Step {
-    void take() throws IOException;
+  /** What may fail as files do. */
+  interface Action<P, R> {
+    R on(P part) throws IOException;
   }
 
   /** Takes a step if the file system can, and returns whether it did. A file that has vanished is another matter. */
-  private static boolean ifSupported(Step step) throws NoSuchFileException {
+  private static boolean ifSupported(Callable<?> step) throws NoSuchFileException {
     try {
-      step.take();
+      step.call();
       return true;
     } catch (NoSuchFileException e) {
       throw e;
-    } catch (IOException | UnsupportedOperationException e) {
+    } catch (Exception e) {
       return false;
     }
   }
 
-  /** Writes the file; it gets the time and the access of the original and, unless null, this attribute. */
-  static void write(Path file, byte[] bytes, ImageFile.State original, byte[] attribute, Replacement replacement)
-      throws IOException {
-    write(file, original, part -> {
-      for (int written = 0; written < bytes.length; ) {
-        written += part.write(ByteBuffer.wrap(bytes, written, Math.min(CHUNK, bytes.length - written)));
-      }
-      return attribute;
-    }, replacement);
-  }
-
-  static void write(Path file, ImageFile.State original, Content content, Replacement replacement) throws IOException {
+  /**
+   * Writes a file with the time and the access of its original. Its content is written to a part, and may return an
+   * attribute. Where a file is already, it is asked whether the part replaces that, which stays if not.
+   */
+  static void write(Path file, BasicFileAttributes original, Action<FileChannel, byte[]> content,
+      Action<Path, Boolean> replaces) throws IOException {
     for (int attempt = 1; ; attempt++) {
-      try {
-        tryToWrite(file, original, content, replacement);
+      Path part = file.resolveSibling(Text.format(".compress-%016x.part", ThreadLocalRandom.current().nextLong()));
+      try (FileChannel channel = FileChannel.open(part,
+          Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
+          original instanceof PosixFileAttributes ? CLOSED : new FileAttribute<?>[0])) {
+        ifSupported(() -> channel.lock(LAST_BYTE, 1, false)); // until it is complete, or the process ends, however
+        if (original instanceof PosixFileAttributes access) {
+          setAccess(part, access); // while it is empty
+        }
+        byte[] attribute = content.on(channel);
+        if (attribute != null) { // only now: that opens and closes the part, which gives the lock back
+          ifSupported(() -> Files.setAttribute(part, Provenance.ATTRIBUTE, attribute));
+        }
+        ifSupported(() -> Files.setLastModifiedTime(part, original.lastModifiedTime())); // if not, it is done again
+        rename(part, file, replaces);
         return;
       } catch (NoSuchFileException e) { // another run took the part for a leftover: locks are not shared everywhere
-        if (attempt == 20 || !Files.isDirectory(file.toAbsolutePath().getParent())) {
+        if (attempt == 100 || !Files.isDirectory(file.toAbsolutePath().getParent())) {
           throw e;
         }
+      } finally {
+        Files.deleteIfExists(part);
       }
-    }
-  }
-
-  private static void tryToWrite(Path file, ImageFile.State original, Content content, Replacement replacement)
-      throws IOException {
-    Path part = file.resolveSibling(Text.format(".compress-%016x.part", ThreadLocalRandom.current().nextLong()));
-    boolean posix = original.access() != null;
-    FileAttribute<?>[] closed = {PosixFilePermissions.asFileAttribute(CLOSED)};
-    try (FileChannel channel = FileChannel.open(part, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
-        posix ? closed : new FileAttribute<?>[0])) {
-      ifSupported(() -> channel.lock(LAST_BYTE, 1, false)); // until it is complete, or the process ends, however
-      if (posix) {
-        setAccess(part, original.access()); // while it is empty
-      }
-      byte[] attribute = content.writeTo(channel);
-      if (attribute != null) {
-        // Only now: that opens and closes the part, which gives the lock back.
-        ifSupported(() -> Files.setAttribute(part, Provenance.ATTRIBUTE, attribute));
-      }
-      ifSupported(() -> Files.setLastModifiedTime(part, original.time())); // if not, --update does the image again
-      rename(part, file, replacement);
-    } finally {
-      Files.deleteIfExists(part);
     }
   }
 
   /** Gives the part its final name. One thread at a time, for looking at what is there and moving are two steps. */
-  private static synchronized void rename(Path part, Path file, Replacement replacement) throws IOException {
+  private static synchronized void rename(Path part, Path file, Action<Path, Boolean> replaces) throws IOException {
     // A link, unlike a move, never replaces what another process has put there meanwhile.
     if (!ifSupported(() -> Files.createLink(file, part))
-        && (!Files.exists(file, LinkOption.NOFOLLOW_LINKS) || replacement.isDue(part))) {
+        && (!Files.exists(file, LinkOption.NOFOLLOW_LINKS) || replaces.on(part))) {
       Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     }
   }
 
   /** Gives a part the group and the permissions of the original; if it may not have the group, none for its own. */
   private static void setAccess(Path part, PosixFileAttributes original) throws IOException {
-    PosixFileAttributeView view = Files.getFileAttributeView(part, PosixFileAttributeView.class);
-    Set<PosixFilePermission> mode = EnumSet.copyOf(original.permissions());
-    mode.removeIf(permission -> permission.name().endsWith("EXECUTE"));
-    mode.addAll(CLOSED);
-    if (!view.readAttributes().group().equals(original.group())
-        && !ifSupported(() -> view.setGroup(original.group()))) {
-      mode.removeIf(permission -> permission.name().startsWith("GROUP"));
-    }
-    ifSupported(() -> view.setPermissions(mode));
+    boolean grouped = original.group().equals(Files.getAttribute(part, "posix:group"))
+        || ifSupported(() -> Files.setAttribute(part, "posix:group", original.group()));
+    String others = PosixFilePermissions.toString(original.permissions()).substring(3).replace('x', '-');
+    String mode = "rw-" + (grouped ? others : "---" + others.substring(3));
+    ifSupported(() -> Files.setPosixFilePermissions(part, PosixFilePermissions.fromString(mode)));
   }
 
   /** Deletes what killed runs left in a folder. What another run is writing just now is locked, and stays. */
-  static void clearLeftovers(Path folder) throws IOException {
+  static void clearLeftovers(Path folder) {
     try (DirectoryStream<Path> parts = Files.newDirectoryStream(folder, path ->
         PART.matcher(path.getFileName().toString()).matches()
             && Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS))) { // a FIFO would have us wait
@@ -1735,9 +1645,11 @@ final class WholeFile {
         } catch (NoSuchFileException e) {
           continue; // the other run has finished it meanwhile
         } catch (IOException e) {
-          LOG.warn("%s, left by a run that was killed, stays: %s", part, Text.reason(e));
+          ImageFiles.LOG.warn("%s, left by a run that was killed, stays: %s", part, Text.reason(e));
         }
       }
+    } catch (IOException | DirectoryIteratorException e) {
+      ImageFiles.LOG.warn("%s may hold leftovers of a run that was killed: %s", folder, Text.reason(e));
     }
   }
 }
@@ -1746,20 +1658,14 @@ final class WholeFile {
  * Shares the heap out, so that however many and however large the images are, those in work at once fit in it. An image
  * keeps its permit while it waits here; no deadlock comes of it, for whoever has memory waits for nothing more.
  */
-final class Memory {
+record Memory(int units) implements AutoCloseable {
   private static final int UNIT = 1 << 20; // bytes
   private static final double USABLE = 0.6; // of the heap: an array must fit in one generation of it, and garbage waits
   private static final int TOTAL = (int) (Runtime.getRuntime().maxMemory() * USABLE / UNIT);
   private static final Semaphore FREE = new Semaphore(TOTAL, true);
 
-  /** Memory that is reserved until it is closed. */
-  record Share(int units) implements AutoCloseable {
-    @Override
-    public void close() { FREE.release(units); }
-  }
-
-  /** Waits until this many bytes are free and takes them. */
-  static Share reserve(long bytes) throws JpegException {
+  /** Waits until this many bytes are free and takes them until it is closed. */
+  static Memory reserve(long bytes) throws JpegException {
     long units = bytes / UNIT + 1;
     if (units > TOTAL) {
       long heap = (long) (units / USABLE / 0.95 / 64 + 1) * 64; // of -Xmx a twentieth is not there to use
@@ -1767,8 +1673,11 @@ final class Memory {
           "it needs %s of memory, more than there is; try jbang -R-Xmx%dm Compress.java", Text.size(bytes), heap));
     }
     FREE.acquireUninterruptibly((int) units);
-    return new Share((int) units);
+    return new Memory((int) units);
   }
+
+  @Override
+  public void close() { FREE.release(units); }
 }
 
 // Recompressing -------------------------------------------------------------------------------------------------------

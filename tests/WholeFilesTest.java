@@ -5,9 +5,11 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.*;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.*;
@@ -48,9 +50,14 @@ class WholeFilesTest {
   }
 
   /** Writes a file as copies are written. */
-  private static void write(Path file, byte[] bytes) throws IOException {
-    WholeFile.write(file, bytes, new ImageFile.State(null, FileTime.fromMillis(0), null), null, part -> true);
+  static void write(Path file, byte[] bytes, WholeFile.Action<Path, Boolean> replaces) throws IOException {
+    WholeFile.write(file, Files.readAttributes(Path.of(""), BasicFileAttributes.class), part -> {
+      part.write(ByteBuffer.wrap(bytes));
+      return null;
+    }, replaces);
   }
+
+  private static void write(Path file, byte[] bytes) throws IOException { write(file, bytes, part -> true); }
 
   // Killed at any moment.
 
@@ -211,7 +218,7 @@ class WholeFilesTest {
   @DisplayName("a copy's part is locked as long as it is written")
   void locked() throws Exception {
     Path file = Files.writeString(folder.resolve("a.jpg"), "older copy");
-    WholeFile.write(file, new byte[10], new ImageFile.State(null, FileTime.fromMillis(0), null), null, part -> {
+    write(file, new byte[10], part -> {
       // In the same process a lock that another thread has is an exception.
       assertThrows(OverlappingFileLockException.class, () -> WholeFile.clearLeftovers(folder));
       return true;
