@@ -190,7 +190,8 @@ final class CompressionStats {
   /** Tells how far a run came that something ends before its time, such as Ctrl-C. */
   synchronized void tellIfStopped(boolean dryRun) {
     if (run.mode != null && done < total) {
-      LiveLine.end();
+      LiveLine.on = false;
+      LiveLine.clear();
       System.err.println("Compress: stopped after " + done + " of " + Text.count(total, "image")
           + (dryRun ? "" : "; --update goes on from there"));
     }
@@ -223,10 +224,8 @@ final class CompressionStats {
       "  jbang Compress.java -m sequential             without threads: how much slower is it?",
       "  find Pictures -name '*.jpg' -newer stamp | jbang Compress.java --files-from=- Pictures Small"})
 public class Compress implements Callable<Integer> {
-  /** How the work is spread over threads; spelt as on the command line, and so is Engine. */
+  /** How the work is spread over threads, and how a JPEG is recompressed; spelt as on the command line. */
   enum Mode { virtual, platform, sequential }
-
-  /** How a JPEG is recompressed. */
   enum Engine { auto, pixels }
 
   List<Path> further = List.of(); // sources
@@ -417,12 +416,9 @@ record Log(Class<?> owner) {
 enum Outcome { COMPRESSED, KEPT, SKIPPED, FAILED }
 
 /**
- * What became of one image, when, and in which thread.
- *
- * @param before its size in bytes, and after: the size of its copy; 0 if it was skipped or failed
- * @param started when the work on it began, and ended: when it was done, as System.nanoTime has it
- * @param how what else there is to say of how it was compressed, or empty
- * @param remarks why it failed; or what the copy lacks that the original's look needs
+ * What became of one image, when (as System.nanoTime has it), and in which thread. The sizes before and after are in
+ * bytes, 0 if it was skipped or failed. How: what else is to be said of how it was compressed. Remarks: why it failed,
+ * or what the copy lacks that the original's look needs.
  */
 record Result(ImageFile file, Outcome outcome, long before, long after, long started, long ended, String thread,
     String how, List<String> remarks) {
@@ -486,10 +482,8 @@ final class Run {
     LiveLine.clear();
   }
 
-  /** How long it took. */
+  /** How long it took, and how long after its start this time is, which System.nanoTime gave. */
   double seconds() { return seconds(ended); }
-
-  /** How long after its start this time is, which System.nanoTime gave. */
   double seconds(long time) { return (time - started) / 1e9; }
 
   void add(Result result) {
@@ -501,8 +495,7 @@ final class Run {
 
   int count(Outcome outcome) { return images[outcome.ordinal()]; }
 
-  /** By name. */
-  List<Result> results() {
+  List<Result> results() { // by name
     return results.stream().sorted(Comparator.comparing(result -> result.file().image())).toList();
   }
 
@@ -566,10 +559,7 @@ final class Timeline {
   /** The length of the axis, in seconds: that of the longest run. */
   static double axis(List<Run> runs) { return runs.stream().mapToDouble(Run::seconds).max().orElse(0); }
 
-  /** Prints the charts of runs that have ended. */
   static void print(Compress options, List<Run> runs) {
-    String waiting = Text.shade(System.out, '░', '.');
-    String working = Text.shade(System.out, '█', '#');
     String bar = CommandLine.Help.Ansi.AUTO.enabled() ? "\u001b[32m%s\u001b[0m" : "%s"; // a terminal, no NO_COLOR
     String end = Text.format("%.3f s", axis(runs));
     for (Run run : runs) {
@@ -580,19 +570,18 @@ final class Timeline {
           rows.put(Text.printable(Text.format("%-8s %s", image.thread(), image.file().name())), image));
       int label = Math.min(32, rows.keySet().stream().mapToInt(String::length).max().orElse(0));
       int columns = Math.max(20, options.command.usageMessage().width() - label - 3); // of the axis
-      System.out.println("\n" + run.mode
+      StringBuilder chart = new StringBuilder("\n" + run.mode
           + (run.total > MAX_ROWS ? ": the " + MAX_ROWS + " slowest of " + run.total + " images" : ""));
       rows.forEach((name, image) -> {
         int from = (int) Math.round(run.seconds(image.started()) / axis(runs) * columns);
         int to = Math.max(from + 1, (int) Math.round(run.seconds(image.ended()) / axis(runs) * columns));
-        String shown = name.length() <= label ? name : name.substring(0, label - 1) + "~";
-        System.out.println(Text.format("%-" + label + "s ", shown) + waiting.repeat(from)
-            + Text.format(bar, working.repeat(to - from)));
+        chart.append(Text.format("%n%-" + label + "." + label + "s ", name)).append("░".repeat(from))
+            .append(Text.format(bar, "█".repeat(to - from)));
       });
       String indent = "\n" + " ".repeat(label + 1);
-      String who = run.mode == Compress.Mode.sequential ? " image waiting  " : " waiting  ";
-      System.out.println(indent.substring(1) + "0 s" + " ".repeat(columns - 3 - end.length()) + end
-          + indent + waiting + who + working + " working");
+      chart.append(indent).append("0 s").append(" ".repeat(columns - 3 - end.length())).append(end)
+          .append(indent).append("░ waiting  █ working");
+      System.out.println(Text.shown(System.out, chart.toString()));
     }
   }
 }
@@ -628,8 +617,7 @@ final class LiveLine {
           " %d/%d %.1f MB/s %d:%02d left", done, total, bytes / 1e6 / seconds, left / 60, left % 60);
       int width = Math.max(0, WIDTH - text.length());
       int full = (int) ((long) width * done / total);
-      line = CLEAR + Text.shade(System.err, '█', '#').repeat(full)
-          + Text.shade(System.err, '░', '.').repeat(width - full) + text;
+      line = CLEAR + Text.shown(System.err, "█".repeat(full) + "░".repeat(width - full)) + text;
       draw();
     }
   }
@@ -639,12 +627,6 @@ final class LiveLine {
   static void clear() {
     line = line.isEmpty() ? "" : CLEAR;
     draw();
-  }
-
-  /** Clears it for good. */
-  static void end() {
-    on = false;
-    clear();
   }
 }
 
@@ -727,18 +709,17 @@ final class Report {
         --wait: light-dark(#ccd6df, #3a4957); --work: light-dark(#0a66c2, #4db2ff); --tall: calc(100vh - 9rem) }
       html { font: clamp(16px, 1.35vw, 26px)/1.4 system-ui, sans-serif; background: var(--paper); color: var(--ink) }
       body { max-width: 90rem; margin: 0 auto; padding: 1rem 4vw 4rem; overflow-wrap: anywhere }
-      * { box-sizing: border-box } p, small, i { color: var(--soft); margin: 0 0 .6rem; font-style: normal }
+      * { box-sizing: border-box } p { margin: 0 0 .6rem } p, small, i { color: var(--soft); font-style: normal }
       h1 { font-size: 1.7rem; line-height: 1.2; margin: .6rem 0 .2rem } h2 { font-size: 1.4rem; margin: 2rem 0 .2rem }
       h3 { display: flex; flex-wrap: wrap; column-gap: 1rem; margin: .9rem 0 0; font-size: 1.25rem }
       h3 span { font-weight: normal } h3 span:first-child { margin-left: auto } h3 b, td button { color: var(--work) }
       .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .7rem; margin: 1rem 0 }
       .tiles div { background: var(--card); border-radius: .6rem; padding: .6rem .9rem; color: var(--soft) }
-      .tiles b { display: block; font-size: 1.4rem; color: var(--ink) } .key + .key::before { color: var(--work) }
-      .key { margin-right: 1em } .key::before { content: "██ "; color: var(--wait) } small { display: block }
+      .tiles b { display: block; font-size: 1.4rem; color: var(--ink) } small { display: block }
       .chart { display: grid; grid-template-columns: minmax(8rem, 24%) 1fr; column-gap: .8rem } .plot { contain: size }
-      .labels { display: grid; grid-auto-rows: var(--row); align-items: center; white-space: nowrap }
-      .labels div { overflow: hidden; text-overflow: ellipsis } svg { width: 100%; height: 100%; cursor: crosshair }
-      .wait { stroke: var(--wait) } .work { stroke: var(--work) }
+      .labels { display: grid; grid-auto-rows: var(--row); align-items: center } .wait { stroke: var(--wait) }
+      .labels div { overflow: hidden; text-overflow: ellipsis; white-space: nowrap } .work { stroke: var(--work) }
+      svg { width: 100%; height: 100%; cursor: crosshair } b.wait { color: var(--wait) } b.work { color: var(--work) }
       .grid { stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke } .axis i + i { translate: -50% }
       .axis { grid-column: 2; position: relative; height: 1.6rem; white-space: nowrap } .axis i { position: absolute }
       #tip { position: fixed; z-index: 2; width: max-content; max-width: 92vw; padding: .2rem .7rem; border-radius: 9px;
@@ -763,16 +744,12 @@ final class Report {
       ::-webkit-slider-thumb { appearance: none; width: 3rem; height: 100vh; background: var(--thumb);
         pointer-events: auto } ::-moz-range-thumb { border: 0; width: 3rem; height: 100vh; background: var(--thumb);
         pointer-events: auto }
-      @media (max-width: 700px) {
-        .chart { grid-template-columns: 1fr } .labels, .plot { grid-area: 1 / 1 } .axis { grid-column: 1 }
-        .labels { z-index: 1; pointer-events: none; align-items: start; grid-auto-rows: calc(1.4 * var(--row)) }
-        tr { display: grid; grid-template-columns: 5fr 5fr 4fr 5fr 7fr; font-size: .85rem } th, td { padding: .1rem 0 }
-        th:first-child, td:first-child { grid-column: 1 / -1 } .few path { stroke-width: .4; translate: 0 .25px }
-      }
+      @media (max-width: 700px) { th, td { padding: .1rem 0 } th:first-child, td:first-child { grid-column: 1 / -1 }
+        .labels i { display: none } tr { display: grid; grid-template-columns: 5fr 5fr 4fr 5fr 7fr; font-size: .8rem } }
     </style></head>
     <body><h1></h1><p id="command"></p><div class="tiles"></div>
     <section><h2>When each image waited, and was worked on</h2>
-    <p><span class="key">the image waits</span> <span class="key">a thread works</span></p></section>
+    <p><b class=wait>██</b> <span>the image waits</span>&emsp;<b class=work>██</b> <span>a thread works</span></section>
     <h2>The images</h2><p id="hint">Open one to see original and copy under one slider; a click shows them at 100 %.</p>
     <label><input type="checkbox" id="failed"> <span>only what failed</span></label><div id="tip"></div>
     <table><thead><tr><th><button>image</button><th><button>before</button><th><button>after</button><th>
@@ -833,11 +810,10 @@ final class Report {
               say(` worked ${text(to - from)}`));
           tip.style = `left: ${Math.min(clientX, innerWidth - tip.offsetWidth)}px; bottom: ${innerHeight - clientY}px`;
         };
-        plot.onmouseleave = onscroll = () => tip.replaceChildren();
+        plot.onmouseleave = () => tip.replaceChildren();
         const labels = make("div", {className: "labels"}, ...few ? times.map(([thread], i) =>
             make("div", {}, make("i", {}, thread), " ", name(i))) : [n + " rows, one for each image"]);
-        const chart = make("div", {className: few ? "chart few" : "chart"}, labels, plot);
-        chart.style.setProperty("--row", n <= 8 ? "2.1rem" : few ? "1.6rem" : "26rem");
+        const chart = make("div", {className: "chart", style: `--row: ${few ? 1.8 : 26}rem`}, labels, plot);
         find("section").append(make("h3", {}, mode, make("span", {}, seconds.toFixed(3) + " s"), ...runs.length > 1
             ? [make("span", {}, "speed-up ", make("b", {}, (runs[0][1] / seconds).toFixed(2)))] : []), chart);
       }
@@ -848,9 +824,11 @@ final class Report {
       const toggle = (button, pictures) => close() === button
           || (button.ariaExpanded = true, button.closest("tr").after(pair(pictures)));
       addEventListener("keydown", ({key}) => key === "Escape" && close()?.focus());
-      const show = failed.onchange = () => (close(), find("tbody").replaceChildren(
-          ...sorted.filter(row => !failed.checked || row.className === "FAILED")));
-      show(), failed.parentNode.hidden = !find(".FAILED");
+      const body = find("tbody"), wanted = row => !failed.checked || row.className === "FAILED";
+      const more = () => body.append(...sorted.filter(row => !row.isConnected && wanted(row)).slice(0, 100));
+      const show = failed.onchange = () => (close(), body.replaceChildren(), more());
+      show(), failed.parentNode.hidden = images.every(row => row.className !== "FAILED");
+      onscroll = () => (tip.replaceChildren(), body.getBoundingClientRect().bottom < 2 * innerHeight && more());
       find("thead").onclick = ({target}) => {
         const th = target.closest("th"), i = th.cellIndex, up = th.ariaSort === "ascending" ? -1 : 1;
         find("[aria-sort]")?.removeAttribute("aria-sort"), th.ariaSort = up > 0 ? "ascending" : "descending";
@@ -893,37 +871,33 @@ final class Text {
   /** A text in which file names cannot begin new lines or command the terminal. */
   static String printable(String text) { return text.replaceAll("\\p{IsControl}", "?"); }
 
-  /** This sign, or the plain one where the stream's charset lacks it. */
-  static String shade(PrintStream out, char sign, char plain) {
-    return String.valueOf(out.charset().newEncoder().canEncode(sign) ? sign : plain);
+  /** The text with plain signs for blocks, where the stream's charset lacks those. */
+  static String shown(PrintStream out, String text) {
+    return out.charset().newEncoder().canEncode('█') ? text : text.replace('█', '#').replace('░', '.');
   }
 
   /** A number of things: 1 image, 4 images. */
   static String count(int number, String thing) { return number + " " + thing + (number == 1 ? "" : "s"); }
-
   static String cores() { return count(Runtime.getRuntime().availableProcessors(), "core"); }
 
   static String ratio(long before, long after) {
     return before == 0 ? "none" : format("%.3f", (double) after / before);
   }
 
-  /** A size in bytes, decimal units: 512 B, 12.8 kB, 3.21 MB, 1.20 GB. */
+  /** A size in bytes, decimal units: 512 B, 12.8 kB, 3.21 MB, 1.20 GB; in the unit of a larger size. */
   static String size(long bytes) { return size(bytes, bytes); }
-
-  /** The same, in the unit of a larger size. */
   static String size(long bytes, long larger) {
     return larger < 1_000 ? bytes + " B" : larger < 1_000_000 ? format("%.1f kB", bytes / 1e3)
         : larger < 1_000_000_000 ? format("%.2f MB", bytes / 1e6) : format("%.2f GB", bytes / 1e9);
   }
 
+  static String sizes(long before, long after) { return size(before) + " -> " + size(after, before); }
+
   /** How many bytes a size is: 500000, 500k or 0.5M, k and M being 1,000 and 1,000,000. */
   static long bytes(String size) {
-    String power = size.toLowerCase(Locale.ROOT).replace("b", "").replace("k", "e3").replace("m", "e6"); // of ten
-    return (long) Double.parseDouble(power);
+    return (long) Double.parseDouble(
+        size.toLowerCase(Locale.ROOT).replace("b", "").replace("k", "e3").replace("m", "e6"));
   }
-
-  /** The sizes of an image and of its copy, in one unit. */
-  static String sizes(long before, long after) { return size(before) + " -> " + size(after, before); }
 
   /** Why an image failed. */
   static String reason(Throwable problem) {
