@@ -747,15 +747,13 @@ final class Report {
       @media (max-width: 700px) { th, td { padding: .1rem 0 } th:first-child, td:first-child { grid-column: 1 / -1 }
         .labels i { display: none } tr { display: grid; grid-template-columns: 5fr 5fr 4fr 5fr 7fr; font-size: .8rem } }
     </style></head>
-    <body><h1></h1><p id="command"></p><div class="tiles"></div>
-    <section><h2>When each image waited, and was worked on</h2>
+    <body><h1></h1><p id=command></p><div class=tiles></div><section><h2>When each image waited, and was worked on</h2>
     <p><b class=wait>██</b> <span>the image waits</span>&emsp;<b class=work>██</b> <span>a thread works</span></section>
     <h2>The images</h2><p id="hint">Open one to see original and copy under one slider; a click shows them at 100 %.</p>
     <label><input type="checkbox" id="failed"> <span>only what failed</span></label><div id="tip"></div>
     <table><thead><tr><th><button>image</button><th><button>before</button><th><button>after</button><th>
     <button>ratio</button><th><button>time</button><th><button>outcome</button></thead><tbody></table>
-    <script type="application/json" id="data">DATA</script>
-    <script nonce="NONCE">
+    <script type="application/json" id="data">DATA</script><script nonce="NONCE">
       const french = {"When each image waited, and was worked on": "Quand chaque image a attendu, puis a été traitée",
         "Open one to see original and copy under one slider; a click shows them at 100 %.":
         "Ouvrez-en une pour voir l'original et la copie sous un même curseur ; un clic les montre à 100 %.",
@@ -798,7 +796,7 @@ final class Report {
       const ticks = [...Array(1 + axis / step | 0).keys()].map(i => i * step); // seconds, round ones
       for (const [mode, seconds, times] of runs) {
         const n = times.length, few = n <= 24, path = draw => times.map(draw).join("");
-        const plot = make("div", {className: "plot", innerHTML: `
+        const plot = make("div", {className: "plot", onmouseleave: () => tip.replaceChildren(), innerHTML: `
           <svg viewBox="0 0 ${axis} ${n}" preserveAspectRatio="none" stroke-width="${Math.max(.75, n / 100)}">
           <path class="wait" d="${path(([, from], i) => `M0 ${i + .5}H${from}`)}"/>
           <path class="grid" d="${ticks.map(tick => `M${tick} 0V${n}`).join("")}"/><path class="work" d="${
@@ -810,7 +808,6 @@ final class Report {
               say(` worked ${text(to - from)}`));
           tip.style = `left: ${Math.min(clientX, innerWidth - tip.offsetWidth)}px; bottom: ${innerHeight - clientY}px`;
         };
-        plot.onmouseleave = () => tip.replaceChildren();
         const labels = make("div", {className: "labels"}, ...few ? times.map(([thread], i) =>
             make("div", {}, make("i", {}, thread), " ", name(i))) : [n + " rows, one for each image"]);
         const chart = make("div", {className: "chart", style: `--row: ${few ? 1.8 : 26}rem`}, labels, plot);

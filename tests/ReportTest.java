@@ -183,6 +183,20 @@ class ReportTest {
   }
 
   @Test
+  @DisplayName("the sizes of an image and of its copy have one unit, on the log's line and in the report")
+  void units() throws Exception {
+    byte[] jpeg = Pictures.jpeg(Pictures.smooth(40, 40), 0.9f);
+    byte[] large = Jpegs.with(jpeg, Jpegs.segment(0xFE, "x".repeat(5_000))); // its copy has less than 1,000 bytes
+    Files.write(Files.createDirectories(folder.resolve("IMAGES")).resolve("a.jpg"), large);
+    Program.Result run = Program.run(folder).expect(0, "1 image, ");
+    for (String line : List.of(run.messages("INFO").getLast(), run.out())) {
+      assertTrue(line.matches("(?s).* \\d\\.\\d kB -> 0\\.\\d kB.*"), line);
+    }
+    assertEquals("130.0 kB -> 69.4 kB", Text.sizes(130_000, 69_400));
+    assertEquals("1.00 MB -> 0.07 MB", Text.sizes(1_000_000, 69_400));
+  }
+
+  @Test
   @DisplayName("--report takes the place of an earlier report, and of no other file, even one made meanwhile")
   void replaces() throws Exception {
     Pictures.write(folder.resolve("IMAGES/a.jpg"));
