@@ -96,20 +96,9 @@ final class ProcessImages {
 }
 
 /** Compresses one image. It is {@link Runnable}: a thread of its own runs it. */
-final class CompressOneImage implements Runnable {
+record CompressOneImage(ImageFile file, Compress options, Semaphore permits, CompressionStats stats)
+    implements Runnable {
   private static final Log LOG = new Log(CompressOneImage.class);
-
-  private final ImageFile file;
-  private final Compress options;
-  private final Semaphore permits;
-  private final CompressionStats stats;
-
-  CompressOneImage(ImageFile file, Compress options, Semaphore permits, CompressionStats stats) {
-    this.file = file;
-    this.options = options;
-    this.permits = permits;
-    this.stats = stats;
-  }
 
   /**
    * Waits for a permit, compresses, gives the permit back. Virtual threads cost next to nothing, so every image has its
@@ -200,7 +189,7 @@ final class CompressionStats {
 
   /** Tells how far a run came that something ends before its time, such as Ctrl-C. */
   synchronized void tellIfStopped(boolean dryRun) {
-    if (run.isRunning()) {
+    if (run.mode != null && done < total) {
       LiveLine.on = false;
       LiveLine.clear();
       System.err.println("Compress: stopped after " + done + " of " + Text.count(total, "image")
@@ -210,8 +199,8 @@ final class CompressionStats {
 
   /** The last line: how many images, their sizes before and after, the ratio after / before. */
   synchronized String report() {
-    return Text.format("%s%s, %s -> %s, ratio %s, in %.2f s", Text.count(total, "image"), run.outcomes(),
-        Text.size(sizeBefore), Text.size(sizeAfter), Text.ratio(sizeBefore, sizeAfter), run.seconds());
+    return Text.format("%s%s, %s, ratio %s, in %.2f s", Text.count(total, "image"), run.outcomes(),
+        Text.sizes(sizeBefore, sizeAfter), Text.ratio(sizeBefore, sizeAfter), run.seconds());
   }
 }
 
@@ -225,33 +214,27 @@ final class CompressionStats {
     customSynopsis = "jbang Compress.java [OPTIONS] [SOURCE...] [DESTINATION]",
     description = "%nRecompresses the JPEG photographs of a folder, one thread per image.%n",
     exitCodeListHeading = "%nExit status:%n",
-    exitCodeList = {
-      "0:all images are done",
+    exitCodeList = {"0:all images are done",
       "1:at least one image failed (all others are done), or the run could not go on or report",
-      "2:wrong usage; nothing was done"
-    },
-    footer = {
-      "%nThe log goes to standard error, the report to standard output.%n",
-      "Examples:",
+      "2:wrong usage; nothing was done"},
+    footer = {"%nThe log goes to standard error, the report to standard output.%n", "Examples:",
       "  jbang Compress.java                           IMAGES into COMPRESSED_IMAGES",
       "  jbang Compress.java -q 60 -r Pictures Small   a whole tree, in a better quality",
       "  jbang Compress.java -q 60 *.jpg Small         these images",
       "  jbang Compress.java -m sequential             without threads: how much slower is it?",
-      "  find Pictures -name '*.jpg' -newer stamp | jbang Compress.java --files-from=- Pictures Small"
-    })
+      "  find Pictures -name '*.jpg' -newer stamp | jbang Compress.java --files-from=- Pictures Small"})
 public class Compress implements Callable<Integer> {
-  /** How the work is spread over threads; spelt as on the command line, and so is Engine. */
+  /** How the work is spread over threads, and how a JPEG is recompressed; spelt as on the command line. */
   enum Mode { virtual, platform, sequential }
-
-  /** How a JPEG is recompressed. */
   enum Engine { auto, pixels }
+
+  List<Path> further = List.of(); // sources
+  Path destination = Path.of("COMPRESSED_IMAGES");
+  @Spec Model.CommandSpec command;
 
   @Parameters(index = "0", defaultValue = "IMAGES", paramLabel = "SOURCE",
       description = "folder of the images, or images, or several of both (default: ${DEFAULT-VALUE}); never changed")
   Path source;
-
-  List<Path> further = List.of(); // sources
-  Path destination = Path.of("COMPRESSED_IMAGES");
 
   @Parameters(index = "1..*", paramLabel = "DESTINATION", hideParamSyntax = true,
       description = "the last: folder of the compressed images (default: COMPRESSED_IMAGES), made if missing")
@@ -265,20 +248,14 @@ public class Compress implements Callable<Integer> {
   @Option(names = {"-q", "--quality"}, defaultValue = "30", paramLabel = "1..100",
       description = "JPEG quality: 30 is small and visibly coarse, as in the exercise (default); 75 to 85 suit albums")
   int quality;
-
   @Option(names = {"-s", "--smallest"},
       description = "far fewer bytes for as good a picture: other tables, a search, progressive; takes twice as long")
   boolean smallest;
-
-  @Option(names = {"-l", "--lossless"},
-      description = "the same picture to the bit in fewer bytes: only its codes change")
+  @Option(names = {"-l", "--lossless"}, description = "the same picture to the bit in fewer bytes: only codes change")
   boolean lossless;
-
-  @Option(names = "--max-size", paramLabel = "SIZE", converter = Text.SizeConverter.class,
-      description = "at most so many bytes a copy, as 500k or 2M (of 1,000): in the best quality that does, from "
-          + "--quality downward")
-  long maxSize;
-
+  @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "0",
+      description = "at most so many bytes a copy, as 500k or 2M (of 1,000): in the best quality up to --quality")
+  String maxSize;
   @Option(names = "--threshold", paramLabel = "PERCENT", defaultValue = "0",
       description = "keep an image as it is where its copy would save less than that")
   double threshold;
@@ -287,26 +264,21 @@ public class Compress implements Callable<Integer> {
       description = "virtual: one virtual thread per image (default); platform: one platform thread per image; "
           + "sequential: no threads, one image after another")
   Mode mode;
-
   @Option(names = {"-t", "--threads"}, paramLabel = "N",
       description = "at most N images in work at once (default: the number of cores)")
   int threads = Runtime.getRuntime().availableProcessors();
 
   @Option(names = {"-r", "--recursive"}, description = "subfolders too; DESTINATION gets the same tree")
   boolean recursive;
-
   @Option(names = {"-u", "--update"},
       description = "skip images that have not changed since their copy was made with these options")
   boolean update;
-
   @Option(names = "--overwrite",
       description = "also replace files in DESTINATION that Compress did not make; but never an image itself")
   boolean overwrite;
-
   @Option(names = "--copy-rest",
       description = "copy other files, and images that fail, as they are: DESTINATION is then as complete as SOURCE")
   boolean copyRest;
-
   @Option(names = "--files-from", paramLabel = "FILE",
       description = "compress the images that FILE lists, one a line, instead of all in SOURCE; - is standard input")
   String filesFrom;
@@ -315,30 +287,21 @@ public class Compress implements Callable<Integer> {
       description = "keep date, place, camera, captions (EXIF, XMP, IPTC, comments) instead of dropping them; what "
           + "makes copies look the same always stays: orientation, colour profile, HDR gain map")
   boolean keepMetadata;
-
   @Option(names = "--engine", defaultValue = "auto", paramLabel = "ENGINE",
-      description = "auto: by its coefficients, which is fast and exact (default); pixels: by its pixels, as most "
-          + "programs do, with ImageIO")
+      description = "auto: by coefficients, fast and exact (default); pixels: by pixels, as most do, with ImageIO")
   Engine engine;
 
-  @Option(names = "--compare",
-      description = "all three modes in turn on the same images, and a table: what do threads bring?")
+  @Option(names = "--compare", description = "all three modes in turn, and a table: what do threads bring?")
   boolean compare;
-
   @Option(names = "--timeline", description = "draw when each image's thread waited and worked")
   boolean timeline;
-
   @Option(names = "--report", paramLabel = "FILE.html",
       description = "write a page for the browser: the timeline, and each image beside its copy")
   Path report;
-
   @Option(names = {"-n", "--dry-run"}, description = "all the work, but write no copy: what would it save?")
   boolean dryRun;
-
   @Option(names = "--quiet", description = "log warnings and errors only")
   boolean quiet;
-
-  @Spec Model.CommandSpec command;
 
   /** Runs the command; its exit status is the program's. */
   public static void main(String[] arguments) {
@@ -365,7 +328,9 @@ public class Compress implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     require(quality >= 1 && quality <= 100, "--quality must be from 1 to 100, not " + quality);
-    require(maxSize >= 0 && (maxSize == 0 || !lossless), "--max-size lowers the quality: not with --lossless");
+    require(maxSize.matches("(?i)\\d{1,12}(\\.\\d+)?[km]?b?"),
+        "--max-size: '" + maxSize + "' is no size, as 500k or 2M is");
+    require(!lossless || maxSize.equals("0"), "--max-size lowers the quality: not with --lossless");
     require(threshold >= 0 && threshold < 100, "--threshold must be from 0 to less than 100, not " + threshold);
     require(threads >= 1, "--threads must be at least 1, not " + threads);
     boolean asksQuality = command.commandLine().getParseResult().hasMatchedOption("--quality");
@@ -373,7 +338,8 @@ public class Compress implements Callable<Integer> {
         "--lossless changes nothing that is seen: not with --quality, --smallest or --engine");
     require(!smallest || engine == Engine.auto, "--smallest chooses among coefficients: not with --engine=pixels");
     require(!compare || !update, "--compare compresses all images again and again: not with --update");
-    require(report == null || Report.isPage(report), "--report: the name must end in .html or .htm: " + report);
+    require(report == null || report.toString().matches("(?si).*\\.html?"),
+        "--report: the name must end in .html or .htm: " + report);
     require(report == null || Report.mayReplace(report), "--report: there is another file, or no folder: " + report);
     Log.quiet = quiet || compare;
     LiveLine.on = LiveLine.TERMINAL;
@@ -405,8 +371,8 @@ public class Compress implements Callable<Integer> {
 
   /** What shapes a copy. */
   Recompressor.Settings settings() {
-    return new Recompressor.Settings(
-        lossless ? Recompressor.Settings.LOSSLESS : quality, engine, smallest, keepMetadata, maxSize, threshold);
+    return new Recompressor.Settings(lossless ? Recompressor.Settings.LOSSLESS : quality, engine, smallest,
+        keepMetadata, Text.bytes(maxSize), threshold);
   }
 
   /** Wrong usage, unless the condition holds. */
@@ -437,13 +403,11 @@ record Log(Class<?> owner) {
   }
 
   void warn(String text, Object... values) { log(Logger::warn, "WARN", text, values); }
-
   void error(String text, Object... values) { log(Logger::error, "ERROR", text, values); }
 
   private void log(Consumer<Object> logger, String level, String text, Object... values) {
-    String thread = Thread.currentThread().getName();
-    logger.accept(Text.printable(
-        Text.format("%16s %12s %-6s %s", owner.getSimpleName(), thread, level, Text.format(text, values))));
+    String columns = Text.format("%16s %12s %-6s ", owner.getSimpleName(), Thread.currentThread().getName(), level);
+    logger.accept(Text.printable(columns + Text.format(text, values)));
     LiveLine.draw();
   }
 }
@@ -452,14 +416,9 @@ record Log(Class<?> owner) {
 enum Outcome { COMPRESSED, KEPT, SKIPPED, FAILED }
 
 /**
- * What became of one image, when, and in which thread.
- *
- * @param before its size in bytes; 0 if it was skipped or failed
- * @param after the size of its copy; likewise
- * @param started when the work on it began, in nanoseconds as System.nanoTime has it
- * @param ended when it was done
- * @param how what else there is to say of how it was compressed, or empty
- * @param remarks why it failed; or what the copy lacks that the original's look needs
+ * What became of one image, when (as System.nanoTime has it), and in which thread. The sizes before and after are in
+ * bytes, 0 if it was skipped or failed. How: what else is to be said of how it was compressed. Remarks: why it failed,
+ * or what the copy lacks that the original's look needs.
  */
 record Result(ImageFile file, Outcome outcome, long before, long after, long started, long ended, String thread,
     String how, List<String> remarks) {
@@ -484,33 +443,29 @@ record Result(ImageFile file, Outcome outcome, long before, long after, long sta
 
   /** Logs it; progress says how far the run is. */
   void log(Log log, String progress) {
-    String name = file.name();
+    String image = progress + " " + file.name();
     switch (outcome) {
-      case FAILED -> log.error("%s %s failed: %s", progress, name, remarks.getFirst());
-      case SKIPPED -> log.info("%s %s is up to date", progress, name);
+      case FAILED -> log.error("%s failed: %s", image, remarks.getFirst());
+      case SKIPPED -> log.info("%s is up to date", image);
       default -> {
-        remarks.forEach(remark -> log.warn("%s %s", name, remark));
-        log.info("%s %s %s -> %s (%.3f)%s in %d ms", progress, name, Text.size(before), Text.size(after),
-            (double) after / before, how, milliseconds());
+        remarks.forEach(remark -> log.warn("%s %s", file.name(), remark));
+        log.info("%s %s (%s)%s in %d ms",
+            image, Text.sizes(before, after), Text.ratio(before, after), how, milliseconds());
       }
     }
   }
 }
 
-/**
- * One run over the images: when it began and ended, how many images had which outcome, and the results: of all images
- * if they are to be remembered, which takes memory, else of the first that failed. {@link CompressionStats} locks it.
- */
+/** A run over the images: when, how many had which outcome, and their results. {@link CompressionStats} locks it. */
 final class Run {
-  static final Comparator<Result> BY_NAME = Comparator.comparing(result -> result.file().image());
-  private static final int MOST_FAILURES = 10;
+  private static final int MOST_FAILURES = 10; // that are listed
   final int total; // images
   Compress.Mode mode;
   private long started; // nanoseconds, as System.nanoTime has it
   private long ended;
-  private final boolean remember;
-  private final int[] images = new int[Outcome.values().length]; // by outcome
+  private final boolean remember; // the results of all images, which takes memory, or of the first that failed
   private final List<Result> results = new ArrayList<>();
+  private final int[] images = new int[Outcome.values().length]; // by outcome
 
   Run(int total, boolean remember) {
     this.total = total;
@@ -527,15 +482,9 @@ final class Run {
     LiveLine.clear();
   }
 
-  boolean isRunning() { return mode != null && ended == 0; }
-
-  /** How long it took. */
+  /** How long it took, and how long after its start this time is, which System.nanoTime gave. */
   double seconds() { return seconds(ended); }
-
-  /** How long after its start this time is, which System.nanoTime gave. */
   double seconds(long time) { return (time - started) / 1e9; }
-
-  int threads() { return mode == Compress.Mode.sequential ? 1 : total; }
 
   void add(Result result) {
     images[result.outcome().ordinal()]++;
@@ -546,13 +495,15 @@ final class Run {
 
   int count(Outcome outcome) { return images[outcome.ordinal()]; }
 
-  List<Result> results() { return results.stream().sorted(BY_NAME).toList(); }
+  List<Result> results() { // by name
+    return results.stream().sorted(Comparator.comparing(result -> result.file().image())).toList();
+  }
 
   /** How many images had which outcome, in brackets; nothing where all were compressed. */
   String outcomes() {
     return count(Outcome.COMPRESSED) == total ? "" : Arrays.stream(Outcome.values())
-        .map(outcome -> count(outcome) + " " + outcome)
-        .collect(Collectors.joining(", ", " (", ")")).toLowerCase(Locale.ROOT);
+        .map(outcome -> count(outcome) + " " + outcome.name().toLowerCase(Locale.ROOT))
+        .collect(Collectors.joining(", ", " (", ")"));
   }
 
   /** Lists the images that failed once more: the log of a long run has scrolled away, unless it is nothing else. */
@@ -570,33 +521,30 @@ final class Run {
 /** Measures what threads bring: the three modes in turn on the same images. */
 final class Comparison {
   static final int ROUNDS = 3;
-  private static final List<Compress.Mode> MODES =
-      List.of(Compress.Mode.sequential, Compress.Mode.platform, Compress.Mode.virtual);
 
   /** Prints the table and returns the median run of each mode; none if not every image was done each time. */
   static List<Run> run(Compress options, List<ImageFile> files) throws InterruptedException {
+    List<Compress.Mode> modes = List.of(Compress.Mode.values()).reversed(); // sequential first
     List<Run> runs = new ArrayList<>();
-    for (int round = 0; round <= ROUNDS; round++) { // round 0 warms up: Java compiles the program as it runs
-      for (Compress.Mode mode : MODES) {
-        if (!options.quiet) {
-          System.err.println((round == 0 ? "warming up" : "round " + round + " of " + ROUNDS) + ": " + mode);
-        }
-        ProcessImages process = new ProcessImages(options, files);
-        process.process(mode);
-        if (!process.stats.allDone()) {
-          System.err.println("Compress: nothing to compare: not all images could be compressed");
-          return List.of();
-        }
-        if (round > 0) {
-          runs.add(process.stats.run);
-        }
+    for (int i = 0; i < (1 + ROUNDS) * modes.size(); i++) {
+      int round = i / modes.size(); // 0 warms up: Java compiles the program as it runs
+      Compress.Mode mode = modes.get(i % modes.size());
+      if (!options.quiet) {
+        System.err.println((round == 0 ? "warming up" : "round " + round + " of " + ROUNDS) + ": " + mode);
       }
+      ProcessImages process = new ProcessImages(options, files);
+      process.process(mode);
+      if (!process.stats.allDone()) {
+        System.err.println("Compress: nothing to compare: not all images could be compressed");
+        return List.of();
+      }
+      runs.add(process.stats.run);
     }
-    List<Run> medians = MODES.stream().map(mode -> runs.stream().filter(run -> run.mode == mode)
+    List<Run> medians = modes.stream().map(mode -> runs.stream().skip(modes.size()).filter(run -> run.mode == mode)
         .sorted(Comparator.comparingDouble(Run::seconds)).toList().get(ROUNDS / 2)).toList();
     System.out.println("mode        threads  seconds  speed-up");
-    medians.forEach(run -> System.out.println(Text.format("%-10s %8d %8.3f %9.2f", run.mode, run.threads(),
-        run.seconds(), medians.getFirst().seconds() / run.seconds())));
+    medians.forEach(run -> System.out.println(Text.format("%-10s %8d %8.3f %9.2f", run.mode,
+        run == medians.getFirst() ? 1 : run.total, run.seconds(), medians.getFirst().seconds() / run.seconds())));
     System.out.println(Text.format(
         "Medians of %d rounds over %s on %s, at most %d in work at once; Java's start-up is left out.",
         ROUNDS, Text.count(files.size(), "image"), Text.cores(), options.threads));
@@ -611,48 +559,30 @@ final class Timeline {
   /** The length of the axis, in seconds: that of the longest run. */
   static double axis(List<Run> runs) { return runs.stream().mapToDouble(Run::seconds).max().orElse(0); }
 
-  /** Round numbers of seconds that divide the axis in six at most: 1, 2 or 5 times a power of ten apart. */
-  static List<String> ticks(double axis) {
-    double power = Math.pow(10, Math.floor(Math.log10(axis / 6)));
-    double step = power * (axis / power <= 6 ? 1 : axis / power <= 12 ? 2 : axis / power <= 30 ? 5 : 10);
-    return DoubleStream.iterate(0, tick -> tick <= axis, tick -> tick + step)
-        .mapToObj(tick -> Text.format("%.4f", tick).replaceFirst("\\.?0+$", "")).toList();
-  }
-
-  /** Prints the charts of runs that have ended. */
   static void print(Compress options, List<Run> runs) {
-    boolean unicode = System.out.charset().newEncoder().canEncode('█');
-    String waiting = unicode ? "░" : ".";
-    String working = unicode ? "█" : "#";
     String bar = CommandLine.Help.Ansi.AUTO.enabled() ? "\u001b[32m%s\u001b[0m" : "%s"; // a terminal, no NO_COLOR
+    String end = Text.format("%.3f s", axis(runs));
     for (Run run : runs) {
-      List<Result> images = run.results().stream().sorted(Comparator.comparingLong(i -> i.started() - i.ended()))
-          .limit(MAX_ROWS).sorted(Run.BY_NAME).toList();
-      String which = run.total > MAX_ROWS ? ": the " + MAX_ROWS + " slowest of " + run.total + " images" : "";
-      System.out.println("\n" + run.mode + which);
-      int label = Math.min(32, images.stream().mapToInt(image -> name(image).length()).max().orElse(0));
-      double column = axis(runs) / Math.max(20, options.command.usageMessage().width() - label - 3); // in seconds
-      for (Result image : images) {
-        int begin = (int) Math.round(run.seconds(image.started()) / column);
-        int end = Math.max(begin + 1, (int) Math.round(run.seconds(image.ended()) / column));
-        String name = name(image).length() <= label ? name(image) : name(image).substring(0, label - 1) + "~";
-        System.out.println(Text.format("%-" + label + "s ", name) + waiting.repeat(begin)
-            + Text.format(bar, working.repeat(end - begin)));
-      }
-      StringBuilder scale = new StringBuilder(" ".repeat(label));
-      for (String tick : ticks(axis(runs))) { // the last may be too near the edge, or to the one before
-        double at = Math.min(Double.parseDouble(tick), axis(runs) - (tick.length() + 2) * column) / column;
-        int gap = label + 1 + (int) Math.round(at) - scale.length();
-        if (gap > 0) { scale.append(" ".repeat(gap)).append(tick).append(" s"); }
-      }
-      System.out.println(scale);
-      String who = run.mode == Compress.Mode.sequential ? " image waiting  " : " waiting  ";
-      System.out.println(" ".repeat(label + 1) + waiting + who + working + " working");
+      Set<Result> slowest = run.results().stream().sorted(Comparator.comparingLong(i -> i.started() - i.ended()))
+          .limit(MAX_ROWS).collect(Collectors.toSet());
+      Map<String, Result> rows = new LinkedHashMap<>();
+      run.results().stream().filter(slowest::contains).forEach(image ->
+          rows.put(Text.printable(Text.format("%-8s %s", image.thread(), image.file().name())), image));
+      int label = Math.min(32, rows.keySet().stream().mapToInt(String::length).max().orElse(0));
+      int columns = Math.max(20, options.command.usageMessage().width() - label - 3); // of the axis
+      StringBuilder chart = new StringBuilder("\n" + run.mode
+          + (run.total > MAX_ROWS ? ": the " + MAX_ROWS + " slowest of " + run.total + " images" : ""));
+      rows.forEach((name, image) -> {
+        int from = (int) Math.round(run.seconds(image.started()) / axis(runs) * columns);
+        int to = Math.max(from + 1, (int) Math.round(run.seconds(image.ended()) / axis(runs) * columns));
+        chart.append(Text.format("%n%-" + label + "." + label + "s ", name)).append("░".repeat(from))
+            .append(Text.format(bar, "█".repeat(to - from)));
+      });
+      String indent = "\n" + " ".repeat(label + 1);
+      chart.append(indent).append("0 s").append(" ".repeat(columns - 3 - end.length())).append(end)
+          .append(indent).append("░ waiting  █ working");
+      System.out.println(Text.shown(System.out, chart.toString()));
     }
-  }
-
-  private static String name(Result image) {
-    return Text.printable(Text.format("%-8s %s", image.thread(), image.file().name()));
   }
 }
 
@@ -671,7 +601,7 @@ final class LiveLine {
   /** Whether System.err is a terminal: a device of characters (as is /dev/null). On Windows nobody can tell. */
   private static boolean isTerminal() {
     try {
-      return !Set.of("", "dumb").contains(Objects.requireNonNullElse(System.getenv("TERM"), ""))
+      return !System.getenv().getOrDefault("TERM", "").matches("|dumb")
           && ((int) Files.getAttribute(Path.of("/dev/fd/2"), "unix:mode") & 0xF000) == 0x2000;
     } catch (IOException | RuntimeException e) {
       return false;
@@ -687,8 +617,7 @@ final class LiveLine {
           " %d/%d %.1f MB/s %d:%02d left", done, total, bytes / 1e6 / seconds, left / 60, left % 60);
       int width = Math.max(0, WIDTH - text.length());
       int full = (int) ((long) width * done / total);
-      boolean unicode = System.err.charset().newEncoder().canEncode('█');
-      line = CLEAR + (unicode ? "█" : "#").repeat(full) + (unicode ? "░" : ".").repeat(width - full) + text;
+      line = CLEAR + Text.shown(System.err, "█".repeat(full) + "░".repeat(width - full)) + text;
       draw();
     }
   }
@@ -707,9 +636,6 @@ final class LiveLine {
  */
 final class Report {
   private static final String BEGIN = "<!DOCTYPE html>\n<!-- A report of Compress -->\n";
-
-  /** Whether this is the name of a page, and so of no image. */
-  static boolean isPage(Path page) { return page.toString().toLowerCase(Locale.ROOT).matches("(?s).*\\.html?"); }
 
   /** Whether the page may be written: its folder is there, and no file but an earlier report is in its place. */
   static boolean mayReplace(Path page) throws IOException {
@@ -730,10 +656,8 @@ final class Report {
     List<Result> images = last.results();
     long before = images.stream().mapToLong(Result::before).sum();
     long after = images.stream().mapToLong(Result::after).sum();
-    double axis = Timeline.axis(runs);
-    List<Object> totals = List.of(
-        List.of(Text.size(before), "before"),
-        List.of(Text.size(after), "after"),
+    List<List<String>> totals = List.of(
+        List.of(Text.size(before), "before"), List.of(Text.size(after, before), "after"),
         List.of(Text.ratio(before, after),
             "ratio, " + (options.lossless ? "lossless" : "in quality " + options.quality)),
         List.of(Text.format("%.2f s", last.seconds()),
@@ -742,34 +666,26 @@ final class Report {
     String data = json(List.of(
         Text.count(images.size(), "image") + last.outcomes(), options.sources(),
         String.join(" ", options.command.commandLine().getParseResult().originalArgs()),
-        totals, axis * 1e6, Timeline.ticks(axis),
-        runs.stream().map(run -> List.of(kind(run), run.seconds(), run.results().stream().map(image -> List.of(
-            image.thread(), micros(run, image.started()), micros(run, image.ended()))).toList())).toList(),
+        totals, Timeline.axis(runs),
+        runs.stream().map(run -> List.of(kind(run), run.seconds(), run.results().stream().map(image ->
+            List.of(image.thread(), run.seconds(image.started()), run.seconds(image.ended()))).toList())).toList(),
         images.stream().map(image -> List.of(image.file().name(), image.outcome() != Outcome.FAILED && !options.dryRun,
             link(options.report, image.file().image()), link(options.report, image.file().copy()),
-            image.outcome().name(), image.before(), image.after(),
-            List.of(Text.size(image.before()), Text.size(image.after())), image.milliseconds(), image.remarks()))
-            .toList()));
+            image.outcome().name(), image.before(), image.after(), Text.size(image.before()),
+            Text.size(image.after(), image.before()), image.milliseconds(), image.remarks())).toList()));
     String page = PAGE.replace("NONCE", UUID.randomUUID().toString()); // a secret, so that no other script runs
     Files.writeString(options.report, BEGIN + page.replace("DATA", data));
   }
-
-  private static long micros(Run run, long time) { return Math.round(run.seconds(time) * 1e6); }
 
   private static String kind(Run run) { return run.mode + (run.mode == Compress.Mode.sequential ? "" : " threads"); }
 
   /** The relative URL that leads from the page to a file, made of the bytes of the names. */
   static String link(Path page, Path file) {
-    if (!page.toAbsolutePath().getRoot().equals(file.toAbsolutePath().getRoot())) {
-      return file.toUri().toString();
-    }
-    String[] from = page.toAbsolutePath().normalize().getParent().toUri().toString().split("/");
-    String[] to = file.toAbsolutePath().normalize().toUri().toString().split("/");
-    int same = 0;
-    while (same < from.length && same < to.length - 1 && from[same].equals(to[same])) {
-      same++;
-    }
-    return "./" + "../".repeat(from.length - same) + String.join("/", Arrays.asList(to).subList(same, to.length));
+    Path from = page.toAbsolutePath().normalize().getParent();
+    Path to = file.toAbsolutePath().normalize();
+    Path root = from.getRoot();
+    return !root.equals(to.getRoot()) ? to.toUri().toString()
+        : root.resolve(from.relativize(to)).toUri().toString().replaceFirst(Pattern.quote("" + root.toUri()), "./");
   }
 
   /** A list, a number or a text. In a text, all but letters, digits and harmless signs are escaped. */
@@ -787,196 +703,156 @@ final class Report {
     <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
     <meta http-equiv="Content-Security-Policy" content="default-src 'none'; base-uri 'none'; form-action 'none';
       img-src 'self' file:; style-src 'nonce-NONCE'; script-src 'nonce-NONCE'">
-    <title>Compress</title>
-    <style nonce="NONCE">
-      :root { color-scheme: light dark; --paper: #fff; --card: #f2f5f8; --ink: #14202b; --soft: #566575;
-        --line: #cfd8e0; --wait: #ccd6df; --work: #0a66c2; --bad: #b3261e; --warn: #8a5300; accent-color: var(--work) }
-      @media screen and (prefers-color-scheme: dark) { :root { --paper: #10171e; --card: #1b252f; --ink: #f0f4f8;
-        --soft: #a3b2c0; --line: #34424f; --wait: #3a4957; --work: #4db2ff; --bad: #ff8a80; --warn: #ffc069 } }
+    <title>Compress</title><style nonce="NONCE">
+      :root { color-scheme: light dark; --card: light-dark(#f2f5f8, #1b252f); --ink: light-dark(#14202b, #f0f4f8);
+        --paper: light-dark(#fff, #10171e); --soft: light-dark(#566575, #a3b2c0); --line: light-dark(#cfd8e0, #34424f);
+        --wait: light-dark(#ccd6df, #3a4957); --work: light-dark(#0a66c2, #4db2ff); --tall: calc(100vh - 9rem) }
       html { font: clamp(16px, 1.35vw, 26px)/1.4 system-ui, sans-serif; background: var(--paper); color: var(--ink) }
       body { max-width: 90rem; margin: 0 auto; padding: 1rem 4vw 4rem; overflow-wrap: anywhere }
-      * { box-sizing: border-box } p { color: var(--soft); margin: 0 0 .6rem } [type=range] { width: 100%; margin: 0 }
+      * { box-sizing: border-box } p { margin: 0 0 .6rem } p, small, i { color: var(--soft); font-style: normal }
       h1 { font-size: 1.7rem; line-height: 1.2; margin: .6rem 0 .2rem } h2 { font-size: 1.4rem; margin: 2rem 0 .2rem }
+      h3 { display: flex; flex-wrap: wrap; column-gap: 1rem; margin: .9rem 0 0; font-size: 1.25rem }
+      h3 span { font-weight: normal } h3 span:first-child { margin-left: auto } h3 b, td button { color: var(--work) }
       .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .7rem; margin: 1rem 0 }
       .tiles div { background: var(--card); border-radius: .6rem; padding: .6rem .9rem; color: var(--soft) }
-      .tiles b { display: block; font-size: 1.4rem; color: var(--ink) } .key.wait::before { background: var(--wait) }
-      .key { margin-right: 1em } .key::before { content: ""; display: inline-block; width: 1.6em; height: .8em;
-        margin-right: .4em; background: var(--work); print-color-adjust: exact }
-      h3 { display: flex; flex-wrap: wrap; column-gap: 1rem; margin: .9rem 0 0; font-size: 1.25rem }
-      h3 b { color: var(--work) } h3 span { font-weight: normal } h3 span:first-child { margin-left: auto }
-      .chart { display: grid; grid-template-columns: minmax(8rem, 24%) 1fr; column-gap: .8rem }
-      .labels { display: grid; grid-auto-rows: var(--row); align-items: center; white-space: nowrap }
-      .labels div { overflow: hidden; text-overflow: ellipsis } i { font-style: normal; color: var(--soft) }
-      svg { display: block; width: 100%; height: 100%; cursor: crosshair } .work { stroke: var(--work) }
-      .wait { stroke: var(--wait) } .grid { stroke: var(--line); vector-effect: non-scaling-stroke }
-      .axis { grid-column: 2; position: relative; height: 1.6rem; color: var(--soft); white-space: nowrap }
-      .axis span { position: absolute } .axis span + span { transform: translateX(-50%) }
-      #tip { position: fixed; z-index: 2; max-width: 92vw; padding: .2rem .7rem; border-radius: .4rem;
+      .tiles b { display: block; font-size: 1.4rem; color: var(--ink) } small { display: block }
+      .chart { display: grid; grid-template-columns: minmax(8rem, 24%) 1fr; column-gap: .8rem } .plot { contain: size }
+      .labels { display: grid; grid-auto-rows: var(--row); align-items: center } .wait { stroke: var(--wait) }
+      .labels div { overflow: hidden; text-overflow: ellipsis; white-space: nowrap } .work { stroke: var(--work) }
+      svg { width: 100%; height: 100%; cursor: crosshair } b.wait { color: var(--wait) } b.work { color: var(--work) }
+      .grid { stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke } .axis i + i { translate: -50% }
+      .axis { grid-column: 2; position: relative; height: 1.6rem; white-space: nowrap } .axis i { position: absolute }
+      #tip { position: fixed; z-index: 2; width: max-content; max-width: 92vw; padding: .2rem .7rem; border-radius: 9px;
         pointer-events: none; background: var(--ink); color: var(--paper) } #tip:empty { display: none }
       table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums }
-      tr { border-bottom: 1px solid var(--line) } small { display: block; color: var(--soft) }
+      tr { border-bottom: 1px solid var(--line) } .FAILED, .FAILED small { color: light-dark(#b3261e, #ff8a80) }
       th, td { padding: .35rem 0 .35rem 1rem; text-align: right; white-space: nowrap }
       th:first-child, td:first-child { text-align: left; white-space: normal; padding-left: 0 }
-      button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer;
-        text-align: left } td button { color: var(--work); text-decoration: underline; text-underline-offset: .2em }
-      [aria-sort=ascending]::after { content: "↑" } [aria-sort=descending]::after { content: "↓" }
-      .COMPRESSED small { color: var(--warn) } .FAILED, .FAILED small { color: var(--bad) }
-      .view { overflow: hidden; width: 0; min-width: 100%; max-height: calc(100vh - 9rem); background: var(--card);
-        container-type: inline-size; user-select: none; cursor: zoom-in; touch-action: pan-y }
-      .stage { display: grid; width: max-content; margin: auto } .stage > *, .stage::after { grid-area: 1 / 1 }
-      img { max-width: min(100cqw, var(--width)); max-height: calc(100vh - 9rem) }
-      .full { cursor: grab; touch-action: none } .full img { width: var(--width); max-width: none; max-height: none }
-      .stage::before, .stage::after { z-index: 1; grid-area: 1 / 1; background: #fff; box-shadow: 0 0 4px #000;
-        translate: calc(var(--cut) - 50%); cursor: ew-resize; content: ""; width: 3px }
-      .stage::before { content: "↔"; position: sticky; top: calc(50% - 1rem); width: 2rem; z-index: 2; color: #000;
-        border-radius: 1rem; text-align: center; line-height: 2rem; align-self: start }
-      img + img { clip-path: inset(0 0 0 var(--cut)) } .under { display: flex; justify-content: space-between }
-      @media (max-width: 700px) {
-        .chart { grid-template-columns: 1fr } .labels, .plot { grid-area: 1 / 1 } .axis { grid-column: 1 }
-        .labels { z-index: 1; pointer-events: none; align-items: start; grid-auto-rows: calc(1.4 * var(--row)) }
-        tr { display: grid; grid-template-columns: 5fr 5fr 4fr 5fr 7fr; font-size: .85rem } th, td { padding: .1rem 0 }
-        th:first-child, td:first-child { grid-column: 1 / -1 } .few path { stroke-width: .4; translate: 0 .25px }
-      }
+      button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer }
+      td button { text-decoration: underline; text-align: left } [aria-sort=ascending]::after { content: "↑" }
+      .COMPRESSED small { color: light-dark(#8a5300, #ffc069) } [aria-sort=descending]::after { content: "↓" }
+      .view { overflow: hidden; width: 0; min-width: 100%; max-height: var(--tall); container-type: inline-size;
+        user-select: none; cursor: zoom-in } .under { display: flex; justify-content: space-between }
+      .stage { display: grid; width: max-content; margin: auto } .stage > * { grid-area: 1 / 1 }
+      img { max-width: min(100cqw, var(--width)); max-height: var(--tall) } .full { cursor: grab }
+      .full img { width: var(--width); max-width: none; max-height: none } @media (pointer: coarse) { .full { overflow:
+        auto } } img + img { clip-path: inset(0 0 0 var(--cut)) }
+      .frame { position: relative; overflow: hidden; background: var(--card) } [type=range] { position: absolute;
+        inset: 0 -1.5rem; width: calc(100% + 3rem); margin: 0; appearance: none; background: none; cursor: ew-resize;
+        filter: drop-shadow(0 0 2px #000); pointer-events: none; --thumb: radial-gradient(circle, #fff 1rem, #0000 0),
+        linear-gradient(90deg, #0000 47%, #fff 0 53%, #0000 0) }
+      ::-webkit-slider-thumb { appearance: none; width: 3rem; height: 100vh; background: var(--thumb);
+        pointer-events: auto } ::-moz-range-thumb { border: 0; width: 3rem; height: 100vh; background: var(--thumb);
+        pointer-events: auto }
+      @media (max-width: 700px) { th, td { padding: .1rem 0 } th:first-child, td:first-child { grid-column: 1 / -1 }
+        .labels i { display: none } tr { display: grid; grid-template-columns: 5fr 5fr 4fr 5fr 7fr; font-size: .8rem } }
     </style></head>
-    <body><h1></h1><p id="command"></p><div class="tiles"></div>
-    <section><h2>When each image waited, and was worked on</h2>
-    <p><span class="key wait">the image waits</span> <span class="key">a thread works</span></p></section>
+    <body><h1></h1><p id=command></p><div class=tiles></div><section><h2>When each image waited, and was worked on</h2>
+    <p><b class=wait>██</b> <span>the image waits</span>&emsp;<b class=work>██</b> <span>a thread works</span></section>
     <h2>The images</h2><p id="hint">Open one to see original and copy under one slider; a click shows them at 100 %.</p>
-    <label><input type="checkbox" id="failed"> <span>only what failed</span></label>
-    <table><thead><tr></tr></thead><tbody></tbody></table><p id="end"></p><div id="tip"></div>
-    <script type="application/json" id="data">DATA</script>
-    <script nonce="NONCE">
-      const french = {
-        "When each image waited, and was worked on": "Quand chaque image a attendu, puis a été traitée",
+    <label><input type="checkbox" id="failed"> <span>only what failed</span></label><div id="tip"></div>
+    <table><thead><tr><th><button>image</button><th><button>before</button><th><button>after</button><th>
+    <button>ratio</button><th><button>time</button><th><button>outcome</button></thead><tbody></table>
+    <script type="application/json" id="data">DATA</script><script nonce="NONCE">
+      const french = {"When each image waited, and was worked on": "Quand chaque image a attendu, puis a été traitée",
         "Open one to see original and copy under one slider; a click shows them at 100 %.":
         "Ouvrez-en une pour voir l'original et la copie sous un même curseur ; un clic les montre à 100 %.",
-        "the image waits": "l'image attend", "a thread works": "un thread travaille",
-        "The images": "Les images", "only what failed": "seulement les manquées",
-        "rows, one for each image": "lignes, une par image", from: "de",
+        "the image waits": "l'image attend", "a thread works": "un thread travaille", "The images": "Les images",
+        "only what failed": "seulement les manquées", "rows, one for each image": "lignes, une par image", from: "de",
         "its copy is up to date": "sa copie est à jour", "it would not get smaller": "elle ne serait pas plus petite",
         "not there any more": "n'est plus là", copy: "copie", before: "avant", after: "après", ratio: "taux",
         time: "temps", outcome: "résultat", compressed: "compressée", kept: "gardée", skipped: "sautée",
         failed: "manquée", "virtual threads": "threads virtuels", "platform threads": "threads de plateforme",
-        sequential: "séquentiel", "median of": "médiane de", "speed-up": "accélération",
-        "in quality": "en qualité", lossless: "sans perte",
-        cores: "cœurs", core: "cœur", "at most": "au plus", "in work at once": "à la fois", waited: "a attendu",
-        worked: "a travaillé", B: "o", kB: "ko", MB: "Mo", GB: "Go"};
+        sequential: "séquentiel", "median of": "médiane de", "speed-up": "accélération", "in quality": "en qualité",
+        lossless: "sans perte", cores: "cœurs", core: "cœur", "at most": "au plus", "in work at once": "à la fois",
+        waited: "a attendu", worked: "a travaillé", B: "o", kB: "ko", MB: "Mo", GB: "Go"};
       const phrases = new RegExp(`\\\\b(${Object.keys(french).join("|")})(?!\\\\w)`, "g");
       const say = text => !navigator.language.startsWith("fr") ? text : text.replace(phrases, words => french[words])
           .replace(/(\\d)\\.(\\d)/g, "$1,$2").replace(/(\\d\\d|[2-9]) (\\S+ée)/g, "$1 $2s"); // 0,5 and 2 gardées
-      const find = selector => document.querySelector(selector), body = find("tbody"), tip = find("#tip");
+      const find = selector => document.querySelector(selector), tip = find("#tip"), failed = find("#failed");
       const make = (tag, set, ...inside) => { // texts become texts, whatever is in them; a name is set as textContent
         const element = Object.assign(document.createElement(tag), set);
         return element.append(...inside.map(part => part.at ? say(part) : part)), element;
       };
-      const [title, source, command, tiles, axis, ticks, runs, rows] = JSON.parse(find("#data").textContent);
-      const heads = ["image", "before", "after", "ratio", "time", "outcome"], ranks = "FAILED KEPT SKIPPED COMPRESSED";
-      const images = rows.map(([name, there, original, copy, outcome, before, after, sizes, ms, remarks]) =>
-          ({name, there, original, copy, outcome, before, sizes, ms, remarks,
-            keys: [name, before, after, before && after / before, ms, ranks.indexOf(outcome)]})), sorted = [...images];
+      const [title, source, command, tiles, axis, runs, rows] = JSON.parse(find("#data").textContent);
       document.documentElement.lang = say("kept") === "kept" ? "en" : "fr";
-      document.querySelectorAll("h2, #hint, .key, label span").forEach(it => it.textContent = say(it.textContent));
-      find("thead tr").append(...heads.map(text => make("th", {}, make("button", {}, text))));
+      document.querySelectorAll("h2, #hint, span, th button").forEach(it => it.textContent = say(it.textContent));
       document.title = find("h1").textContent = say(title + " from ") + source;
       find("#command").textContent = "jbang Compress.java " + command;
       find(".tiles").append(...tiles.map(([value, meaning]) => make("div", {}, make("b", {}, value), meaning)));
+      const name = i => make("bdi", {textContent: rows[i][0]});
+      const images = rows.map(([, there, original, copy, outcome, before, after, size, smaller, ms, remarks], i) => {
+        const word = outcome.toLowerCase(), ratio = before && after / before;
+        const why = {SKIPPED: say("its copy is up to date"), KEPT: say("it would not get smaller")}[outcome];
+        const onclick = event => toggle(event.currentTarget, [original, copy]);
+        const cells = [...before ? [size, smaller, ratio.toFixed(3), ms + " ms"] : "––––", word];
+        return make("tr", {className: outcome, what: before ? size + " → " + smaller : word,
+            keys: [rows[i][0], before, after, ratio, ms, "FKSC".indexOf(outcome[0])]},
+            make("td", {}, there ? make("button", {ariaExpanded: false, onclick}, name(i)) : name(i),
+                ...(why ? [why] : remarks).map(textContent => make("small", {textContent}))),
+            ...cells.map(text => make("td", {}, text)));
+      }), sorted = [...images];
+      const step = [1, 2, 5, 10].map(n => n * 10 ** Math.floor(Math.log10(axis / 6))).find(step => axis / step <= 6);
+      const ticks = [...Array(1 + axis / step | 0).keys()].map(i => i * step); // seconds, round ones
       for (const [mode, seconds, times] of runs) {
         const n = times.length, few = n <= 24, path = draw => times.map(draw).join("");
-        const plot = make("div", {className: "plot", innerHTML: `
-          <svg viewBox="0 0 ${axis} ${n}" preserveAspectRatio="none">
-          <path class="wait" stroke-width="${few ? .75 : 1}" d="${path(([, from], i) => `M0 ${i + .5}H${from}`)}"/>
-          <path class="grid" d="${ticks.map(tick => `M${tick * 1e6} 0V${n}`).join("")}"/>
-          <path class="work" stroke-width="${Math.max(.75, n / 100)}" d="${path(([, from, to], i) =>
-            `M${from} ${i + .5}H${Math.max(to, from + axis / 600)}`)}"/></svg>`}); // numbers alone
+        const plot = make("div", {className: "plot", onmouseleave: () => tip.replaceChildren(), innerHTML: `
+          <svg viewBox="0 0 ${axis} ${n}" preserveAspectRatio="none" stroke-width="${Math.max(.75, n / 100)}">
+          <path class="wait" d="${path(([, from], i) => `M0 ${i + .5}H${from}`)}"/>
+          <path class="grid" d="${ticks.map(tick => `M${tick} 0V${n}`).join("")}"/><path class="work" d="${
+            path(([, from, to], i) => `M${from} ${i + .5}H${Math.max(to, from + axis / 600)}`)}"/></svg>`}); // numbers
         plot.onpointermove = plot.onpointerdown = ({clientX, clientY}) => {
-          const box = plot.getBoundingClientRect(), i = Math.floor((clientY - box.top) / box.height * n);
-          if (times[i]) {
-            const [thread, from, to] = times[i], {name, before, sizes, outcome} = images[i];
-            const what = before ? sizes.join(" → ") : outcome.toLowerCase();
-            const [waited, worked] = [from, to - from].map(micros => Math.round(micros / 1e3) + " ms");
-            tip.replaceChildren(make("bdi", {textContent: name}), say(` · ${what} · waited ${waited} · `),
-                thread, say(` worked ${worked}`));
-            tip.style.left = Math.max(8, Math.min(clientX + 16, innerWidth - tip.offsetWidth - 8)) + "px";
-            tip.style.top = (clientY + 64 < innerHeight ? clientY + 20 : clientY - 48) + "px";
-          }
+          const box = plot.getBoundingClientRect(), i = Math.min(n - 1, (clientY - box.top) / box.height * n | 0);
+          const [thread, from, to] = times[i], text = seconds => Math.round(seconds * 1e3) + " ms";
+          tip.replaceChildren(name(i), say(` · ${images[i].what} · waited ${text(from)} · `), thread,
+              say(` worked ${text(to - from)}`));
+          tip.style = `left: ${Math.min(clientX, innerWidth - tip.offsetWidth)}px; bottom: ${innerHeight - clientY}px`;
         };
-        plot.onmouseleave = () => tip.replaceChildren();
-        const chart = make("div", {className: few ? "chart few" : "chart"}, make("div", {className: "labels"}, ...few
-            ? times.map(([thread], i) => make("div", {}, make("i", {textContent: thread + " "}),
-                make("bdi", {textContent: images[i].name}))) : [n + " rows, one for each image"]), plot);
-        chart.style.setProperty("--row", n <= 8 ? "2.1rem" : few ? "1.6rem" : "26rem");
-        const speedUp = make("span", {}, "speed-up ", make("b", {}, (runs[0][1] / seconds).toFixed(2)));
-        find("section").append(make("h3", {}, mode, make("span", {}, seconds.toFixed(3) + " s"),
-            runs.length > 1 ? speedUp : ""), chart);
+        const labels = make("div", {className: "labels"}, ...few ? times.map(([thread], i) =>
+            make("div", {}, make("i", {}, thread), " ", name(i))) : [n + " rows, one for each image"]);
+        const chart = make("div", {className: "chart", style: `--row: ${few ? 1.8 : 26}rem`}, labels, plot);
+        find("section").append(make("h3", {}, mode, make("span", {}, seconds.toFixed(3) + " s"), ...runs.length > 1
+            ? [make("span", {}, "speed-up ", make("b", {}, (runs[0][1] / seconds).toFixed(2)))] : []), chart);
       }
       find(".chart:last-child").append(make("div", {className: "axis"}, ...ticks.map(tick =>
-          make("span", {style: `left: min(${tick * 1e8 / axis}%, 100% - 1.5em)`}, tick + " s"))));
-      const toggle = (button, image) => { // one image at most is open
-        const open = find("[aria-expanded=true]");
-        find(".pair")?.remove(), open?.setAttribute("aria-expanded", false);
-        if (open === button) { return open?.focus(); }
-        button.ariaExpanded = true, button.closest("tr").after(pair(image));
-      };
-      addEventListener("keydown", ({key}) => key === "Escape" && toggle(find("[aria-expanded=true]")));
-      const row = image => {
-        const {before, sizes, keys, ms, outcome} = image, name = make("bdi", {textContent: image.name});
-        const why = {SKIPPED: "its copy is up to date", KEPT: "it would not get smaller"}[outcome];
-        const notes = why ? [say(why)] : image.remarks;
-        const cells = [...before ? [...sizes, keys[3].toFixed(3), ms + " ms"] : "––––", outcome.toLowerCase()];
-        return make("tr", {className: outcome}, make("td", {}, image.there
-            ? make("button", {ariaExpanded: false, onclick() { toggle(this, image); }}, name) : name,
-            ...notes.map(textContent => make("small", {textContent}))), ...cells.map(text => make("td", {}, text)));
-      };
-      const failed = find("#failed"), wanted = ({outcome}) => !failed.checked || outcome === "FAILED";
-      const more = () => { // the next hundred
-        const shown = body.querySelectorAll("tr:not(.pair)").length;
-        body.append(...sorted.filter(wanted).slice(shown, shown + 100).map(row));
-      };
-      const again = failed.onchange = () => (body.replaceChildren(), more());
-      again(), failed.parentNode.hidden = images.every(image => image.outcome !== "FAILED");
-      onscroll = () => (tip.textContent = "", find("#end").getBoundingClientRect().top < 2 * innerHeight && more());
+          make("i", {style: `left: min(${tick * 100 / axis}%, 100% - 1.5em)`}, +tick.toPrecision(2) + " s"))));
+      const close = (open = find("[aria-expanded=true]")) => // one image at most is open
+          (find(".pair")?.remove(), open?.setAttribute("aria-expanded", false), open);
+      const toggle = (button, pictures) => close() === button
+          || (button.ariaExpanded = true, button.closest("tr").after(pair(pictures)));
+      addEventListener("keydown", ({key}) => key === "Escape" && close()?.focus());
+      const body = find("tbody"), wanted = row => !failed.checked || row.className === "FAILED";
+      const more = () => body.append(...sorted.filter(row => !row.isConnected && wanted(row)).slice(0, 100));
+      const show = failed.onchange = () => (close(), body.replaceChildren(), more());
+      show(), failed.parentNode.hidden = images.every(row => row.className !== "FAILED");
+      onscroll = () => (tip.replaceChildren(), body.getBoundingClientRect().bottom < 2 * innerHeight && more());
       find("thead").onclick = ({target}) => {
-        const th = target.closest("th"), up = th.ariaSort === "ascending" ? -1 : 1, key = it => it.keys[th.cellIndex];
+        const th = target.closest("th"), i = th.cellIndex, up = th.ariaSort === "ascending" ? -1 : 1;
         find("[aria-sort]")?.removeAttribute("aria-sort"), th.ariaSort = up > 0 ? "ascending" : "descending";
-        sorted.sort((a, b) => up * (key(a).localeCompare?.(key(b)) ?? key(a) - key(b))), again();
+        sorted.sort(({keys: a}, {keys: b}) => up * (a[i].localeCompare?.(b[i]) ?? a[i] - b[i])), show();
       };
-      const pair = ({original, copy}) => { // the copy to the right of the slider; fits the window, or at 100 %
+      const pair = pictures => { // the copy to the right of the slider's thumb; fits the window, or at 100 %
         const stage = make("div", {className: "stage"}), view = make("div", {className: "view"}, stage);
         const slider = make("input", {type: "range", step: "any", ariaLabel: "original, " + say("copy")});
-        const x = () => slider.value / 100 * view.clientWidth; // of the divider
-        slider.oninput = view.onscroll = () =>
-            stage.style.setProperty("--cut", view.scrollLeft - stage.offsetLeft + x() + "px");
-        const place = () => (slider.oninput(), view.parentNode.scrollIntoView({block: "nearest"}));
-        new ResizeObserver(place).observe(stage); // as the images come, and the zoom and the window change
-        const zoom = (across, down) => { // this point of the picture goes to the middle
+        const place = slider.oninput = view.onscroll = () => stage.style.setProperty("--cut",
+            view.scrollLeft - stage.offsetLeft + slider.value / 100 * view.clientWidth + "px");
+        new ResizeObserver(() => (place(), view.closest("td").scrollIntoView({block: "nearest"}))).observe(stage);
+        const zoom = ({clientX = innerWidth / 2, clientY = innerHeight / 2}) => { // this point goes to the middle
+          const {left, top, width} = stage.getBoundingClientRect();
           view.classList.toggle("full");
-          view.scrollTo(across * stage.clientWidth - view.clientWidth / 2,
-              down * stage.clientHeight - view.clientHeight / 2);
+          const by = stage.clientWidth / width;
+          view.scrollTo((clientX - left) * by - view.clientWidth / 2, (clientY - top) * by - view.clientHeight / 2);
         };
-        let last, divider, moved; // of a drag: its last event, what it takes, whether it is more than a click
-        const at = event => event.clientX - view.getBoundingClientRect().left;
-        view.onpointerdown = event => {
-          view.setPointerCapture(event.pointerId);
-          [last, moved] = [event, Math.abs(at(event) - x()) < 24];
-          divider = moved || !view.classList.contains("full");
-        };
-        view.onpointermove = event => {
-          const right = event.clientX - last?.clientX, down = event.clientY - last?.clientY;
-          if (view.hasPointerCapture(event.pointerId) && (moved ||= Math.hypot(right, divider ? 0 : down) > 4)) {
-            divider ? slider.value = at(event) / view.clientWidth * 100 : view.scrollBy(-right, -down);
-            last = event, slider.oninput();
-          }
-        };
-        view.onclick = ({clientX, clientY}) => {
-          const {left, top, width, height} = stage.getBoundingClientRect();
-          moved || zoom((clientX - left) / width, (clientY - top) / height);
-        };
-        stage.append(...[original, copy].map(src => make("img", {src, draggable: false, onload() {
+        let moved = 0; // pixels: a drag is no click
+        view.onpointerdown = () => moved = 0;
+        view.onpointermove = ({buttons, movementX: right, movementY: down}) =>
+            buttons && (moved += Math.abs(right) + Math.abs(down), view.scrollBy(-right, -down));
+        view.onclick = event => moved < 5 && zoom(event);
+        stage.append(...pictures.map(src => make("img", {src, draggable: false, onload() {
           stage.style.setProperty("--width", this.naturalWidth / devicePixelRatio + "px");
         }, onerror: () => view.replaceChildren(say("not there any more"), ": " + src)})));
-        const full = make("button", {onclick: () => zoom(.5, .5)}, "100 %");
-        return make("tr", {className: "pair"}, make("td", {colSpan: 6}, view, slider,
-            make("div", {className: "under"}, "original", full, "copy")));
+        return make("tr", {className: "pair"}, make("td", {colSpan: 6}, make("div", {className: "frame"}, view, slider),
+            make("div", {className: "under"}, "original", make("button", {onclick: () => zoom({})}, "100 %"), "copy")));
       };
     </script></body></html>
     """;
@@ -992,32 +868,32 @@ final class Text {
   /** A text in which file names cannot begin new lines or command the terminal. */
   static String printable(String text) { return text.replaceAll("\\p{IsControl}", "?"); }
 
+  /** The text with plain signs for blocks, where the stream's charset lacks those. */
+  static String shown(PrintStream out, String text) {
+    return out.charset().newEncoder().canEncode('█') ? text : text.replace('█', '#').replace('░', '.');
+  }
+
   /** A number of things: 1 image, 4 images. */
   static String count(int number, String thing) { return number + " " + thing + (number == 1 ? "" : "s"); }
-
   static String cores() { return count(Runtime.getRuntime().availableProcessors(), "core"); }
 
   static String ratio(long before, long after) {
     return before == 0 ? "none" : format("%.3f", (double) after / before);
   }
 
-  /** A size in bytes, decimal units: 512 B, 12.8 kB, 3.21 MB, 1.20 GB. */
-  static String size(long bytes) {
-    return bytes < 1_000 ? bytes + " B" : bytes < 100_000 ? format("%.1f kB", bytes / 1e3)
-        : bytes < 1_000_000_000 ? format("%.2f MB", bytes / 1e6) : format("%.2f GB", bytes / 1e9);
+  /** A size in bytes, decimal units: 512 B, 12.8 kB, 3.21 MB, 1.20 GB; in the unit of a larger size. */
+  static String size(long bytes) { return size(bytes, bytes); }
+  static String size(long bytes, long larger) {
+    return larger < 1_000 ? bytes + " B" : larger < 1_000_000 ? format("%.1f kB", bytes / 1e3)
+        : larger < 1_000_000_000 ? format("%.2f MB", bytes / 1e6) : format("%.2f GB", bytes / 1e9);
   }
 
-  /** Reads a size: 500000, 500k or 0.5M, k and M being 1,000 and 1,000,000 bytes. */
-  static final class SizeConverter implements ITypeConverter<Long> {
-    @Override
-    public Long convert(String text) {
-      Matcher size = Pattern.compile("(\\d{1,12}(?:\\.\\d{1,6})?)([kM]?)B?", Pattern.CASE_INSENSITIVE).matcher(text);
-      if (!size.matches()) {
-        throw new TypeConversionException("'" + text + "' is no size, as 500k or 2M is");
-      }
-      String unit = size.group(2).toLowerCase(Locale.ROOT);
-      return (long) (Double.parseDouble(size.group(1)) * (unit.isEmpty() ? 1 : unit.equals("k") ? 1e3 : 1e6));
-    }
+  static String sizes(long before, long after) { return size(before) + " -> " + size(after, before); }
+
+  /** How many bytes a size is: 500000, 500k or 0.5M, k and M being 1,000 and 1,000,000. */
+  static long bytes(String size) {
+    return (long) Double.parseDouble(
+        size.toLowerCase(Locale.ROOT).replace("b", "").replace("k", "e3").replace("m", "e6"));
   }
 
   /** Why an image failed. */

@@ -48,16 +48,17 @@ class ReportTest {
               const width = pair.querySelector(".view").clientWidth;
               seen.push("slider " + at + " " + Math.round(cut + left) + " of " + width);
             }
+            pair.scrollIntoView();
+            slider.value = 25; // its thumb is the divider: a pointer there drags it, and elsewhere meets the picture
             const view = pair.querySelector(".view"), box = view.getBoundingClientRect();
-            view.setPointerCapture = view.hasPointerCapture = () => true; // there is no such pointer
-            for (const [type, x] of [["down", 1], ["move", .5], ["move", .25], ["up", .25]]) {
-              view.dispatchEvent(new PointerEvent("pointer" + type, {clientX: box.left + x * box.width}));
+            const met = [.25, .5].map(x => document.elementFromPoint(box.left + x * box.width, box.bottom - 9));
+            seen.push("divider " + met.map(element => element === slider));
+            for (const movementX of [0, 99]) { // a click, and a drag, which is none
+              view.dispatchEvent(new PointerEvent("pointerdown"));
+              view.dispatchEvent(new PointerEvent("pointermove", {buttons: 1, movementX}));
+              view.dispatchEvent(new MouseEvent("click"));
+              seen.push("clicked after " + movementX + " " + view.className);
             }
-            view.dispatchEvent(new MouseEvent("click"));
-            seen.push("dragged to " + Math.round(slider.value) + " " + view.className);
-            view.dispatchEvent(new PointerEvent("pointerdown", {clientX: box.left + box.width / 2}));
-            view.dispatchEvent(new MouseEvent("click"));
-            seen.push("clicked " + view.className);
             document.querySelectorAll("[aria-expanded]")[1].click();
             seen.push("open " + [...document.querySelectorAll("[aria-expanded]")].map(b => b.ariaExpanded));
             dispatchEvent(new KeyboardEvent("keydown", {key: "Escape"}));
@@ -132,7 +133,8 @@ class ReportTest {
 
     List<String> seen = seen(page, "", LOOK);
     List<String> expected = new ArrayList<>(List.of("picture 40=40,40=40 kept.jpg", "picture 40=40,40=40 warned.jpg",
-        "slider 0 0 of \\d+", "slider 100 (\\d+) of \\1", "dragged to 25 view", "clicked view full",
+        "slider 0 0 of \\d+", "slider 100 (\\d+) of \\1", "divider true,false",
+        "clicked after 0 view full", "clicked after 99 view full",
         "open false,true(,false)*", "closed 0", "up outcome broken.jpg\\|kept.jpg\\|.*",
         "down outcome .*\\|kept.jpg\\|broken.jpg", "failed broken.jpg", "up ratio broken.jpg\\|.*\\|kept.jpg",
         "down ratio kept.jpg\\|.*\\|broken.jpg", "tip .* · waited \\d+ ms · image-1 worked \\d+ ms",
@@ -162,7 +164,7 @@ class ReportTest {
         document.body.replaceChildren(encodeURIComponent(text));
         document.body.id = "seen";
         """);
-    for (String line : List.of("fr", "30 images de IMAGES", "threads virtuels, médiane de 3", "l'image attend .*",
+    for (String line : List.of("fr", "30 images de IMAGES", "threads virtuels, médiane de 3", ".*l'image attend.*",
         "séquentiel", "accélération 1,00", "image avant après taux temps résultat",
         "before 10\\.jpg .* \\d,\\d+ \\d+ ms compressée",
         "before 39\\.jpg · .*o → .*o · a attendu \\d+ ms · main a travaillé \\d+ ms")) {
@@ -173,14 +175,25 @@ class ReportTest {
   @Test
   @DisplayName("links are relative, and of what JSON or HTML could take for its own nothing stands in the page")
   void escapes() {
-    assertEquals(List.of("0", "0.1", "0.2", "0.3", "0.4", "0.5"), Timeline.ticks(0.55));
-    assertEquals(List.of("0", "5", "10", "15"), Timeline.ticks(19));
-    assertEquals(List.of("0", "2", "4", "6", "8", "10"), Timeline.ticks(11));
     assertEquals("./a%20b/%25%23.jpg", Report.link(Path.of("/x/r.html"), Path.of("/x/a b/%#.jpg")));
     assertEquals("./../y/c:d.jpg", Report.link(Path.of("/x/r.html"), Path.of("/y/c:d.jpg")));
     assertEquals("./../../c.jpg", Report.link(Path.of("/x/y/z/../z/r.html"), Path.of("/x/./c.jpg")));
     assertEquals("[\"\\u003c/a\\u003e \\u0022\\u005c\\u000a\\u2028\\ud83d\\ude00é\",1,[]]",
         Report.json(List.of("</a> \"\\\n\u2028😀é", 1, List.of())));
+  }
+
+  @Test
+  @DisplayName("the sizes of an image and of its copy have one unit, on the log's line and in the report")
+  void units() throws Exception {
+    byte[] jpeg = Pictures.jpeg(Pictures.smooth(40, 40), 0.9f);
+    byte[] large = Jpegs.with(jpeg, Jpegs.segment(0xFE, "x".repeat(5_000))); // its copy has less than 1,000 bytes
+    Files.write(Files.createDirectories(folder.resolve("IMAGES")).resolve("a.jpg"), large);
+    Program.Result run = Program.run(folder).expect(0, "1 image, ");
+    for (String line : List.of(run.messages("INFO").getLast(), run.out())) {
+      assertTrue(line.matches("(?s).* \\d\\.\\d kB -> 0\\.\\d kB.*"), line);
+    }
+    assertEquals("130.0 kB -> 69.4 kB", Text.sizes(130_000, 69_400));
+    assertEquals("1.00 MB -> 0.07 MB", Text.sizes(1_000_000, 69_400));
   }
 
   @Test
