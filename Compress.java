@@ -1600,8 +1600,8 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
     JpegHeader header = JpegHeader.read(jpeg);
     Set<String> warnings = new LinkedHashSet<>();
     GainMap map = GainMap.find(jpeg, header, settings, warnings);
-    JpegHeader.Kind kind = !settings.byPixels() ? Sampling.of(header, settings).kind()
-        : header.kind == JpegHeader.Kind.GREY ? header.kind : JpegHeader.Kind.YCBCR;
+    JpegHeader.Kind kind = !settings.byPixels() || header.kind == JpegHeader.Kind.GREY ? header.kind
+        : JpegHeader.Kind.YCBCR;
     boolean withProfile = !header.isCmyk() || kind == header.kind;
     byte[] metadata = Metadata.of(jpeg, header, kind, map, withProfile, settings.keepMetadata);
     if (header.icc.broken()) {
@@ -1929,9 +1929,6 @@ final class JpegHeader {
   /** The sampling factors of the component that is sampled most, horizontally and vertically (T.81 A.1.1). */
   int maxH() { return components.stream().mapToInt(Component::h).max().orElse(1); }
   int maxV() { return components.stream().mapToInt(Component::v).max().orElse(1); }
-
-  /** Whether all components are sampled alike. */
-  boolean isEvenlySampled() { return components.stream().allMatch(c -> c.h == maxH() && c.v == maxV()); }
 }
 
 /** Chooses the segments that stand in front of a copy's tables: what it keeps of its original's metadata. */
@@ -3475,7 +3472,7 @@ final class CopyWriter {
 }
 
 // Engine --------------------------------------------------------------------------------------------------------------
-// From a source to its copy: its components, tables and scans, all of which are decoded side by side; other colours.
+// From a source to its copy: its components, tables and scans, all of which are decoded side by side.
 
 /**
  * The blocks of a component.
@@ -3514,8 +3511,8 @@ final class Plane {
   int[] steps; // of the source's quantization table
   final int[] low = new int[64]; // lowest bit known of each coefficient (successive approximation)
   Requantizer requantizer;
-  Symbols symbols; // of the copy; null where only a sample is taken
-  Sample sample; // or null
+  Symbols symbols; // of the copy
+  Sample sample; // to be taken instead, or null
   Smallest smallest; // null: coefficients are rounded
   ChromaDownsampler downsampler; // null: none
 
@@ -3903,55 +3900,18 @@ final class ChromaDownsampler {
   }
 }
 
-/** RGB to YCbCr as JFIF has it: it is linear, and so the same for coefficients as for samples. */
-final class ColourConverter {
-  private static final float[][] WEIGHTS = { // of red, green, blue, in Y, Cb, Cr (JFIF 1.02, ITU-R BT.601)
-    {0.299f, 0.587f, 0.114f}, {-0.168736f, -0.331264f, 0.5f}, {0.5f, -0.418688f, -0.081312f}
-  };
-
-  /** Converts the blocks in work; the steps of what it makes are all 1, and what is within these limits is left out. */
-  static void convert(int[][] steps, BlockRows[] rows, int[][] limits) {
-    for (int block = 0; block < rows[0].dc.length; block++) {
-      int[][] values = new int[3][64];
-      for (int c = 0; c < 3; c++) {
-        values[c][0] = rows[c].dc[block] * steps[c][0];
-        for (int i = block * 64; i < rows[c].ends[block]; i++) {
-          int k = Coefficient.index(rows[c].kept[i]);
-          values[c][k] = Coefficient.value(rows[c].kept[i]) * steps[c][k];
-        }
-      }
-      for (int c = 0; c < 3; c++) {
-        float[] weights = WEIGHTS[c];
-        rows[c].ends[block] = block * 64;
-        for (int k = 0; k < 64; k++) {
-          int value = Math.round(weights[0] * values[0][k] + weights[1] * values[1][k] + weights[2] * values[2][k]);
-          if (k == 0) {
-            rows[c].dc[block] = value;
-          } else if (Math.abs(value) > limits[c][k]) {
-            int magnitude = Math.min(Math.abs(value), Short.MAX_VALUE);
-            rows[c].kept[rows[c].ends[block]++] = Coefficient.of(value < 0, magnitude, k);
-          }
-        }
-      }
-    }
-  }
-}
-
 /**
- * What becomes of the components of a frame: which colours they are of, and their sampling. Chroma gets half the width
- * and height of luminance (4:2:0) where it has the same, or half in one direction; any other sampling stays. Chroma
- * becomes so many times, 1 or 2, narrower across, and lower down.
+ * What becomes of the sampling of a frame. Chroma gets half the width and height of luminance (4:2:0) where it has the
+ * same, or half in one direction: it becomes so many times, 1 or 2, narrower across, and lower down. Any other stays.
  */
-record Sampling(JpegHeader header, JpegHeader.Kind kind, int across, int down) {
+record Sampling(JpegHeader header, int across, int down) {
   private static final int MAX_BLOCKS = 10; // in an MCU of several components (B.2.3)
 
   static Sampling of(JpegHeader header, Recompressor.Settings settings) {
-    boolean converts = header.kind == JpegHeader.Kind.RGB && !settings.isLossless() && header.isEvenlySampled();
-    JpegHeader.Kind kind = converts ? JpegHeader.Kind.YCBCR : header.kind;
-    boolean mayHalve = kind == JpegHeader.Kind.YCBCR && !settings.isLossless();
+    boolean mayHalve = header.kind == JpegHeader.Kind.YCBCR && !settings.isLossless();
     int across = mayHalve ? toHalf(header.components.stream().mapToInt(JpegHeader.Component::h).toArray()) : 0;
     int down = mayHalve ? toHalf(header.components.stream().mapToInt(JpegHeader.Component::v).toArray()) : 0;
-    return across * down == 0 ? new Sampling(header, kind, 1, 1) : new Sampling(header, kind, across, down);
+    return across * down == 0 ? new Sampling(header, 1, 1) : new Sampling(header, across, down);
   }
 
   /** What to divide chroma's samples by, so that they are half as many as luminance's; 0: it cannot be done so. */
@@ -3972,7 +3932,7 @@ record Sampling(JpegHeader header, JpegHeader.Kind kind, int across, int down) {
           : BlockGrid.of(header, c.h(), c.v(), header.maxH(), header.maxV());
       BlockGrid copy = BlockGrid.of(header, h[i], v[i], hMax, vMax);
       copy = blocks <= MAX_BLOCKS ? copy : new BlockGrid(1, 1, copy.wide(), copy.high());
-      boolean chrominance = (kind == JpegHeader.Kind.YCBCR || kind == JpegHeader.Kind.YCCK) && (i == 1 || i == 2);
+      boolean chrominance = (header.kind == JpegHeader.Kind.YCBCR || header.kind == JpegHeader.Kind.YCCK) && i % 3 > 0;
       boolean coarse = chrominance && h[0] == 2 * h[i] && v[0] == 2 * v[i] && planes.length == 3;
       planes[i] = new Plane(c, i, h[i] << 4 | v[i], chrominance ? 1 : 0, coarse, source, copy);
     }
@@ -3987,7 +3947,6 @@ record Sampling(JpegHeader header, JpegHeader.Kind kind, int across, int down) {
     return Arrays.stream(factors).map(factor -> factor / divisor).toArray();
   }
 
-  boolean converts() { return kind != header.kind; }
   boolean halves() { return across * down > 1; }
 
   /** How many MCU rows of the source are in work at once, so that no pair of chroma's rows is parted. */
@@ -4121,7 +4080,7 @@ final class CoefficientEngine {
   // would cost bytes and only make the values less exact. (Halved chroma has values between the source's steps; and
   // steps over 255 cannot be written in baseline JPEG.)
   private Requantizer requantizer(Plane plane, int[] target) {
-    boolean halved = sampling.halves() && plane.table == 1;
+    boolean halved = isHalved(plane);
     for (int k = 0; k < 64 && !halved; k++) {
       int source = plane.steps[k];
       double least = settings.smallest() ? 1.5 * source : source; // a little coarser only doubles the errors
@@ -4130,31 +4089,26 @@ final class CoefficientEngine {
     return new Requantizer(halved ? ONES : plane.steps, halved ? ChromaDownsampler.FRACTION : 1, target);
   }
 
+  private boolean isHalved(Plane plane) { return sampling.halves() && plane.table == 1; }
+
   /** Decodes all scans side by side, and makes the blocks of the copy of a few rows of MCUs after the other. */
   private void decodeScans() throws JpegException {
     int high = planes[0].source.mcusHigh();
     int rowsAtOnce = sampling.rowsAtOnce();
     BlockRows[] rows = new BlockRows[planes.length];
-    int[][] steps = new int[planes.length][]; // of the source
-    int[][] limits = new int[planes.length][];
     float[] visible = new float[settings.smallest() ? planes[0].copy.mcusWide() * planes[0].copy.mcusHigh() : 0];
     for (Plane plane : planes) {
-      int c = plane.index;
-      steps[c] = plane.steps;
-      plane.steps = sampling.converts() ? ONES : plane.steps;
-      int[] wanted = settings.isLossless() ? plane.steps
+      int[] wanted = settings.isLossless() ? plane.steps.clone()
           : settings.smallest() ? PerceptualTables.steps(plane.isCoarse, coarse)
           : StandardTables.steps(plane.isCoarse, settings.quality());
       plane.requantizer = requantizer(plane, wanted);
       plane.sample = sample;
-      plane.symbols = sample == null ? new Symbols(plane.copy) : null;
+      plane.symbols = new Symbols(plane.copy);
       plane.smallest = settings.smallest() ? new Smallest(plane, coarse, 1, visible) : null;
-      boolean halved = sampling.halves() && plane.table == 1;
-      plane.downsampler = halved ? new ChromaDownsampler(plane, sampling.across(), sampling.down()) : null;
-      limits[c] = halved ? plane.downsampler.limits : plane.requantizer.limit;
+      plane.downsampler = isHalved(plane) ? new ChromaDownsampler(plane, sampling.across(), sampling.down()) : null;
+      int[] limits = isHalved(plane) ? plane.downsampler.limits : plane.requantizer.limit;
       int wide = plane.source.mcusWide() * plane.source.h();
-      int[] kept = sampling.converts() ? Requantizer.ALL : limits[c];
-      rows[c] = new BlockRows(wide, plane.source.v() * rowsAtOnce, kept, progressive);
+      rows[plane.index] = new BlockRows(wide, plane.source.v() * rowsAtOnce, limits, progressive);
     }
     for (Scan scan : scans) {
       scan.start(rows);
@@ -4168,9 +4122,6 @@ final class CoefficientEngine {
       }
       for (BlockRows blocks : rows) {
         blocks.list();
-      }
-      if (sampling.converts()) {
-        ColourConverter.convert(steps, rows, limits);
       }
       for (Plane plane : planes) {
         deliver(plane, rows[plane.index], first);
@@ -4194,9 +4145,7 @@ final class CoefficientEngine {
           for (int x = left; x < left + copy.h(); x++) {
             int row = (y - first) * down; // of those in work
             if (x >= copy.wide() || y >= copy.high()) {
-              if (sample == null) {
-                plane.symbols.addPadding(y - top);
-              }
+              plane.symbols.addPadding(y - top);
             } else if (plane.downsampler != null) {
               plane.downsampler.deliver(y, x, mcu, y - top, blocks, row);
             } else {
@@ -4206,9 +4155,7 @@ final class CoefficientEngine {
           }
         }
       }
-      if (sample == null) {
-        plane.symbols.endMcuRow();
-      }
+      plane.symbols.endMcuRow();
     }
   }
 }
