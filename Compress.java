@@ -1468,14 +1468,14 @@ final class ImageFiles {
 }
 
 /**
- * What a copy says of itself, in a comment segment (T.81 B.2.4.5) behind JFIF or EXIF: that Compress made it, with
- * which options, of an image of how many bytes; then hashes of the image's identity (its place, and when it was taken:
- * the IMG_0001.jpg of two cameras are not one), of its state (its place, and when it was changed), and of the copy, as
- * editors keep comments. Compress replaces a file only if it says so and is as it was written. A kept copy is the
- * original byte for byte: an extended attribute says it, where the file system has those.
+ * What a copy says of itself, in an APP9 segment (T.81 B.2.4.6) of its own name behind JFIF or EXIF, once in a comment,
+ * which galleries show: that Compress made it, with which options, of an image of how many bytes; then hashes of the
+ * image's identity (its place, and when it was taken: the IMG_0001.jpg of two cameras are not one), of its state (its
+ * place, and when it was changed), and of the copy, as editors keep segments. Compress replaces a file only if it says
+ * so and is as it was written. A kept copy is the original: an extended attribute says it, where there are those.
  */
 record Provenance(String options, long size, long identity, int state) {
-  static final Pattern TEXT = Pattern.compile("Compress (\\S+) +(\\d{1,19}) (\\p{XDigit}{16}) (\\p{XDigit}{8}) (.{8})");
+  static final Pattern TEXT = Pattern.compile("Compress.(\\S+) +(\\d{1,19}) (\\p{XDigit}{16}) (\\p{XDigit}{8}) (.{8})");
   static final String ATTRIBUTE = "user:compress";
   static final String AS_IS = "copied"; // in place of options: with none of them
 
@@ -1492,7 +1492,7 @@ record Provenance(String options, long size, long identity, int state) {
 
   /** Its text, equally long for all sizes: a copy that is compressed again does not get smaller by it. */
   byte[] text(long checksum) {
-    return Text.format("Compress %s %10d %016x %08x %08x", options, size, identity, state, checksum)
+    return Text.format("Compress\0%s %10d %016x %08x %08x", options, size, identity, state, checksum)
         .getBytes(StandardCharsets.ISO_8859_1);
   }
 
@@ -1500,7 +1500,7 @@ record Provenance(String options, long size, long identity, int state) {
   static byte[] into(byte[] segments, Recompressor.Settings settings, long size) {
     byte[] text = new Provenance(settings.letters(), size, 0, 0).text(0);
     int at = start(segments, 0) - 4;
-    return ByteBuffer.allocate(segments.length + text.length + 4).put(segments, 0, at).putShort((short) 0xFFFE)
+    return ByteBuffer.allocate(segments.length + text.length + 4).put(segments, 0, at).putShort((short) 0xFFE9)
         .putShort((short) (text.length + 2)).put(text).put(segments, at, segments.length - at).array();
   }
 

@@ -156,7 +156,7 @@ final class Program {
 
   /** A copy without what it says of its image in figures. */
   static byte[] unsigned(byte[] copy) {
-    Matcher text = Pattern.compile("Compress \\S+ ([ \\d]+) ([0-9a-f]{16}) ([0-9a-f]{8}) ([0-9a-f]{8})")
+    Matcher text = Pattern.compile("Compress\0\\S+ ([ \\d]+) ([0-9a-f]{16}) ([0-9a-f]{8}) ([0-9a-f]{8})")
         .matcher(new String(copy, StandardCharsets.ISO_8859_1));
     byte[] unsigned = copy.clone();
     for (int group = 1; group <= 4 && text.find(0); group++) {

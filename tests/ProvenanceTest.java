@@ -12,6 +12,7 @@ import java.time.Instant;
 import java.util.*;
 import java.util.concurrent.FutureTask;
 import java.util.stream.Stream;
+import java.util.zip.CRC32;
 import org.junit.jupiter.api.*;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -208,7 +209,7 @@ class ProvenanceTest {
   }
 
   @Test
-  @DisplayName("a copy that somebody has changed, or moved and linked, is that person's: editors keep comments")
+  @DisplayName("a copy that somebody has changed, or moved and linked, is that person's: editors keep segments")
   void edited() throws Exception {
     write("Pictures/a.jpg");
     FileTime past = FileTime.fromMillis(1_000_000_000_000L);
@@ -216,7 +217,7 @@ class ProvenanceTest {
     assertOutcomes("a.jpg=compressed", pictures, small);
     Path file = small.resolve("a.jpg");
     byte[] copy = Files.readAllBytes(file);
-    assertTrue(new String(copy, 20, 70, StandardCharsets.ISO_8859_1).contains("Compress 30 "));
+    assertTrue(new String(copy, 20, 70, StandardCharsets.ISO_8859_1).contains("Compress\0" + "30 "));
     Files.move(file, folder.resolve("moved.jpg"));
     link("Small/a.jpg", "../moved.jpg");
     assertOutcomes("a.jpg=NOT_OURS", pictures, small, "--update");
@@ -229,6 +230,28 @@ class ProvenanceTest {
     assertOutcomes("a.jpg=NOT_OURS", pictures, small, "--update"); // by its time
     assertOutcomes("a.jpg=NOT_OURS", pictures, small);
     assertOutcomes("a.jpg=compressed", pictures, small, "--overwrite");
+  }
+
+  @Test
+  @DisplayName("the note of a copy is no comment, which galleries show as a caption; that of older copies is ours, too")
+  void note() throws Exception {
+    write("Pictures/a.jpg");
+    assertOutcomes("a.jpg=compressed", pictures, small);
+    Path file = small.resolve("a.jpg");
+    byte[] copy = Files.readAllBytes(file);
+    assertEquals(0, Jpegs.segments(copy).stream().filter(segment -> segment.marker() == 0xFE).count());
+    Jpegs.Segment note = Jpegs.find(copy, 0xE9);
+    assertEquals("Compress\0" + "30 ", new String(copy, note.from() + 4, 12, StandardCharsets.ISO_8859_1));
+    byte[] older = Jpegs.patched(Jpegs.patched(copy, note.from() + 1, 0xFE), note.from() + 12, ' ');
+    Arrays.fill(older, note.to() - 8, note.to(), (byte) '0');
+    CRC32 checksum = new CRC32();
+    checksum.update(older);
+    byte[] hex = "%08x".formatted(checksum.getValue()).getBytes(StandardCharsets.ISO_8859_1);
+    Files.write(file, Jpegs.spliced(older, note.to() - 8, note.to(), hex));
+    Files.setLastModifiedTime(file, Files.getLastModifiedTime(pictures.resolve("a.jpg")));
+    assertOutcomes("a.jpg=skipped", pictures, small, "--update");
+    assertOutcomes("a.jpg=compressed", pictures, small);
+    assertArrayEquals(copy, Files.readAllBytes(file));
   }
 
   @Test
@@ -319,7 +342,7 @@ class ProvenanceTest {
     Path kept = pictures.resolve("kept.jpg");
     byte[] smallest = Program.smallest(Files.readAllBytes(kept), 30, Compress.Engine.auto);
     Files.write(kept, // less what it says of itself: that makes it a picture like others
-        Jpegs.spliced(smallest, Jpegs.find(smallest, 0xFE).from(), Jpegs.find(smallest, 0xFE).to(), new byte[0]));
+        Jpegs.spliced(smallest, Jpegs.find(smallest, 0xE9).from(), Jpegs.find(smallest, 0xE9).to(), new byte[0]));
     FileTime past = FileTime.from(Instant.parse("2001-02-03T04:05:06.789012Z"));
     for (String name : Program.files(pictures)) {
       Files.setLastModifiedTime(pictures.resolve(name), past);
