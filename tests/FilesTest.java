@@ -268,6 +268,18 @@ class FilesTest {
   }
 
   @Test
+  @DisplayName("--copy-rest: what is no file in the place of a copy is an error, and a FIFO there is not waited for")
+  void restInTheWay() throws Exception {
+    images("IMAGES/a.jpg");
+    for (String name : List.of("folder.txt", "pipe.txt")) { Files.writeString(folder.resolve("IMAGES/" + name), name); }
+    Path copies = Files.createDirectory(folder.resolve("COMPRESSED_IMAGES"));
+    Files.createDirectory(copies.resolve("folder.txt"));
+    assumeTrue(Program.succeeds(List.of("mkfifo", copies.resolve("pipe.txt").toString())), "there are no FIFOs here");
+    shell("timeout 20 " + Program.quoted(Program.command("--copy-rest"))).expect(1, "1 image, ",
+        "folder.txt was not copied: there is a folder", "pipe.txt was not copied: there is no file");
+  }
+
+  @Test
   @DisplayName("what failed for want of memory is copied, and tried again when there is more")
   void restAgain() throws Exception {
     Pictures.write(folder.resolve("IMAGES/a.jpg"), 3000, 3000);
