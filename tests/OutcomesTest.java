@@ -175,8 +175,8 @@ class OutcomesTest {
   }
 
   @Test
-  @DisplayName("what programs leave before and behind the end, fill bytes, remarks, bytes that belong to no segment, no "
-      + "end at all, a few stray bytes behind a scan are no damage, more of them are; a flat picture is whole")
+  @DisplayName("what programs leave before and behind the end, fill bytes, remarks, bytes that belong to no segment, "
+      + "no end at all, a few stray bytes behind a scan are no damage, more of them are; a flat picture is whole")
   void harmless() throws Exception {
     KINDS.forEach((kind, jpeg) -> {
       int end = jpeg.length - 2;
