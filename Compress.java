@@ -3648,7 +3648,7 @@ final class ScanComponent {
   int[] lookup; // of ac
   BlockRows rows;
   BlockGrid grid; // its MCUs are one block if it is alone in the scan (A.2.2)
-  int largest; // magnitude of DC coefficients
+  int largest; // magnitude of a DC coefficient; beyond it samples are white or black
   int prediction; // the DC coefficient before
 }
 
@@ -3765,11 +3765,7 @@ final class Scan {
   /** The next DC coefficient of a component, as far as its bits are given (F.2.2.1, G.1.2.1). */
   private int nextDc(ScanComponent c) throws JpegException {
     c.prediction += in.difference(c.dc);
-    long value = (long) c.prediction << low;
-    if (value > c.largest || value + (1 << low) <= -c.largest) {
-      throw in.damaged("a brightness that cannot be");
-    }
-    return (int) value;
+    return Math.clamp((long) c.prediction << low, -c.largest, c.largest);
   }
 }
 

@@ -175,8 +175,8 @@ class OutcomesTest {
   }
 
   @Test
-  @DisplayName("what programs leave before and behind the end, fill bytes, remarks, bytes that belong to no segment, no "
-      + "end at all, a few stray bytes behind a scan are no damage, more of them are; a flat picture is whole")
+  @DisplayName("what programs leave before and behind the end, fill bytes, remarks, bytes that belong to no segment, "
+      + "no end at all, a few stray bytes behind a scan are no damage, more of them are; a flat picture is whole")
   void harmless() throws Exception {
     KINDS.forEach((kind, jpeg) -> {
       int end = jpeg.length - 2;
@@ -273,14 +273,13 @@ class OutcomesTest {
   }
 
   @Test
-  @DisplayName("a picture brighter than white or darker than black is damage")
-  void impossibleBrightness() {
+  @DisplayName("what is brighter than white becomes white, what is darker than black black, as by djpeg")
+  void impossibleBrightness() throws Exception {
     for (int rgb : new int[] {0xFFFFFF, 0}) {
       byte[] jpeg = Jpegs.encode(Pictures.painted(16, 16, BufferedImage.TYPE_INT_RGB, (x, y) -> rgb),
           Jpegs.Form.of("11"));
-      recompress(jpeg);
-      byte[] beyond = Jpegs.patched(jpeg, Jpegs.find(jpeg, 0xDB).from() + 5, 16); // the step of DC, eight times as large
-      assertFails(beyond, "corrupt: a brightness that cannot be", "samples of " + rgb);
+      byte[] beyond = Jpegs.patched(jpeg, Jpegs.find(jpeg, 0xDB).from() + 5, 6); // the step of DC, three times as large
+      assertTrue(Pictures.psnr(Pictures.decode(beyond), recompress(beyond)) > 50, "samples of " + rgb);
     }
   }
 
