@@ -2801,21 +2801,17 @@ final class Symbols {
 /** The best Huffman code for counted symbols, of at most 16 bits (T.81 annex K.2). */
 final class OptimalCode {
   static final int PLAIN = 15; // in place of a size, which is less: as many bits as the run says, without a code
-  private static final int MAX_VALUE = 11; // bits
-  final int[] codes = new int[256]; // by symbol: the code, moved up by the size of its value, << 5 | the bits of both
+  final long[] codes = new long[256]; // by symbol: the code, moved up by the size of its value, << 5 | the bits of both
   private final int[] lengths = new int[17]; // how many codes there are of each
   private final byte[] symbols = new byte[256]; // by length of code
   private int total; // of these
-  private long bits; // that all the symbols take, values included
+  private final long bits; // that all the symbols take, values included
 
-  /** Throws a JpegException where a symbol's code and value might not fit in 27 bits. */
-  OptimalCode(int[] counts) throws JpegException {
+  OptimalCode(int[] counts) {
     int[] weights = counts.clone();
     for (int n = 0; n < 16; n++) {
-      int s = n << 4 | PLAIN;
-      codes[s] = n;
-      bits += (long) counts[s] * n;
-      weights[s] = 0;
+      codes[n << 4 | PLAIN] = n;
+      weights[n << 4 | PLAIN] = 0;
     }
     int[] size = codeSizes(weights);
     while (size[256] > 16) { // the longest; in place of figure K.3: what is rare counts for more
@@ -2826,16 +2822,13 @@ final class OptimalCode {
     for (int length = 1; length <= 16; length++, code <<= 1) { // figure K.4, annex C
       for (int s = 0; s < 256; s++) {
         if (size[s] == length) {
-          if ((s & 15) > MAX_VALUE) {
-            throw new JpegException("not supported: coefficients of more than " + MAX_VALUE + " bits");
-          }
           lengths[length]++;
           symbols[total++] = (byte) s;
-          codes[s] = code++ << (s & 15) + 5 | length + (s & 15);
-          bits += (long) counts[s] * (length + (s & 15));
+          codes[s] = (long) code++ << (s & 15) + 5 | length + (s & 15);
         }
       }
     }
+    bits = IntStream.range(0, 256).mapToLong(s -> counts[s] * (codes[s] & 31)).sum();
   }
 
   /** Figure K.1: the two rarest are joined until all are; symbol 256, rarer than all, takes the code of all ones. */
@@ -2856,11 +2849,7 @@ final class OptimalCode {
       rarest.add((first >> 10) + (second >> 10) << 10 | next);
     }
     int[] size = new int[257];
-    for (int s = 0; s <= 256; s++) {
-      for (int up = joined[s]; up > 0; up = joined[up]) {
-        size[s]++;
-      }
-    }
+    Arrays.setAll(size, s -> (int) IntStream.iterate(joined[s], up -> up > 0, up -> joined[up]).count());
     return size;
   }
 
@@ -2981,12 +2970,9 @@ final class CopyScan {
   }
 
   /** Makes the best codes; returns how many bits all takes, the symbols being one in so many. */
-  long bits(int everyRow) throws JpegException {
-    bits = 0;
-    for (int i = 0; i < 4; i++) {
-      codes[i] = new OptimalCode(counts[i]);
-      bits += codes[i].bits(everyRow);
-    }
+  long bits(int everyRow) {
+    Arrays.setAll(codes, i -> new OptimalCode(counts[i]));
+    bits = Arrays.stream(codes).mapToLong(code -> code.bits(everyRow)).sum();
     return bits;
   }
 
@@ -3022,8 +3008,8 @@ final class CopyScan {
         Plane plane = planes[c];
         BlockGrid grid = plane.copy;
         int[] place = places[c];
-        int[] dcCodes = codes[plane.table].codes;
-        int[] acCodes = codes[AC + plane.table].codes;
+        long[] dcCodes = codes[plane.table].codes;
+        long[] acCodes = codes[AC + plane.table].codes;
         int block = (y * wide + x) * grid.h() * grid.v();
         for (int j = 0; j < grid.v(); j++) {
           char[] row = plane.symbols.rows[y * grid.v() + j];
@@ -3271,34 +3257,30 @@ final class Sample {
 /** Writes a copy (T.81 figure B.2): its segments, and its scans bit by bit. */
 final class CopyWriter {
   private static final int SAMPLE = 8; // rows of blocks, at least
-  private static final int[] BAND_ENDS = {5, 2, 8, 63, 18}; // more bring next to nothing
-  private static final int[] LOWS = {0, 1, 2, BitPlanes.MAX_LOW};
+  private static final List<Integer> BAND_ENDS = List.of(5, 2, 8, 63, 18); // more bring next to nothing
+  private static final List<Integer> LOWS = List.of(0, 1, 2, BitPlanes.MAX_LOW);
   private byte[] out = new byte[1024];
   private int position;
   private long bits; // not written yet, right-aligned
   private int count;
 
   /** The copy without metadata: baseline, or on request progressive where that is smaller. */
-  static byte[] write(JpegHeader header, Plane[] planes, boolean mayBeProgressive) throws JpegException {
+  static byte[] write(JpegHeader header, Plane[] planes, boolean mayBeProgressive) {
     boolean together = Arrays.stream(planes).allMatch(Plane::isInterleaved);
     List<Plane[]> groups =
         together ? List.<Plane[]>of(planes) : Arrays.stream(planes).map(plane -> new Plane[] {plane}).toList();
     List<CopyScan> scans = groups.stream().map(group -> new CopyScan(0, 63, 0, 0, group)).toList();
-    long least = bits(scans, 1);
-    CopyWriter copy = new CopyWriter();
+    CopyWriter copy = new CopyWriter(header, planes, mayBeProgressive);
     if (mayBeProgressive) {
-      copy.begin(header, planes, true);
-      long all = copy.write(groups.stream().map(group -> new CopyScan(0, 0, 0, 0, group)).toList());
+      copy.write(groups.stream().map(group -> new CopyScan(0, 0, 0, 0, group)).toList());
       for (Plane plane : planes) {
         List<CopyScan> script = script(plane);
         CopyScan.code(script, plane, 1, true);
-        all += copy.write(script);
+        copy.write(script);
       }
-      mayBeProgressive = all < least;
     }
-    if (!mayBeProgressive) {
-      copy = new CopyWriter();
-      copy.begin(header, planes, false);
+    if (!mayBeProgressive || bits(scans, 1) <= copy.position * 8L) {
+      copy = new CopyWriter(header, planes, false);
       copy.write(scans);
     }
     copy.makeRoom(2);
@@ -3307,67 +3289,46 @@ final class CopyWriter {
     return Arrays.copyOf(copy.out, copy.position);
   }
 
-  private long write(List<CopyScan> scans) throws JpegException {
-    long bits = bits(scans, 1);
-    for (CopyScan scan : scans) {
-      scan.write(this);
-    }
-    return bits;
+  private void write(List<CopyScan> scans) {
+    bits(scans, 1);
+    scans.forEach(scan -> scan.write(this));
   }
 
-  private static long bits(List<CopyScan> scans, int everyRow) throws JpegException {
-    long bits = 0;
-    for (CopyScan scan : scans) {
-      bits += scan.bits(everyRow);
-    }
-    return bits;
+  private static long bits(List<CopyScan> scans, int everyRow) {
+    return scans.stream().mapToLong(scan -> scan.bits(everyRow)).sum();
   }
 
   /**
    * The scans of a component's AC coefficients that take the fewest bits, as a sample of its rows tells: how many bits
    * come later in scans of their own, and where the band of low frequencies ends.
    */
-  private static List<CopyScan> script(Plane plane) throws JpegException {
-    int end = best(plane, BAND_ENDS, some -> bands(plane, 0, some));
-    int low = best(plane, LOWS, some -> {
-      List<CopyScan> scans = bands(plane, some, end);
-      scans.addAll(refinements(plane, some));
-      return scans;
-    });
-    List<CopyScan> scans = bands(plane, low, low == 0 ? end : best(plane, BAND_ENDS, some -> bands(plane, low, some)));
-    scans.addAll(refinements(plane, low));
-    return scans;
+  private static List<CopyScan> script(Plane plane) {
+    int end = best(plane, BAND_ENDS, some -> script(plane, 0, some));
+    int low = best(plane, LOWS, some -> script(plane, some, end));
+    return script(plane, low, low == 0 ? end : best(plane, BAND_ENDS, some -> script(plane, low, some)));
   }
 
-  private static List<CopyScan> bands(Plane plane, int low, int end) {
+  private static List<CopyScan> script(Plane plane, int low, int end) {
     List<CopyScan> scans = new ArrayList<>(List.of(new CopyScan(1, end, 0, low, plane)));
     if (end < 63) {
       scans.add(new CopyScan(end + 1, 63, 0, low, plane));
     }
+    for (int bit = low; bit > 0; bit--) {
+      scans.add(new CopyScan(1, 63, bit, bit - 1, plane));
+    }
     return scans;
   }
 
-  private static List<CopyScan> refinements(Plane plane, int low) {
-    return IntStream.range(0, low).mapToObj(bit -> new CopyScan(1, 63, low - bit, low - bit - 1, plane)).toList();
-  }
-
   /** The value whose scans take the fewest bits. */
-  private static int best(Plane plane, int[] values, IntFunction<List<CopyScan>> scans) throws JpegException {
+  private static int best(Plane plane, List<Integer> values, Function<Integer, List<CopyScan>> scans) {
     int everyRow = Math.max(1, plane.copy.high() / SAMPLE);
-    List<List<CopyScan>> scripts = Arrays.stream(values).mapToObj(scans).toList();
-    CopyScan.code(scripts.stream().flatMap(List::stream).toList(), plane, everyRow, false);
-    int best = 0;
-    long least = Long.MAX_VALUE;
-    for (int i = 0; i < values.length; i++) {
-      long bits = bits(scripts.get(i), everyRow);
-      best = bits < least ? values[i] : best;
-      least = Math.min(least, bits);
-    }
-    return best;
+    Map<Integer, List<CopyScan>> scripts = values.stream().collect(Collectors.toMap(value -> value, scans));
+    CopyScan.code(scripts.values().stream().flatMap(List::stream).toList(), plane, everyRow, false);
+    return Collections.min(values, Comparator.comparingLong(value -> bits(scripts.get(value), everyRow)));
   }
 
   /** Writes what stands before the scans: the start, the quantization tables (B.2.4.1), the frame (B.2.2). */
-  private void begin(JpegHeader header, Plane[] planes, boolean progressive) {
+  private CopyWriter(JpegHeader header, Plane[] planes, boolean progressive) {
     ByteArrayOutputStream tables = new ByteArrayOutputStream();
     List<IntBuffer> written = new ArrayList<>();
     ByteBuffer frame = ByteBuffer.allocate(6 + 3 * planes.length).put((byte) 8);
@@ -3411,22 +3372,22 @@ final class CopyWriter {
   }
 
   /** Writes the AC coefficients of the block at this place of a row by these codes; returns the place behind. */
-  int block(char[] row, int from, int[] codes) {
+  int block(char[] row, int from, long[] codes) {
     int at = from;
     int symbol;
     do {
       symbol = row[at++];
-      int code = codes[symbol & 0xFF];
+      long code = codes[symbol & 0xFF];
       int value = (symbol & 15) < 8 ? symbol >> 8 & 0x7F : row[at++];
-      put((code >>> 5) + value, code & 31);
+      put((int) (code >> 5) + value, (int) code & 31);
     } while (symbol < Symbols.END);
     return at;
   }
 
   /** Writes a symbol in the low byte by these codes, and the value above. */
-  void put(int[] codes, int token) {
-    int code = codes[token & 0xFF];
-    put((code >>> 5) + (token >>> 8), code & 31);
+  void put(long[] codes, int token) {
+    long code = codes[token & 0xFF];
+    put((int) (code >> 5) + (token >>> 8), (int) code & 31);
   }
 
   /** Writes the lowest bits of a value, at most 31. */
