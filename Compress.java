@@ -3001,24 +3001,28 @@ final class CopyScan {
 
   /** Writes coefficients MCU by MCU (A.2.3): the rows have their blocks in that order. */
   private void mcuRow(int y, CopyWriter out) {
-    int wide = planes[0].copy.mcusWide();
-    int[][] places = new int[planes.length][4]; // in each row of blocks
-    for (int x = 0; x < wide; x++) {
-      for (int c = 0; c < planes.length; c++) {
-        Plane plane = planes[c];
-        BlockGrid grid = plane.copy;
-        int[] place = places[c];
-        long[] dcCodes = codes[plane.table].codes;
-        long[] acCodes = codes[AC + plane.table].codes;
-        int block = (y * wide + x) * grid.h() * grid.v();
-        for (int j = 0; j < grid.v(); j++) {
-          char[] row = plane.symbols.rows[y * grid.v() + j];
-          int at = place[j];
-          for (int i = 0; i < grid.h(); i++) {
-            out.put(dcCodes, plane.symbols.dc[block++]);
-            at = to == 0 ? 0 : out.block(row, at, acCodes);
-          }
-          place[j] = at;
+    int blocks = Arrays.stream(planes).mapToInt(plane -> plane.copy.h() * plane.copy.v()).sum(); // of an MCU
+    Plane[] plane = new Plane[blocks];
+    char[][] row = new char[blocks][];
+    int[] line = new int[blocks]; // of MCU: which of these it is in
+    int[] dc = new int[blocks];
+    int n = 0;
+    for (Plane p : planes) {
+      int first = n;
+      for (; n < first + p.copy.h() * p.copy.v(); n++) {
+        plane[n] = p;
+        line[n] = n - (n - first) % p.copy.h();
+        row[n] = p.symbols.rows[y * p.copy.v() + (n - first) / p.copy.h()];
+        dc[n] = y * p.copy.mcusWide() * p.copy.h() * p.copy.v() + n - first;
+      }
+    }
+    int[] at = new int[blocks];
+    for (int x = 0; x < planes[0].copy.mcusWide(); x++) {
+      for (int i = 0; i < n; i++) {
+        out.put(codes[plane[i].table].codes, plane[i].symbols.dc[dc[i]]);
+        dc[i] += plane[i].copy.h() * plane[i].copy.v();
+        if (to > 0) {
+          at[line[i]] = out.block(row[i], at[line[i]], codes[AC + plane[i].table].codes);
         }
       }
     }
