@@ -3260,7 +3260,7 @@ final class Sample {
 
 /** Writes a copy (T.81 figure B.2): its segments, and its scans bit by bit. */
 final class CopyWriter {
-  private static final int SAMPLE = 8; // rows of blocks, at least
+  private static final int SAMPLE = 4_000; // blocks, about
   private static final List<Integer> BAND_ENDS = List.of(5, 2, 8, 63, 18); // more bring next to nothing
   private static final List<Integer> LOWS = List.of(0, 1, 2, BitPlanes.MAX_LOW);
   private byte[] out = new byte[1024];
@@ -3325,7 +3325,7 @@ final class CopyWriter {
 
   /** The value whose scans take the fewest bits. */
   private static int best(Plane plane, List<Integer> values, Function<Integer, List<CopyScan>> scans) {
-    int everyRow = Math.max(1, plane.copy.high() / SAMPLE);
+    int everyRow = Math.max(1, plane.copy.wide() * plane.copy.high() / SAMPLE);
     Map<Integer, List<CopyScan>> scripts = values.stream().collect(Collectors.toMap(value -> value, scans));
     CopyScan.code(scripts.values().stream().flatMap(List::stream).toList(), plane, everyRow, false);
     return Collections.min(values, Comparator.comparingLong(value -> bits(scripts.get(value), everyRow)));
