@@ -2686,6 +2686,12 @@ final class Requantizer {
   /** The magnitude of an AC coefficient in new steps, not rounded. */
   float steps(int magnitude, int k) { return (float) magnitude * multiplier[k] / (1 << SHIFT); }
 
+  /** The same not quantized. */
+  float exact(int coefficient) {
+    int k = Coefficient.index(coefficient);
+    return steps(Coefficient.magnitude(coefficient), k) * target[k];
+  }
+
   /** The new value of a DC coefficient. */
   int dc(int value) {
     int largest = dc.length >> 1;
@@ -3110,6 +3116,7 @@ final class CopyScan {
 final class Smallest {
   private static final float[] LAMBDA = {0.077f, 0.078f}; // the error that a bit is worth: luminance, chrominance
   private static final int END = 0; // of a block's coefficients
+  static final double DEAD_ZONE = 0.68; // about: what is less, in steps, becomes 0
   private static final float SURE = 1.5f; // steps: what is larger does not become zero
   private static final float[] BITS = new float[256]; // of a symbol and its value, about, as in progressive scans
 
@@ -3123,9 +3130,7 @@ final class Smallest {
 
   final int[] chosen = new int[64]; // the coefficients of a block
   private final Plane plane;
-  private final float strength; // of lambda; 0: all is rounded, as by libjpeg
   private final float[] weights = new float[64]; // by index
-  private final float[] seen;
   private final float[] visible; // by MCU: how much is seen of errors, as the first component tells
   private int lastMcu = -1;
   private int blocks; // of it
@@ -3135,11 +3140,9 @@ final class Smallest {
   private final float[] least = new float[65]; // the least cost of what follows if the coefficient remains,
   private final int[] next = new int[65]; // and the one that then remains next, or END
 
-  Smallest(Plane plane, double coarse, float strength, float[] visible) {
+  Smallest(Plane plane, double coarse, float[] visible) {
     this.plane = plane;
-    this.strength = strength;
     this.visible = visible;
-    seen = PerceptualTables.seen(plane.table == 0 ? 0 : plane.index);
     int[] wanted = PerceptualTables.steps(plane.isCoarse, coarse);
     for (int k = 0; k < 64; k++) { // errors count in the steps of the quality, though the source's are larger
       double ratio = (double) plane.requantizer.target[k] / wanted[k];
@@ -3155,7 +3158,7 @@ final class Smallest {
     }
     float energy = 0;
     for (int i = from; i < to; i++) {
-      float exact = exact(kept[i]);
+      float exact = plane.requantizer.exact(kept[i]);
       energy += exact * exact;
     }
     double light = Math.log((Math.max(value * plane.requantizer.dcStep / 8.0 + 128, 0) + 20) / 110);
@@ -3172,7 +3175,7 @@ final class Smallest {
    * times the bits are least in sum; value is that of DC. Returns how many there are in chosen.
    */
   int choose(int mcu, int value, int[] kept, int from, int to) {
-    float lambda = strength * LAMBDA[plane.table] / look(mcu, value, kept, from, to);
+    float lambda = LAMBDA[plane.table] / look(mcu, value, kept, from, to);
     int sure = to - from; // the one next to which others need not be looked at
     boolean mayEnd = true;
     for (int i = to - from; i >= 0; i--) {
@@ -3203,56 +3206,46 @@ final class Smallest {
     }
     return n;
   }
-
-  /** How much would be seen of the errors of a block. */
-  double error(int mcu, int value, int[] kept) {
-    int n = choose(mcu, value, kept, 0, kept.length);
-    Requantizer requantizer = plane.requantizer;
-    float miss = requantizer.dc(value) * requantizer.target[0] - value * requantizer.dcStep;
-    float lost = seen[0] * miss * miss;
-    for (int i = 0, j = 0; i < kept.length; i++) {
-      int k = Coefficient.index(kept[i]);
-      boolean stays = j < n && Coefficient.index(chosen[j]) == k;
-      float error = exact(kept[i]) - (stays ? Coefficient.magnitude(chosen[j]) * requantizer.target[k] : 0);
-      lost += seen[k] * error * error;
-      j += stays ? 1 : 0;
-    }
-    return lost * visible[Math.min(mcu, visible.length - 1)];
-  }
-
-  private float exact(int coefficient) {
-    int k = Coefficient.index(coefficient);
-    return plane.requantizer.steps(Coefficient.magnitude(coefficient), k) * plane.requantizer.target[k];
-  }
 }
 
 /** About a thousand MCUs of a photograph, a seventh at most: what would be seen of a copy's errors in them. */
 final class Sample {
-  private record Block(Plane plane, int mcu, int dc, int[] kept) {}
+  private record Block(Plane plane, float visible, float[] values) {}
 
   private final List<Block> blocks = new ArrayList<>();
   private final double share;
+  private final int luminance; // blocks that one of another component counts for
 
-  Sample(JpegHeader header) {
+  Sample(JpegHeader header, BlockGrid grid) {
+    luminance = grid.h() * grid.v();
     share = Math.min(1 / 7.0, 256_000.0 / header.width / header.height);
   }
 
+  /** Adds a block if it is of these MCUs. */
   void add(Plane plane, int mcu, int dc, int[] kept, int from, int to) {
     if (mcu * 0.6180339887 % 1 < share) { // the golden ratio: evenly
-      blocks.add(new Block(plane, mcu, dc, Arrays.copyOfRange(kept, from, to)));
+      float[] values = new float[64];
+      values[0] = dc * plane.requantizer.dcStep;
+      for (int i = from; i < to; i++) {
+        values[Coefficient.index(kept[i])] = plane.requantizer.exact(kept[i]);
+      }
+      blocks.add(new Block(plane, plane.smallest.look(mcu, dc, kept, from, to), values));
     }
   }
 
-  /** What is seen with the planes' requantizers. */
-  double error(Plane[] planes, double coarse, float strength) {
-    float[] visible = new float[planes[0].copy.mcusWide() * planes[0].copy.mcusHigh()];
-    Smallest[] chooser =
-        Arrays.stream(planes).map(plane -> new Smallest(plane, coarse, strength, visible)).toArray(Smallest[]::new);
-    int luminance = planes[0].copy.h() * planes[0].copy.v(); // blocks that one of another component counts for
+  /** What is seen of the errors with these steps for each plane, if an AC coefficient up to a part of one becomes 0. */
+  double error(Function<Plane, int[]> steps, double deadZone) {
+    Map<Plane, int[]> tables = new HashMap<>();
     double sum = 0;
     for (Block block : blocks) {
-      int c = block.plane.index;
-      sum += chooser[c].error(block.mcu, block.dc, block.kept) * (c == 0 ? 1 : luminance);
+      int[] table = tables.computeIfAbsent(block.plane, steps);
+      double lost = 0;
+      for (int k = 0; k < 64; k++) {
+        double level = block.values[k] / table[k];
+        double error = (k > 0 && Math.abs(level) < deadZone ? level : level - Math.rint(level)) * table[k];
+        lost += block.plane.seen[k] * error * error;
+      }
+      sum += block.visible * lost * (block.plane.index == 0 ? 1 : luminance);
     }
     return sum;
   }
@@ -3480,6 +3473,7 @@ final class Plane {
   Sample sample; // to be taken instead, or null
   Smallest smallest; // null: coefficients are rounded
   ChromaDownsampler downsampler; // null: none
+  float[] seen; // by index: how much is seen of an error of 1
 
   Plane(JpegHeader.Component component, int index, int sampling, int table, boolean isCoarse, BlockGrid source,
       BlockGrid copy) {
@@ -3927,19 +3921,17 @@ final class CoefficientEngine {
   private final boolean progressive;
   private final Recompressor.Settings settings;
   private final double coarse; // of --smallest: by how much the steps are those at quality 50
-  private final Sample sample; // to be taken instead of a copy, or null
+  private Sample sample; // to be taken instead of a copy, or null
   private final Sampling sampling;
   private final Plane[] planes;
   private final Tables tables = new Tables();
   private final List<Scan> scans = new ArrayList<>(); // to be decoded side by side
 
-  private CoefficientEngine(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, double coarse,
-      Sample sample) {
+  private CoefficientEngine(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, double coarse) {
     this.jpeg = jpeg;
     this.header = header;
     this.settings = settings;
     this.coarse = coarse;
-    this.sample = sample;
     progressive = header.process == Marker.SOF2;
     sampling = Sampling.of(header, settings);
     planes = sampling.planes();
@@ -3967,7 +3959,7 @@ final class CoefficientEngine {
    */
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
     double coarse = settings.smallest() ? coarseness(jpeg, header, settings) : 1;
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, coarse, null);
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, coarse);
     engine.decode();
     return CopyWriter.write(header, engine.planes, settings.smallest() || settings.isLossless());
   }
@@ -3976,19 +3968,18 @@ final class CoefficientEngine {
   private static double coarseness(byte[] jpeg, JpegHeader header, Recompressor.Settings settings)
       throws JpegException {
     double start = PerceptualTables.coarseness(settings.quality());
-    Sample sample = new Sample(header);
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, start / 2, sample); // what less is lost
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, start / 2); // what less is lost
+    Sample sample = new Sample(header, engine.planes[0].copy);
+    engine.sample = sample;
     engine.decode();
-    for (Plane plane : engine.planes) {
-      plane.requantizer = engine.requantizer(plane, StandardTables.steps(plane.isCoarse, settings.quality()));
-    }
-    double goal = sample.error(engine.planes, 1, 0);
+    double goal = sample.error(
+        plane -> engine.steps(plane, StandardTables.steps(plane.isCoarse, settings.quality())), 0.5);
     double coarse = start / 3;
     for (double step = 3; step > 1.01; step = Math.sqrt(step)) {
-      for (Plane plane : engine.planes) {
-        plane.requantizer = engine.requantizer(plane, PerceptualTables.steps(plane.isCoarse, coarse * step));
-      }
-      coarse *= sample.error(engine.planes, coarse * step, 1) <= goal ? step : 1;
+      double next = coarse * step;
+      double error = sample.error(
+          plane -> engine.steps(plane, PerceptualTables.steps(plane.isCoarse, next)), Smallest.DEAD_ZONE);
+      coarse = error <= goal ? next : coarse;
     }
     return coarse;
   }
@@ -4037,17 +4028,16 @@ final class CoefficientEngine {
     return scan.isAll;
   }
 
-  // Chooses the new quantization steps: the standard tables at the quality, but nowhere finer than the source's, which
-  // would cost bytes and only make the values less exact. (Halved chroma has values between the source's steps; and
-  // steps over 255 cannot be written in baseline JPEG.)
-  private Requantizer requantizer(Plane plane, int[] target) {
-    boolean halved = isHalved(plane);
-    for (int k = 0; k < 64 && !halved; k++) {
+  // The new quantization steps: those that are wanted, but nowhere finer than the source's, which would cost bytes and
+  // only make the values less exact. (Halved chroma has values between the source's steps; and steps over 255 cannot be
+  // written in baseline JPEG.)
+  private int[] steps(Plane plane, int[] wanted) {
+    for (int k = 0; k < 64 && !isHalved(plane); k++) {
       int source = plane.steps[k];
       double least = settings.smallest() ? 1.5 * source : source; // a little coarser only doubles the errors
-      target[k] = source > 0 && source <= 255 && target[k] < least ? source : target[k];
+      wanted[k] = source > 0 && source <= 255 && wanted[k] < least ? source : wanted[k];
     }
-    return new Requantizer(halved ? ONES : plane.steps, halved ? ChromaDownsampler.FRACTION : 1, target);
+    return wanted;
   }
 
   private boolean isHalved(Plane plane) { return sampling.halves() && plane.table == 1; }
@@ -4062,10 +4052,12 @@ final class CoefficientEngine {
       int[] wanted = settings.isLossless() ? plane.steps.clone()
           : settings.smallest() ? PerceptualTables.steps(plane.isCoarse, coarse)
           : StandardTables.steps(plane.isCoarse, settings.quality());
-      plane.requantizer = requantizer(plane, wanted);
+      plane.requantizer = new Requantizer(isHalved(plane) ? ONES : plane.steps,
+          isHalved(plane) ? ChromaDownsampler.FRACTION : 1, steps(plane, wanted));
       plane.sample = sample;
+      plane.seen = PerceptualTables.seen(plane.table == 0 ? 0 : plane.index);
       plane.symbols = new Symbols(plane.copy);
-      plane.smallest = settings.smallest() ? new Smallest(plane, coarse, 1, visible) : null;
+      plane.smallest = settings.smallest() ? new Smallest(plane, coarse, visible) : null;
       plane.downsampler = isHalved(plane) ? new ChromaDownsampler(plane, sampling.across(), sampling.down()) : null;
       int[] limits = isHalved(plane) ? plane.downsampler.limits : plane.requantizer.limit;
       int wide = plane.source.mcusWide() * plane.source.h();
