@@ -415,11 +415,9 @@ record Log(Class<?> owner) {
 /** What became of an image. KEPT: nothing saves a byte, its copy is the original. SKIPPED: its copy is up to date. */
 enum Outcome { COMPRESSED, KEPT, SKIPPED, FAILED }
 
-/**
- * What became of one image, when (as System.nanoTime has it), and in which thread. The sizes before and after are in
- * bytes, 0 if it was skipped or failed. How: what else is to be said of how it was compressed. Remarks: why it failed,
- * or what the copy lacks that the original's look needs.
- */
+// What became of one image, when (as System.nanoTime has it), and in which thread. The sizes before and after are in
+// bytes, 0 if it was skipped or failed. How: what else is to be said of how it was compressed. Remarks: why it failed,
+// or what the copy lacks that the original's look needs.
 record Result(ImageFile file, Outcome outcome, long before, long after, long started, long ended, String thread,
     String how, List<String> remarks) {
   Result(ImageFile file, Outcome outcome, long before, long after, long started, String how, List<String> remarks) {
@@ -586,10 +584,8 @@ final class Timeline {
   }
 }
 
-/**
- * The last line of a terminal while images are in work: how far the run is. Each line of the log clears it, is written
- * in its place, and draws it again below. In whatever order the threads do that, the terminal looks the same.
- */
+// The last line of a terminal while images are in work: how far the run is. Each line of the log clears it, is written
+// in its place, and draws it again below. In whatever order the threads do that, the terminal looks the same.
 final class LiveLine {
   static final String CLEAR = "\r\u001b[K";
   static final boolean TERMINAL = isTerminal();
@@ -630,10 +626,8 @@ final class LiveLine {
   }
 }
 
-/**
- * Writes a page for the browser: the totals, when each image waited and worked, and each beside its copy. The page is
- * the text below, with its data as JSON. Its script makes texts of them, never HTML: no name can run as a program.
- */
+// Writes a page for the browser: the totals, when each image waited and worked, and each beside its copy. The page is
+// the text below, with its data as JSON. Its script makes texts of them, never HTML: no name can run as a program.
 final class Report {
   private static final String BEGIN = "<!DOCTYPE html>\n<!-- A report of Compress -->\n";
 
@@ -918,11 +912,8 @@ final class Text {
 // Files ---------------------------------------------------------------------------------------------------------------
 // Which images there are and where their copies go; a copy is whole or not there, and replaces nothing but itself.
 
-/**
- * An image and where its copy goes. There is one for each image of a run, so it holds no more than it must.
- *
- * @param problem why it cannot be compressed, or null
- */
+// An image and where its copy goes. There is one for each image of a run, so it holds no more than it must.
+// problem: why it cannot be compressed, or null
 record ImageFile(Path image, Source source, String problem) {
   private static final int CLOCK_TICK = 50; // milliseconds; file systems note times that are up to a few old,
   private static final int LONG_TICK = 2_100; // or whole seconds (ext3, HFS+), even ones alone (FAT)
@@ -1118,15 +1109,11 @@ record ImageFile(Path image, Source source, String problem) {
   }
 }
 
-/**
- * Where images are found, and where their copies go; all are the sources of the run. The copies have the tree of the
- * root, a folder, absolute and without "..".
- */
+// Where images are found, and where their copies go; all are the sources of the run. The copies have the tree of the
+// root, a folder, absolute and without "..".
 record Source(Path root, Path destination, List<Path> all) {
-  /**
-   * Where the copy of an image belongs below the destination. What lies in the source folder keeps its place there. Of
-   * any other path the root and every ".." are left out, as tar does it: no list leads out of the destination.
-   */
+  // Where the copy of an image belongs below the destination. What lies in the source folder keeps its place there. Of
+  // any other path the root and every ".." are left out, as tar does it: no list leads out of the destination.
   Path place(Path image) {
     Path full = image.toAbsolutePath().normalize();
     Path place = full.startsWith(root) ? root.relativize(full) : image.getFileSystem().getPath("");
@@ -1343,13 +1330,11 @@ final class ImageFiles {
   }
 }
 
-/**
- * What a copy says of itself, in an APP9 segment (T.81 B.2.4.6) of its own name behind JFIF or EXIF, once in a comment,
- * which galleries show: that Compress made it, with which options, of an image of how many bytes; then hashes of the
- * image's identity (its place, and when it was taken: the IMG_0001.jpg of two cameras are not one), of its state (its
- * place, and when it was changed), and of the copy, as editors keep segments. Compress replaces a file only if it says
- * so and is as it was written. A kept copy is the original: an extended attribute says it, where there are those.
- */
+// What a copy says of itself, in an APP9 segment (T.81 B.2.4.6) of its own name behind JFIF or EXIF, once in a comment,
+// which galleries show: that Compress made it, with which options, of an image of how many bytes; then hashes of the
+// image's identity (its place, and when it was taken: the IMG_0001.jpg of two cameras are not one), of its state (its
+// place, and when it was changed), and of the copy, as editors keep segments. Compress replaces a file only if it says
+// so and is as it was written. A kept copy is the original: an extended attribute says it, where there are those.
 record Provenance(String options, long size, long identity, int state) {
   static final Pattern TEXT = Pattern.compile("Compress.(\\S+) +(\\d{1,19}) (\\p{XDigit}{16}) (\\p{XDigit}{8}) (.{8})");
   static final String ATTRIBUTE = "user:compress";
@@ -1458,10 +1443,8 @@ final class WholeFile {
     }
   }
 
-  /**
-   * Writes a file with the time and the access of its original. Its content is written to a part, and may return an
-   * attribute. Where a file is already, it is asked whether the part replaces that, which stays if not.
-   */
+  // Writes a file with the time and the access of its original. Its content is written to a part, and may return an
+  // attribute. Where a file is already, it is asked whether the part replaces that, which stays if not.
   static void write(Path file, BasicFileAttributes original, Action<FileChannel, byte[]> content,
       Action<Path, Boolean> replaces) throws IOException {
     for (int attempt = 1; ; attempt++) {
@@ -1530,10 +1513,8 @@ final class WholeFile {
   }
 }
 
-/**
- * Shares the heap out, so that however many and however large the images are, those in work at once fit in it. An image
- * keeps its permit while it waits here; no deadlock comes of it, for whoever has memory waits for nothing more.
- */
+// Shares the heap out, so that however many and however large the images are, those in work at once fit in it. An image
+// keeps its permit while it waits here; no deadlock comes of it, for whoever has memory waits for nothing more.
 record Memory(int units) implements AutoCloseable {
   private static final int UNIT = 1 << 20; // bytes
   private static final double USABLE = 0.6; // of the heap: an array must fit in one generation of it, and garbage waits
@@ -1559,25 +1540,20 @@ record Memory(int units) implements AutoCloseable {
 // Recompressing -------------------------------------------------------------------------------------------------------
 // From the bytes of an image to those of its copy: by its coefficients, or by its pixels as everybody else does.
 
-/**
- * The copy of an image: a whole JPEG; whether it is the original, as recompression would not have saved enough; when
- * that was taken; what else the log says; and what was left out though it was part of how the original looked.
- */
+// The copy of an image: a whole JPEG; whether it is the original, as recompression would not have saved enough; when
+// that was taken; what else the log says; and what was left out though it was part of how the original looked.
 record Copy(byte[] bytes, boolean kept, String taken, String how, List<String> warnings) {}
 
 /** Recompresses a JPEG, whose copy has these segments and, behind the picture, this gain map or null. */
 record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map) {
   private static final double FULL = 0.9; // of the bytes of --max-size: that is good enough
 
-  /**
-   * What shapes a copy.
-   *
-   * @param quality 1 to 100, on libjpeg's scale; or LOSSLESS: every coefficient stays as it is
-   * @param smallest whether as good a picture is to take as few bytes as can be: see {@link Smallest}
-   * @param keepMetadata whether the copy has all of the original's, or only what makes it look the same
-   * @param maxSize how many bytes the copy may take; 0: any number
-   * @param threshold how many per cent the copy must save, or the original is kept
-   */
+  // What shapes a copy.
+  // quality: 1 to 100, on libjpeg's scale; or LOSSLESS: every coefficient stays as it is
+  // smallest: whether as good a picture is to take as few bytes as can be: see Smallest
+  // keepMetadata: whether the copy has all of the original's, or only what makes it look the same
+  // maxSize: how many bytes the copy may take; 0: any number
+  // threshold: how many per cent the copy must save, or the original is kept
   record Settings(int quality, Compress.Engine engine, boolean smallest, boolean keepMetadata, long maxSize,
       double threshold) {
     static final int LOSSLESS = 101;
@@ -1656,10 +1632,8 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
   }
 }
 
-/**
- * Recompresses a JPEG by way of its pixels, as most programs do: TwelveMonkeys reads them, the JDK writes them. It is
- * here to be compared with. What libjpeg makes up for damaged data stays; CMYK becomes sRGB, without its profile.
- */
+// Recompresses a JPEG by way of its pixels, as most programs do: TwelveMonkeys reads them, the JDK writes them. It is
+// here to be compared with. What libjpeg makes up for damaged data stays; CMYK becomes sRGB, without its profile.
 final class PixelEngine {
   /** The bytes of heap that it takes: the file twice, the pixels (of inks as sRGB, too), what is written. */
   static long memory(JpegHeader header) {
@@ -1805,10 +1779,8 @@ final class Segments {
   }
 }
 
-/**
- * What the marker segments of a JPEG say (T.81 annex B), up to its first scan. No length in the file is believed
- * unchecked, and nothing is allocated for what is merely declared.
- */
+// What the marker segments of a JPEG say (T.81 annex B), up to its first scan. No length in the file is believed
+// unchecked, and nothing is allocated for what is merely declared.
 final class JpegHeader {
   /** How the components make a colour, by the rules of libjpeg's {@code default_decompress_parms}. */
   enum Kind { GREY, YCBCR, RGB, CMYK, YCCK }
@@ -1936,11 +1908,9 @@ final class Metadata {
   static final String XMP = "http://ns.adobe.com/xap/1.0/";
   private static final String JFIF = segment(Marker.APP0, "JFIF\0\1\1\0\0\1\0\1\0\0"); // 1.01, square pixels
 
-  /**
-   * The segments by which a copy, of this kind of colours, looks the same: JFIF or Adobe's mark, EXIF with next to
-   * nothing, what leads to the gain map and, where it is wanted, the ICC profile. To keep, all of the original's
-   * instead, byte for byte and in their order, but for what would be wrong of the copy.
-   */
+  // The segments by which a copy, of this kind of colours, looks the same: JFIF or Adobe's mark, EXIF with next to
+  // nothing, what leads to the gain map and, where it is wanted, the ICC profile. To keep, all of the original's
+  // instead, byte for byte and in their order, but for what would be wrong of the copy.
   static byte[] of(byte[] jpeg, JpegHeader header, JpegHeader.Kind kind, GainMap map, boolean withProfile,
       boolean keep) throws JpegException {
     boolean jfif = kind == JpegHeader.Kind.GREY || kind == JpegHeader.Kind.YCBCR;
@@ -1987,14 +1957,11 @@ final class Metadata {
   }
 }
 
-/**
- * The gain map that makes an HDR picture of a photograph: a JPEG of its own behind it, in the form of Ultra HDR, of ISO
- * 21496-1 or of Apple. Where MPF (CIPA DC-007) or XMP say that something is there, it is looked for: what they say of
- * its place may be wrong. Previews, the other picture of a stereo pair, films are left out of copies.
- *
- * @param jpeg as it goes into the copy; its metadata are the original's, byte for byte
- * @param needsNotes whether the maker's notes in the picture's EXIF say how bright it is to be, as Apple's do
- */
+// The gain map that makes an HDR picture of a photograph: a JPEG of its own behind it, in the form of Ultra HDR, of ISO
+// 21496-1 or of Apple. Where MPF (CIPA DC-007) or XMP say that something is there, it is looked for: what they say of
+// its place may be wrong. Previews, the other picture of a stereo pair, films are left out of copies.
+// jpeg: as it goes into the copy; its metadata are the original's, byte for byte
+// needsNotes: whether the maker's notes in the picture's EXIF say how bright it is to be, as Apple's do
 record GainMap(byte[] jpeg, boolean needsNotes) {
   static final String ADOBE = "http://ns.adobe.com/hdr-gain-map/1.0/"; // the namespace of Ultra HDR
   static final String ISO = "urn:iso:std:iso:ts:21496:-1";
@@ -2091,10 +2058,8 @@ record GainMap(byte[] jpeg, boolean needsNotes) {
   }
 }
 
-/**
- * A TIFF structure (TIFF 6.0 section 2), as in EXIF; offsets count from its start. What is written is big endian, a
- * character for each byte.
- */
+// A TIFF structure (TIFF 6.0 section 2), as in EXIF; offsets count from its start. What is written is big endian, a
+// character for each byte.
 record Tiff(ByteBuffer bytes) {
   static final String START = "MM\0*\0\0\0\b"; // the byte order, 42, and that the first directory follows
   private static final int[] SIZES = {0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8}; // bytes of a value, by type
@@ -2138,14 +2103,11 @@ record Tiff(ByteBuffer bytes) {
   }
 }
 
-/**
- * What EXIF says of how a photograph looks, and when it was taken.
- *
- * @param orientation tag 0x0112 as it is: 1 upright, to 8; -1: none
- * @param adobeRgb as cameras mark it, by EXIF alone (DCF 2.0): without it colours look dull
- * @param taken DateTimeOriginal, tag 0x9003: 2024:05:06 07:08:09; or empty
- * @param headroom of an HDR gain map, as Apple's maker's notes have it: tags 0x21 and 0x30, two rationals; or empty
- */
+// What EXIF says of how a photograph looks, and when it was taken.
+// orientation: tag 0x0112 as it is: 1 upright, to 8; -1: none
+// adobeRgb: as cameras mark it, by EXIF alone (DCF 2.0): without it colours look dull
+// taken: DateTimeOriginal, tag 0x9003: 2024:05:06 07:08:09; or empty
+// headroom: of an HDR gain map, as Apple's maker's notes have it: tags 0x21 and 0x30, two rationals; or empty
 record Exif(int orientation, boolean adobeRgb, String taken, String headroom) {
   static final Exif NONE = new Exif(-1, false, "", "");
   private static final String APPLE = "Apple iOS\0\0\1MM"; // a directory follows
@@ -2234,11 +2196,9 @@ final class StandardTables {
   static double percent(int quality) { return Math.max(quality < 50 ? 5000.0 / quality : 200 - 2 * quality, 1); }
 }
 
-/**
- * The quantization tables of {@code --smallest}: finer than annex K's where eyes notice, coarser where not. Made of
- * published ones: luminance the geometric mean, 7 to 3, of jpegli's for 4:2:0 (lib/jpegli/quant.cc, which also says how
- * low frequencies grow less) and mozjpeg's default by N. Robidoux (jcparam.c); chrominance of jpegli's for Cr and Cb.
- */
+// The quantization tables of --smallest: finer than annex K's where eyes notice, coarser where not. Made of
+// published ones: luminance the geometric mean, 7 to 3, of jpegli's for 4:2:0 (lib/jpegli/quant.cc, which also says how
+// low frequencies grow less) and mozjpeg's default by N. Robidoux (jcparam.c); chrominance of jpegli's for Cr and Cb.
 final class PerceptualTables {
   private static final int[] LUMINANCE = { // at quality 50
     10, 10, 16, 17, 27, 31, 37, 43, 10, 13, 17, 21, 30, 30, 38, 42, 16, 17, 21, 25, 32, 39,
@@ -2294,11 +2254,9 @@ final class PerceptualTables {
 // Reading -------------------------------------------------------------------------------------------------------------
 // From the bits of a scan to rows of blocks: Huffman codes, sequential and progressive scans (T.81 annexes F, G).
 
-/**
- * A Huffman code for decoding (T.81 annex C and F.2.2.3). What an AC code means is said by an entry: the number of bits
- * that code and value take (bits 0 to 7), by how much the index of the coefficient advances (8 to 15), and the value.
- * END as advance means end of block (END + r: end of band run of category r, in progressive scans), INVALID no code.
- */
+// A Huffman code for decoding (T.81 annex C and F.2.2.3). What an AC code means is said by an entry: the number of bits
+// that code and value take (bits 0 to 7), by how much the index of the coefficient advances (8 to 15), and the value.
+// END as advance means end of block (END + r: end of band run of category r, in progressive scans), INVALID no code.
 final class HuffmanCode {
   static final int END = 128;
   static final int INVALID = 64;
@@ -2366,12 +2324,10 @@ final class HuffmanCode {
     return (int) (bits >>> 1 >>> 63 - size) + (1 - (1 << size) & (int) ~(bits >> 63));
   }
 
-  /**
-   * A lookup by the next bits that takes as many AC codes at once as it can: those of coefficients that no limit
-   * lets pass are merely passed over, around one that may. It holds the number of bits (0 to 5), the advance (6 to 13),
-   * and the one {@link Coefficient} (from 15), with the advance up to it as index. In front of all that stand LIMITS
-   * more: by index, what a coefficient must be over to be kept.
-   */
+  // A lookup by the next bits that takes as many AC codes at once as it can: those of coefficients that no limit
+  // lets pass are merely passed over, around one that may. It holds the number of bits (0 to 5), the advance (6 to 13),
+  // and the one Coefficient (from 15), with the advance up to it as index. In front of all that stand LIMITS
+  // more: by index, what a coefficient must be over to be kept.
   int[] lookup(int[] limits) {
     int small = Short.MAX_VALUE;
     int[] lookup = new int[LIMITS + (1 << bits)];
@@ -2493,12 +2449,9 @@ final class ScanReader {
     return HuffmanCode.extend(bits << length, size);
   }
 
-  /**
-   * Takes coefficients behind index k up to an index of 63 at most (F.2.2.2), and puts those that are over the
-   * lookup's limit for their index into kept, from this place on. The JIT inlines up to 325 bytes (FreqInlineSize).
-   *
-   * @return the place behind the last
-   */
+  // Takes coefficients behind index k up to an index of 63 at most (F.2.2.2), and puts those that are over the
+  // lookup's limit for their index into kept, from this place on. The JIT inlines up to 325 bytes (FreqInlineSize).
+  // Returns the place behind the last
   int coefficients(HuffmanCode code, int[] lookup, int k, int to, int[] kept, int n) throws JpegException {
     int next = this.next;
     int shift = 64 - code.bits;
@@ -2633,10 +2586,8 @@ final class ScanReader {
 // Requantizing --------------------------------------------------------------------------------------------------------
 // From the steps of the source to those of the copy, and from any sampling of chroma to 4:2:0.
 
-/**
- * From the quantization steps of the source to those of the copy: each coefficient becomes the nearest multiple of its
- * new step. Ties go down: they are frequent, and rounding them up costs 2 % of the file and gains nothing.
- */
+// From the quantization steps of the source to those of the copy: each coefficient becomes the nearest multiple of its
+// new step. Ties go down: they are frequent, and rounding them up costs 2 % of the file and gains nothing.
 final class Requantizer {
   private static final double DEAD_ZONE = 0.5001; // of a new step: up to here an AC coefficient becomes zero
   private static final int SHIFT = 19; // of fixed-point numbers
@@ -2730,11 +2681,9 @@ final class Coefficient {
 // Writing -------------------------------------------------------------------------------------------------------------
 // From blocks to the best Huffman codes for them: baseline or progressive, and a search for --smallest.
 
-/**
- * A component of the copy: its coefficients, kept until their frequencies have given the best code, as symbols of a
- * sequential scan (T.81 F.1.2) with their value bits. AC coefficients are chars: RRRRSSSS in the low byte, less than 8
- * value bits above; more follow in a char of their own.
- */
+// A component of the copy: its coefficients, kept until their frequencies have given the best code, as symbols of a
+// sequential scan (T.81 F.1.2) with their value bits. AC coefficients are chars: RRRRSSSS in the low byte, less than 8
+// value bits above; more follow in a char of their own.
 final class Symbols {
   static final int END = 0x8000; // from here on a char ends a block: with an end of block code,
   static final int FULL = END | 0x10; // or, 63 not being zero, without: no sequential scan has 0x10
@@ -2916,10 +2865,8 @@ final class BitPlanes {
   }
 }
 
-/**
- * A scan of a copy (T.81 B.2.3): all coefficients, as in baseline JPEG (F.1.2); or in progressive JPEG (annex G) those
- * of DC, or of one component a band of the others; and of these all bits but the lowest, or one bit more.
- */
+// A scan of a copy (T.81 B.2.3): all coefficients, as in baseline JPEG (F.1.2); or in progressive JPEG (annex G) those
+// of DC, or of one component a band of the others; and of these all bits but the lowest, or one bit more.
 final class CopyScan {
   static final int MAX_END_RUN = 0x7FFF; // G.1.2.2
   private static final int AC = 2; // codes: 0 and 1 of DC coefficients, and from here on two of the others
@@ -3109,10 +3056,8 @@ final class CopyScan {
   }
 }
 
-/**
- * Chooses the AC coefficients of a component for {@code --smallest}: rate-distortion optimal quantization, as
- * mozjpeg's. Where errors are seen less, in what is busy, very dark or very bright, bits count more.
- */
+// Chooses the AC coefficients of a component for --smallest: rate-distortion optimal quantization, as
+// mozjpeg's. Where errors are seen less, in what is busy, very dark or very bright, bits count more.
 final class Smallest {
   private static final float[] LAMBDA = {0.077f, 0.078f}; // the error that a bit is worth: luminance, chrominance
   private static final int END = 0; // of a block's coefficients
@@ -3170,10 +3115,8 @@ final class Smallest {
     return here;
   }
 
-  /**
-   * Chooses of a block's kept[from] to kept[to - 1] those for which the weighted squares of errors, in steps, and lambda
-   * times the bits are least in sum; value is that of DC. Returns how many there are in chosen.
-   */
+  // Chooses of a block's kept[from] to kept[to - 1] those for which the weighted squares of errors, in steps, and lambda
+  // times the bits are least in sum; value is that of DC. Returns how many there are in chosen.
   int choose(int mcu, int value, int[] kept, int from, int to) {
     float lambda = LAMBDA[plane.table] / look(mcu, value, kept, from, to);
     int sure = to - from; // the one next to which others need not be looked at
@@ -3295,10 +3238,8 @@ final class CopyWriter {
     return scans.stream().mapToLong(scan -> scan.bits(everyRow)).sum();
   }
 
-  /**
-   * The scans of a component's AC coefficients that take the fewest bits, as a sample of its rows tells: how many bits
-   * come later in scans of their own, and where the band of low frequencies ends.
-   */
+  // The scans of a component's AC coefficients that take the fewest bits, as a sample of its rows tells: how many bits
+  // come later in scans of their own, and where the band of low frequencies ends.
   private static List<CopyScan> script(Plane plane) {
     int end = best(plane, BAND_ENDS, some -> script(plane, 0, some));
     int low = best(plane, LOWS, some -> script(plane, some, end));
@@ -3432,14 +3373,11 @@ final class CopyWriter {
 // Engine --------------------------------------------------------------------------------------------------------------
 // From a source to its copy: its components, tables and scans, all of which are decoded side by side.
 
-/**
- * The blocks of a component.
- *
- * @param h how many an MCU of its scans is wide: the sampling factor, or 1 where it is alone in them (T.81 A.2.2)
- * @param v and high
- * @param wide how many hold what is visible of the picture, from left to right
- * @param high and from above
- */
+// The blocks of a component.
+// h: how many an MCU of its scans is wide: the sampling factor, or 1 where it is alone in them (T.81 A.2.2)
+// v: and high
+// wide: how many hold what is visible of the picture, from left to right
+// high: and from above
 record BlockGrid(int h, int v, int wide, int high) {
   /** Of a component with these sampling factors, where the largest are hMax and vMax (T.81 A.1.1). */
   static BlockGrid of(JpegHeader header, int h, int v, int hMax, int vMax) {
@@ -3611,10 +3549,8 @@ final class ScanComponent {
   int prediction; // the DC coefficient before
 }
 
-/**
- * A scan (T.81 B.2.3, F.2, annex G). All scans of an image are decoded side by side, one MCU row at a time, so that a
- * few rows of the image are in memory and never the whole.
- */
+// A scan (T.81 B.2.3, F.2, annex G). All scans of an image are decoded side by side, one MCU row at a time, so that a
+// few rows of the image are in memory and never the whole.
 final class Scan {
   final boolean isAll; // of the picture, and so can be decoded at once
   final ScanReader in;
@@ -3728,11 +3664,9 @@ final class Scan {
   }
 }
 
-/**
- * Chroma to half its width, its height or both, in the frequency domain: of two neighbours or of four a block is made,
- * and no samples. The means of pairs of a block's eight samples are four numbers, and so have but four frequencies: two
- * of the eight, w and 8 - w, become one of them, the fourth none. Those of two neighbours make eight again.
- */
+// Chroma to half its width, its height or both, in the frequency domain: of two neighbours or of four a block is made,
+// and no samples. The means of pairs of a block's eight samples are four numbers, and so have but four frequencies: two
+// of the eight, w and 8 - w, become one of them, the fourth none. Those of two neighbours make eight again.
 final class ChromaDownsampler {
   static final int FRACTION = 16; // results are requantized in sixteenths
   private static final float[] FOLD = new float[8]; // of each frequency: what of it becomes one of the four
@@ -3855,10 +3789,8 @@ final class ChromaDownsampler {
   }
 }
 
-/**
- * What becomes of the sampling of a frame. Chroma gets half the width and height of luminance (4:2:0) where it has the
- * same, or half in one direction: it becomes so many times, 1 or 2, narrower across, and lower down. Any other stays.
- */
+// What becomes of the sampling of a frame. Chroma gets half the width and height of luminance (4:2:0) where it has the
+// same, or half in one direction: it becomes so many times, 1 or 2, narrower across, and lower down. Any other stays.
 record Sampling(JpegHeader header, int across, int down) {
   private static final int MAX_BLOCKS = 10; // in an MCU of several components (B.2.3)
 
@@ -3908,10 +3840,8 @@ record Sampling(JpegHeader header, int across, int down) {
   int rowsAtOnce() { return down == 2 && header.components.get(1).v() % 2 == 1 ? 2 : 1; }
 }
 
-/**
- * Recompresses a JPEG without ever making pixels: its Huffman codes are decoded, each coefficient is divided by the new
- * quantization step instead of the old one, and encoded again. Damaged data is an error.
- */
+// Recompresses a JPEG without ever making pixels: its Huffman codes are decoded, each coefficient is divided by the new
+// quantization step instead of the old one, and encoded again. Damaged data is an error.
 final class CoefficientEngine {
   private static final int[] ONES = Requantizer.steps(1);
   private static final int MAX_SCANS = 100; // ten are usual; each is a pass over the picture
@@ -3951,12 +3881,9 @@ final class CoefficientEngine {
     return bytes + (manyTables ? MAX_SCANS * 60_000L : 1 << 20);
   }
 
-  /**
-   * Recompresses a JPEG; one that has all of the picture, but no end marker, is whole.
-   *
-   * @return a JPEG of the same size in pixels without metadata; baseline, or with {@code smallest} what is smaller
-   * @throws JpegException if a part of the picture is missing or damaged
-   */
+  // Recompresses a JPEG; one that has all of the picture, but no end marker, is whole.
+  // Returns a JPEG of the same size in pixels without metadata; baseline, or with smallest what is smaller
+  // Throws a JpegException if a part of the picture is missing or damaged
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
     double coarse = settings.smallest() ? coarseness(jpeg, header, settings) : 1;
     CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, coarse);
