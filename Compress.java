@@ -41,7 +41,6 @@ import picocli.CommandLine.*;
 final class ProcessImages {
   private static final Log LOG = new Log(ProcessImages.class);
   private static final int MAX_THREADS = 1_000; // at once: even one that only waits takes 1 kB of memory
-
   final CompressionStats stats;
   private final Compress options;
   private final List<CompressOneImage> images = new ArrayList<>();
@@ -50,9 +49,7 @@ final class ProcessImages {
     this.options = options;
     stats = new CompressionStats(files.size(), options.timeline || options.report != null || options.copyRest);
     Semaphore permits = new Semaphore(options.threads, true); // fair: first come, first served
-    for (ImageFile file : files) {
-      images.add(new CompressOneImage(file, options, permits, stats));
-    }
+    for (ImageFile file : files) { images.add(new CompressOneImage(file, options, permits, stats)); }
   }
 
   /** Compresses the images and prints the ratio; returns whether every one of them is done. */
@@ -126,17 +123,13 @@ record CompressOneImage(ImageFile file, Compress options, Semaphore permits, Com
 
   /** The work of the thread. It throws whatever makes it impossible. */
   private Result compress() throws Exception {
-    if (options.update && file.isUpToDate(options.settings())) {
-      return Result.skipped(file);
-    }
+    if (options.update && file.isUpToDate(options.settings())) { return Result.skipped(file); }
     JpegHeader header = file.readHeader();
     try (Memory share = Memory.reserve(header.memory(options.settings()))) { // a second semaphore: large ones wait
       long started = System.nanoTime();
       ImageFile.State original = file.read();
       Copy copy = Recompressor.recompress(original.bytes(), options.settings());
-      if (!options.dryRun && createFolder(file.folder())) {
-        LOG.info("created %s", file.folderName());
-      }
+      if (!options.dryRun && createFolder(file.folder())) { LOG.info("created %s", file.folderName()); }
       file.writeCopy(copy, original, options);
       return Result.done(file, started, original.bytes().length, copy);
     }
@@ -147,9 +140,7 @@ record CompressOneImage(ImageFile file, Compress options, Semaphore permits, Com
    * creation must be one step (a critical section, locked on this class), or two threads could both find it missing.
    */
   static synchronized boolean createFolder(Path folder) throws IOException {
-    if (Files.isDirectory(folder)) {
-      return false;
-    }
+    if (Files.isDirectory(folder)) { return false; }
     Files.createDirectories(folder);
     return true;
   }
@@ -214,8 +205,7 @@ final class CompressionStats {
     customSynopsis = "jbang Compress.java [OPTIONS] [SOURCE...] [DESTINATION]",
     description = "%nRecompresses the JPEG photographs of a folder, one thread per image.%n",
     exitCodeListHeading = "%nExit status:%n",
-    exitCodeList = {"0:all images are done",
-      "1:at least one image failed (all others are done), or the run could not go on or report",
+    exitCodeList = {"0:all images are done", "1:at least one failed (all others are done), or the run could not go on",
       "2:wrong usage; nothing was done"},
     footer = {"%nThe log goes to standard error, the report to standard output.%n", "Examples:",
       "  jbang Compress.java                           IMAGES into COMPRESSED_IMAGES",
@@ -227,7 +217,6 @@ public class Compress implements Callable<Integer> {
   /** How the work is spread over threads, and how a JPEG is recompressed; spelt as on the command line. */
   enum Mode { virtual, platform, sequential }
   enum Engine { auto, pixels }
-
   List<Path> further = List.of(); // sources
   Path destination = Path.of("COMPRESSED_IMAGES");
   @Spec Model.CommandSpec command;
@@ -248,8 +237,7 @@ public class Compress implements Callable<Integer> {
   @Option(names = {"-q", "--quality"}, defaultValue = "30", paramLabel = "1..100",
       description = "JPEG quality: 30 is small and visibly coarse, as in the exercise (default); 75 to 85 suit albums")
   int quality;
-  @Option(names = {"-s", "--smallest"},
-      description = "far fewer bytes for as good a picture: other tables, a search, progressive; takes twice as long")
+  @Option(names = {"-s", "--smallest"}, description = "far fewer bytes for as good a picture, in twice the time")
   boolean smallest;
   @Option(names = {"-l", "--lossless"}, description = "the same picture to the bit in fewer bytes: only codes change")
   boolean lossless;
@@ -261,8 +249,7 @@ public class Compress implements Callable<Integer> {
   double threshold;
 
   @Option(names = {"-m", "--mode"}, defaultValue = "virtual", paramLabel = "MODE",
-      description = "virtual: one virtual thread per image (default); platform: one platform thread per image; "
-          + "sequential: no threads, one image after another")
+      description = "virtual (default) or platform: such a thread per image; sequential: one image after another")
   Mode mode;
   @Option(names = {"-t", "--threads"}, paramLabel = "N",
       description = "at most N images in work at once (default: the number of cores)")
@@ -270,8 +257,7 @@ public class Compress implements Callable<Integer> {
 
   @Option(names = {"-r", "--recursive"}, description = "subfolders too; DESTINATION gets the same tree")
   boolean recursive;
-  @Option(names = {"-u", "--update"},
-      description = "skip images that have not changed since their copy was made with these options")
+  @Option(names = {"-u", "--update"}, description = "skip images unchanged since these options made their copy")
   boolean update;
   @Option(names = "--overwrite",
       description = "also replace files in DESTINATION that Compress did not make; but never an image itself")
@@ -350,9 +336,7 @@ public class Compress implements Callable<Integer> {
     List<Run> runs = compare ? Comparison.run(this, files.images) : List.of(process.stats.run);
     process.stats.run.printFailures();
     files.finish(this, process.stats.run.results());
-    if (timeline) {
-      Timeline.print(this, runs);
-    }
+    if (timeline) { Timeline.print(this, runs); }
     if (report != null && !runs.isEmpty()) {
       Report.write(this, runs);
       System.out.println("Wrote " + report + ".");
@@ -360,9 +344,7 @@ public class Compress implements Callable<Integer> {
     if (dryRun) {
       System.out.println("Nothing was written" + (report == null ? "" : " but the report") + ": this was a dry run.");
     }
-    if (System.out.checkError()) {
-      return complain("the report could not be written", 1);
-    }
+    if (System.out.checkError()) { return complain("the report could not be written", 1); }
     return done && !runs.isEmpty() && files.complete ? 0 : 1;
   }
 
@@ -377,9 +359,7 @@ public class Compress implements Callable<Integer> {
 
   /** Wrong usage, unless the condition holds. */
   void require(boolean condition, String message) {
-    if (!condition) {
-      throw new ParameterException(command.commandLine(), message);
-    }
+    if (!condition) { throw new ParameterException(command.commandLine(), message); }
   }
 }
 
@@ -397,9 +377,7 @@ record Log(Class<?> owner) {
 
   /** Logs a text with values in it, as {@link String#format} takes them. */
   void info(String text, Object... values) {
-    if (!quiet) {
-      log(Logger::info, "INFO", text, values);
-    }
+    if (!quiet) { log(Logger::info, "INFO", text, values); }
   }
 
   void warn(String text, Object... values) { log(Logger::warn, "WARN", text, values); }
@@ -456,12 +434,11 @@ record Result(ImageFile file, Outcome outcome, long before, long after, long sta
 
 /** A run over the images: when, how many had which outcome, and their results. {@link CompressionStats} locks it. */
 final class Run {
-  private static final int MOST_FAILURES = 10; // that are listed
   final int total; // images
   Compress.Mode mode;
   private long started; // nanoseconds, as System.nanoTime has it
   private long ended;
-  private final boolean remember; // the results of all images, which takes memory, or of the first that failed
+  private final boolean remember; // the results of all images, which takes memory, or of those that failed
   private final List<Result> results = new ArrayList<>();
   private final int[] images = new int[Outcome.values().length]; // by outcome
 
@@ -486,9 +463,7 @@ final class Run {
 
   void add(Result result) {
     images[result.outcome().ordinal()]++;
-    if (remember || result.outcome() == Outcome.FAILED && count(Outcome.FAILED) <= MOST_FAILURES) {
-      results.add(result);
-    }
+    if (remember || result.outcome() == Outcome.FAILED) { results.add(result); }
   }
 
   int count(Outcome outcome) { return images[outcome.ordinal()]; }
@@ -506,12 +481,10 @@ final class Run {
 
   /** Lists the images that failed once more: the log of a long run has scrolled away, unless it is nothing else. */
   void printFailures() {
-    int failed = count(Outcome.FAILED);
-    if (failed > 0 && total > MOST_FAILURES && !Log.quiet) {
-      System.err.println(Text.count(failed, "image") + " failed:");
-      results.stream().filter(result -> result.outcome() == Outcome.FAILED).limit(MOST_FAILURES).forEach(result ->
+    if (count(Outcome.FAILED) > 0 && total > 10 && !Log.quiet) {
+      System.err.println(Text.count(count(Outcome.FAILED), "image") + " failed:");
+      results.stream().filter(result -> result.outcome() == Outcome.FAILED).forEach(result ->
           System.err.println(Text.printable("  " + result.file().name() + ": " + result.remarks().getFirst())));
-      System.err.print(failed > MOST_FAILURES ? "  and " + (failed - MOST_FAILURES) + " more\n" : "");
     }
   }
 }
@@ -633,9 +606,7 @@ final class Report {
 
   /** Whether the page may be written: its folder is there, and no file but an earlier report is in its place. */
   static boolean mayReplace(Path page) throws IOException {
-    if (!Files.exists(page)) {
-      return Files.isDirectory(page.toAbsolutePath().getParent());
-    }
+    if (!Files.exists(page)) { return Files.isDirectory(page.toAbsolutePath().getParent()); }
     try (InputStream in = Files.isRegularFile(page) ? Files.newInputStream(page) : InputStream.nullInputStream()) {
       return new String(in.readNBytes(BEGIN.length()), StandardCharsets.ISO_8859_1).equals(BEGIN);
     }
@@ -856,9 +827,7 @@ final class Report {
 final class Text {
   static final String UNMAPPABLE = "unmappable characters"; // in Java's message, where the locale is C
   static final String NO_LETTERS = "the locale lacks letters of a name; try LC_ALL=C.UTF-8 jbang Compress.java";
-
   static String format(String text, Object... values) { return String.format(Locale.ROOT, text, values); }
-
   /** A text in which file names cannot begin new lines or command the terminal. */
   static String printable(String text) { return text.replaceAll("\\p{IsControl}", "?"); }
 
@@ -926,9 +895,7 @@ record ImageFile(Path image, Source source, String problem) {
   record State(byte[] bytes, BasicFileAttributes attributes) {}
 
   String name() { return (ImageFiles.isEmpty(source.place(image)) ? image : source.place(image)).toString(); }
-
   Path copy() { return source.destination().resolve(source.place(image)); }
-
   Path folder() { return copy().toAbsolutePath().getParent(); }
 
   /** What the log calls the folder of the copy: its path from DESTINATION on, by its name. */
@@ -950,9 +917,7 @@ record ImageFile(Path image, Source source, String problem) {
   boolean isUpToDate(Recompressor.Settings settings) throws IOException {
     boolean there = problem == null && Files.isRegularFile(copy(), LinkOption.NOFOLLOW_LINKS);
     Provenance found = there ? Provenance.of(copy(), false) : null;
-    if (found == null) {
-      return false;
-    }
+    if (found == null) { return false; }
     BasicFileAttributes now = attributes();
     long copied = Files.size(copy());
     long age = Files.getLastModifiedTime(copy()).toMillis() - now.lastModifiedTime().toMillis();
@@ -1031,24 +996,18 @@ record ImageFile(Path image, Source source, String problem) {
         && (there.size() == own.size() || there.size() > own.size() && Provenance.of(image, true) != null);
     check(!mayBeOwn, "there may be what this image, a copy itself, was made of (exchange the two folders)");
     check(overwrite, "there is a file that Compress did not make (--overwrite replaces it)");
-    for (Path of : source.all()) {
-      check(!ImageFiles.isWithin(copy(), of), "there is a file of SOURCE");
-    }
+    for (Path of : source.all()) { check(!ImageFiles.isWithin(copy(), of), "there is a file of SOURCE"); }
     return true;
   }
 
   /** Throws what is wrong with it whatever is in it. */
   private void refuse() throws IOException {
-    if (problem != null) {
-      throw new JpegException(problem);
-    }
+    if (problem != null) { throw new JpegException(problem); }
     check(!ImageFiles.isSame(image, copy()), "its copy would replace the image itself");
   }
 
   private void check(boolean condition, String message) throws JpegException {
-    if (!condition) {
-      throw new JpegException(message + ": " + copy());
-    }
+    if (!condition) { throw new JpegException(message + ": " + copy()); }
   }
 
   /** Reads what stands in front of the picture; throws whatever makes a copy impossible. */
@@ -1160,12 +1119,8 @@ final class ImageFiles {
         files.scan(named, source, true, options.recursive);
       }
     }
-    if (!listed) {
-      files.images.sort(Comparator.comparing(ImageFile::image));
-    }
-    if (!options.dryRun) {
-      files.clearLeftovers();
-    }
+    if (!listed) { files.images.sort(Comparator.comparing(ImageFile::image)); }
+    if (!options.dryRun) { files.clearLeftovers(); }
     return files;
   }
 
@@ -1237,9 +1192,7 @@ final class ImageFiles {
           return;
         }
         try (DirectoryStream<Path> within = Files.newDirectoryStream(path, file -> !isHidden(file))) {
-          for (Path file : within) {
-            scan(file, source, false, recursive);
-          }
+          for (Path file : within) { scan(file, source, false, recursive); }
         } finally {
           open.remove(folder);
         }
@@ -1270,9 +1223,7 @@ final class ImageFiles {
         list == null ? System.in : Files.newInputStream(list), StandardCharsets.ISO_8859_1))) {
       for (String line = lines.readLine(); line != null; line = lines.readLine()) {
         line = line.replaceFirst("^\u00EF\u00BB\u00BF", ""); // a byte order mark, as some editors write it
-        if (line.isBlank()) {
-          continue;
-        }
+        if (line.isBlank()) { continue; }
         try {
           add(path(line, system), source, images, true);
         } catch (IllegalArgumentException e) {
@@ -1339,15 +1290,12 @@ record Provenance(String options, long size, long identity, int state) {
   static final Pattern TEXT = Pattern.compile("Compress.(\\S+) +(\\d{1,19}) (\\p{XDigit}{16}) (\\p{XDigit}{8}) (.{8})");
   static final String ATTRIBUTE = "user:compress";
   static final String AS_IS = "copied"; // in place of options: with none of them
-
   boolean isAsIs() { return options.startsWith(AS_IS); }
 
   /** FNV-1a, 64 bits. */
   static long hash(String text) {
     long hash = 0xcbf29ce484222325L;
-    for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
-      hash = (hash ^ b & 0xFF) * 0x100000001b3L;
-    }
+    for (byte b : text.getBytes(StandardCharsets.UTF_8)) { hash = (hash ^ b & 0xFF) * 0x100000001b3L; }
     return hash ^ hash >>> 32;
   }
 
@@ -1403,16 +1351,10 @@ record Provenance(String options, long size, long identity, int state) {
     head = Arrays.copyOf(head, 6 + in.readNBytes(head, 6, start + 94));
     Matcher text = TEXT.matcher(new String(attribute == null ? head : attribute, StandardCharsets.ISO_8859_1));
     text.region(attribute == null ? Math.min(start, head.length) : 0, text.regionEnd());
-    if (!text.lookingAt()) {
-      return null;
-    }
-    if (attribute == null) {
-      Arrays.fill(head, text.start(5), text.end(5), (byte) '0');
-    }
+    if (!text.lookingAt()) { return null; }
+    if (attribute == null) { Arrays.fill(head, text.start(5), text.end(5), (byte) '0'); }
     CRC32 checksum = new CRC32();
-    for (int n = head.length; asWritten && n > 0; n = in.read(head)) {
-      checksum.update(head, 0, n);
-    }
+    for (int n = head.length; asWritten && n > 0; n = in.read(head)) { checksum.update(head, 0, n); }
     return asWritten && !text.group(5).equals(Text.format("%08x", checksum.getValue())) ? null
         : new Provenance(text.group(1), Long.parseLong(text.group(2)), Long.parseUnsignedLong(text.group(3), 16),
             Integer.parseUnsignedInt(text.group(4), 16));
@@ -1464,9 +1406,7 @@ final class WholeFile {
         rename(part, file, replaces);
         return;
       } catch (NoSuchFileException e) { // another run took the part for a leftover: locks are not shared everywhere
-        if (attempt == 100 || !Files.isDirectory(file.toAbsolutePath().getParent())) {
-          throw e;
-        }
+        if (attempt == 100 || !Files.isDirectory(file.toAbsolutePath().getParent())) { throw e; }
       } finally {
         Files.deleteIfExists(part);
       }
@@ -1498,9 +1438,7 @@ final class WholeFile {
             && Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS))) { // a FIFO would have us wait
       for (Path part : parts) {
         try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE)) {
-          if (channel.tryLock(LAST_BYTE, 1, false) != null) {
-            Files.delete(part);
-          }
+          if (channel.tryLock(LAST_BYTE, 1, false) != null) { Files.delete(part); }
         } catch (NoSuchFileException e) {
           continue; // the other run has finished it meanwhile
         } catch (IOException e) {
@@ -1548,12 +1486,8 @@ record Copy(byte[] bytes, boolean kept, String taken, String how, List<String> w
 record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map) {
   private static final double FULL = 0.9; // of the bytes of --max-size: that is good enough
 
-  // What shapes a copy.
-  // quality: 1 to 100, on libjpeg's scale; or LOSSLESS: every coefficient stays as it is
-  // smallest: whether as good a picture is to take as few bytes as can be: see Smallest
-  // keepMetadata: whether the copy has all of the original's, or only what makes it look the same
-  // maxSize: how many bytes the copy may take; 0: any number
-  // threshold: how many per cent the copy must save, or the original is kept
+  // What shapes a copy. A quality on libjpeg's scale, or LOSSLESS: every coefficient stays as it is. How many bytes it
+  // may take, 0 being any number, and how many per cent it must save, or the original is kept.
   record Settings(int quality, Compress.Engine engine, boolean smallest, boolean keepMetadata, long maxSize,
       double threshold) {
     static final int LOSSLESS = 101;
@@ -1672,14 +1606,11 @@ final class PixelEngine {
 final class JpegException extends IOException {
   private static final long serialVersionUID = 1L;
   static final String CUT_SHORT = "truncated: the data ends within the header"; // more of the file might help
-
   JpegException(String message) { super(message); }
 
   /** Throws unless this part of the JPEG is sound. */
   static void check(boolean sound, String part) throws JpegException {
-    if (!sound) {
-      throw new JpegException("corrupt: " + part);
-    }
+    if (!sound) { throw new JpegException("corrupt: " + part); }
   }
 }
 
@@ -1696,10 +1627,8 @@ final class Marker {
 
   /** Whether this is a marker without a length and parameters (T.81 B.1.1.3). */
   static boolean isStandalone(int marker) { return marker == TEM || (marker >= RST0 && marker <= EOI); }
-
   /** Whether this is application data or a comment: nothing that decoding needs (T.81 B.2.4.5-6). */
   static boolean isAppOrComment(int marker) { return (marker >= APP0 && marker <= 0xEF) || marker == COM; }
-
   /** Whether this starts a frame, of any process (T.81 table B.1). */
   static boolean isFrame(int marker) { return marker >> 4 == 0xC && marker != DHT && marker != JPG && marker != DAC; }
 }
@@ -1713,28 +1642,22 @@ final class Segments {
   int marker; // the second byte of the marker, see Marker
   int start; // of the parameters, behind the marker and the length
   int end = 2; // of the segment: where the next marker is expected; at first behind SOI
-
   Segments(byte[] jpeg) { this.jpeg = jpeg; }
 
   /** Moves to the next segment, over fill bytes (B.1.1.2) and, as libjpeg does, over bytes that belong to none. */
   void next() throws JpegException {
     int p = end;
-    while (p + 2 <= jpeg.length && (jpeg[p] != -1 || jpeg[p + 1] == 0 || jpeg[p + 1] == -1)) {
-      p++;
-    }
+    while (p + 2 <= jpeg.length && (jpeg[p] != -1 || jpeg[p + 1] == 0 || jpeg[p + 1] == -1)) { p++; }
     marker = p + 2 > jpeg.length ? 0 : jpeg[p + 1] & 0xFF;
     boolean alone = Marker.isStandalone(marker);
     start = alone ? p + 2 : p + 4;
     end = alone ? start : start > jpeg.length ? Integer.MAX_VALUE : start - 2 + u16(start - 2);
     JpegException.check(end >= start, "a header segment of impossible length");
-    if (end > jpeg.length) {
-      throw new JpegException(JpegException.CUT_SHORT);
-    }
+    if (end > jpeg.length) { throw new JpegException(JpegException.CUT_SHORT); }
   }
 
   int size() { return end - start; }
   int u16(int at) { return (jpeg[at] & 0xFF) << 8 | jpeg[at + 1] & 0xFF; }
-
   /** The parameters, a character for each byte. */
   String text() { return text(jpeg, start, size()); }
 
@@ -1755,9 +1678,7 @@ final class Segments {
   static int endOfScan(byte[] jpeg, int from) {
     for (int p = indexOf0xFF(jpeg, from, jpeg.length); p + 1 < jpeg.length; p = indexOf0xFF(jpeg, p + 1, jpeg.length)) {
       int next = jpeg[p + 1] & 0xFF;
-      if (next != 0 && next != 0xFF && (next & 0xF8) != Marker.RST0) {
-        return p;
-      }
+      if (next != 0 && next != 0xFF && (next & 0xF8) != Marker.RST0) { return p; }
     }
     return jpeg.length;
   }
@@ -1767,14 +1688,10 @@ final class Segments {
     int p = from;
     while (p <= to - 8) {
       long eight = (long) LONGS.get(bytes, p);
-      if ((eight & ~eight - 0x0101010101010101L & 0x8080808080808080L) != 0) {
-        break;
-      }
+      if ((eight & ~eight - 0x0101010101010101L & 0x8080808080808080L) != 0) { break; }
       p += 8;
     }
-    while (p < to && bytes[p] != -1) {
-      p++;
-    }
+    while (p < to && bytes[p] != -1) { p++; }
     return p;
   }
 }
@@ -1888,9 +1805,7 @@ final class JpegHeader {
         : height == 0 ? "a height that only the end of the data tells"
         : Math.max(width, height) > 65_500 ? width + " x " + height + " pixels, at most 65500 are" // as for libjpeg
         : kind == null ? components.size() + " colour components" : null;
-    if (unsupported != null) {
-      throw new JpegException("not supported: " + unsupported);
-    }
+    if (unsupported != null) { throw new JpegException("not supported: " + unsupported); }
     int blocks = components.stream().mapToInt( // A.2.4, without what fills their last MCUs up
         c -> Math.ceilDiv(width * c.h, 8 * maxH()) * Math.ceilDiv(height * c.v, 8 * maxV())).sum();
     if ((fileSize - firstScan) * 8 < blocks * (process == Marker.SOF2 ? 1 : 2)) { // bits that a block takes at least
@@ -1944,15 +1859,11 @@ final class Metadata {
   static byte[] join(byte[] written, byte[] metadata, GainMap map) throws JpegException {
     Segments s = new Segments(written);
     int from = 2;
-    for (s.next(); Marker.isAppOrComment(s.marker); s.next()) {
-      from = s.end;
-    }
+    for (s.next(); Marker.isAppOrComment(s.marker); s.next()) { from = s.end; }
     int mpf = 2 + metadata.length;
     int end = mpf + (map == null ? 0 : GainMap.MPF) + written.length - from;
     ByteBuffer copy = ByteBuffer.allocate(end + (map == null ? 0 : map.jpeg().length)).put(written, 0, 2).put(metadata);
-    if (map != null) {
-      copy.put(map.mpf(mpf, end)).put(end, map.jpeg());
-    }
+    if (map != null) { copy.put(map.mpf(mpf, end)).put(end, map.jpeg()); }
     return copy.put(written, from, written.length - from).array();
   }
 }
@@ -1976,9 +1887,7 @@ record GainMap(byte[] jpeg, boolean needsNotes) {
       throws JpegException {
     long memory = header.memory(settings) - jpeg.length;
     boolean samsung = Segments.text(jpeg, jpeg.length - 4, 4).equals("SEFT"); // of a list of what it put there
-    if (!samsung && !isGainMap(header.more) && !MORE.matcher(header.more).find()) {
-      return null;
-    }
+    if (!samsung && !isGainMap(header.more) && !MORE.matcher(header.more).find()) { return null; }
     String all = Segments.text(jpeg, 0, jpeg.length);
     if (FILM.matcher(header.more).find() || samsung && all.contains("MotionPhoto_Data")) {
       warnings.add("has a film (Motion Photo) behind the picture: left out of the copy");
@@ -2103,11 +2012,9 @@ record Tiff(ByteBuffer bytes) {
   }
 }
 
-// What EXIF says of how a photograph looks, and when it was taken.
-// orientation: tag 0x0112 as it is: 1 upright, to 8; -1: none
-// adobeRgb: as cameras mark it, by EXIF alone (DCF 2.0): without it colours look dull
-// taken: DateTimeOriginal, tag 0x9003: 2024:05:06 07:08:09; or empty
-// headroom: of an HDR gain map, as Apple's maker's notes have it: tags 0x21 and 0x30, two rationals; or empty
+// What EXIF says of how a photograph looks: its orientation (tag 0x0112, 1 upright, to 8; -1: none); whether its colours
+// are Adobe RGB, as cameras mark it by EXIF alone (DCF 2.0); when it was taken (DateTimeOriginal: 2024:05:06 07:08:09);
+// the headroom of its HDR gain map, as Apple's maker's notes have it: tags 0x21 and 0x30, two rationals. Or empty.
 record Exif(int orientation, boolean adobeRgb, String taken, String headroom) {
   static final Exif NONE = new Exif(-1, false, "", "");
   private static final String APPLE = "Apple iOS\0\0\1MM"; // a directory follows
@@ -2150,9 +2057,7 @@ record Icc(String profile, boolean broken) {
     StringBuilder whole = new StringBuilder();
     int number = 0;
     for (String part : parts) {
-      if (!part.startsWith("" + (char) ++number + (char) parts.size())) {
-        return new Icc("", true);
-      }
+      if (!part.startsWith("" + (char) ++number + (char) parts.size())) { return new Icc("", true); }
       whole.append(part, 2, part.length());
     }
     ByteBuffer bytes = ByteBuffer.wrap(whole.toString().getBytes(StandardCharsets.ISO_8859_1)); // big endian, as it is
@@ -2300,9 +2205,7 @@ final class HuffmanCode {
 
   private int longer(int sixteen) {
     int length = bits + 1;
-    while (length <= 16 && sixteen >= limit[length]) {
-      length++;
-    }
+    while (length <= 16 && sixteen >= limit[length]) { length++; }
     return length > 16 ? 0 : length << 8 | symbols[base[length] + (sixteen >> 16 - length)] & 0xFF;
   }
 
@@ -2312,9 +2215,7 @@ final class HuffmanCode {
     int length = code >> 8;
     int run = code >> 4 & 15;
     int size = code & 15;
-    if (size > 0) {
-      return extend(next << length, size) << 16 | run + 1 << 8 | length + size;
-    }
+    if (size > 0) { return extend(next << length, size) << 16 | run + 1 << 8 | length + size; }
     boolean end = run == 0 || progressive;
     return code == 0 ? INVALID << 8 | 1 : (run == 15 ? 16 : end ? END + run : INVALID) << 8 | length;
   }
@@ -2392,15 +2293,11 @@ final class ScanReader {
 
   /** Before each block: sees to it that its bytes are there. */
   void prepare() throws JpegException {
-    if (next > safe) {
-      fill();
-    }
+    if (next > safe) { fill(); }
   }
 
   private void fill() throws JpegException {
-    if (left() < 0) {
-      throw damaged("");
-    }
+    if (left() < 0) { throw damaged(""); }
     filled -= next >> 3;
     System.arraycopy(piece, next >> 3, piece, 0, filled);
     next &= 7;
@@ -2425,7 +2322,6 @@ final class ScanReader {
 
   /** How many bits of the piece are still to be taken; less than 0: bits were taken that are not there. */
   private int left() { return filled * 8 - next; }
-
   /** At least 57 bits, left-aligned, from this bit of the piece on. */
   private long bits(int from) { return (long) Segments.LONGS.get(piece, from >> 3) << (from & 7); }
 
@@ -2440,9 +2336,7 @@ final class ScanReader {
   int difference(HuffmanCode dc) throws JpegException {
     long bits = bits(next);
     int code = dc.code(bits);
-    if (code == 0) {
-      throw damaged("a code that means nothing");
-    }
+    if (code == 0) { throw damaged("a code that means nothing"); }
     int length = code >> 8;
     int size = code & 15;
     next += length + size;
@@ -2496,9 +2390,7 @@ final class ScanReader {
     int entry = code.entry(bits(from));
     int advance = entry >> 8 & 0xFF;
     next = from + (entry & 0xFF); // for what is taken or wrong here
-    if (index + advance > to && advance < HuffmanCode.END) {
-      throw damaged("a code that means nothing");
-    }
+    if (index + advance > to && advance < HuffmanCode.END) { throw damaged("a code that means nothing"); }
     int category = Math.max(advance - HuffmanCode.END, 0);
     endRun = (1 << category) - 1 + take(category);
     return entry + category;
@@ -2527,17 +2419,13 @@ final class ScanReader {
           value = size == 0 ? 0 : (int) (~(bits << length) >> 63) | 1;
           k = zero > 63 ? 64 : Long.numberOfTrailingZeros(Long.expand(1L << zero, zeros)); // 64: there are fewer
         }
-        if (symbol == 0 || size > 1 || k == 64 && size > 0) {
-          throw damaged("a code that means nothing");
-        }
+        if (symbol == 0 || size > 1 || k == 64 && size > 0) { throw damaged("a code that means nothing"); }
       }
       long below = -1L >>> 64 - k;
       int n = Long.bitCount(known & rest & below);
       corrections = corrections << n | (n > 31 ? (long) take(n - 32) << 32 | take(32) & 0xFFFFFFFFL : take(n));
       rest &= ~(below << 1 | 1);
-      if (value != 0) {
-        rows.set(block, k, value << low, low);
-      }
+      if (value != 0) { rows.set(block, k, value << low, low); }
     }
     endRun = Math.max(endRun - 1, 0);
     corrections = Long.reverse(corrections << -Long.bitCount(known)); // the first is the lowest
@@ -2549,9 +2437,7 @@ final class ScanReader {
 
   /** Before each MCU: moves behind the restart marker that is due (E.2.4), and nothing else; true if one was. */
   boolean passRestart() throws JpegException {
-    if (untilRestart-- > 0) {
-      return false;
-    }
+    if (untilRestart-- > 0) { return false; }
     untilRestart = restartInterval - 1;
     fill();
     int marker = Marker.RST0 + (restarts++ & 7);
@@ -2593,7 +2479,6 @@ final class Requantizer {
   private static final int SHIFT = 19; // of fixed-point numbers
   static final int[] ALL = new int[64]; // limits that everything but zero passes
   static final Requantizer EXACT = new Requantizer(steps(1), 1, steps(1)); // for coefficients that stay as they are
-
   final int[] target; // steps, in zigzag order
   final int dcStep; // the source's
   final int[] limit = new int[64]; // by index: the largest magnitude that becomes 0
@@ -2670,10 +2555,8 @@ final class Coefficient {
   static int index(int coefficient) { return coefficient & 63; }
   static int magnitude(int coefficient) { return coefficient >> 8; }
   static int value(int coefficient) { return (magnitude(coefficient) ^ sign(coefficient)) - sign(coefficient); }
-
   /** 0, or -1 where it is negative. */
   static int sign(int coefficient) { return coefficient << 24 >> 31; }
-
   /** How many bits a magnitude, or a value of this magnitude, has (T.81 table F.1). */
   static int size(int magnitude) { return 32 - Integer.numberOfLeadingZeros(magnitude); }
 }
@@ -2791,9 +2674,7 @@ final class OptimalCode {
     PriorityQueue<Long> rarest = new PriorityQueue<>(); // frequency << 10 | symbol, or beyond them what is joined
     rarest.add(256L);
     for (int s = 0; s < 256; s++) {
-      if (counts[s] > 0) {
-        rarest.add((long) counts[s] << 10 | s);
-      }
+      if (counts[s] > 0) { rarest.add((long) counts[s] << 10 | s); }
     }
     int[] joined = new int[514]; // into what
     for (int next = 257; rarest.size() > 1; next++) {
@@ -2815,9 +2696,7 @@ final class OptimalCode {
   void writeTo(ByteArrayOutputStream out, int id) {
     if (total > 0) {
       out.write(id);
-      for (int length = 1; length <= 16; length++) {
-        out.write(lengths[length]);
-      }
+      for (int length = 1; length <= 16; length++) { out.write(lengths[length]); }
       out.write(symbols, 0, total);
     }
   }
@@ -2892,9 +2771,7 @@ final class CopyScan {
     this.low = low;
     for (Plane plane : from > 0 ? new Plane[0] : planes) {
       add(plane.symbols.dcCounts, plane.table);
-      if (to > 0) {
-        add(plane.symbols.acCounts, AC + plane.table);
-      }
+      if (to > 0) { add(plane.symbols.acCounts, AC + plane.table); }
     }
   }
 
@@ -2932,9 +2809,7 @@ final class CopyScan {
   /** Writes it, with its tables and its header. */
   void write(CopyWriter out) {
     ByteArrayOutputStream tables = new ByteArrayOutputStream();
-    for (int i : new int[] {0, AC, 1, AC + 1}) {
-      codes[i].writeTo(tables, i / AC << 4 | i % AC);
-    }
+    for (int i : new int[] {0, AC, 1, AC + 1}) { codes[i].writeTo(tables, i / AC << 4 | i % AC); }
     ByteBuffer header = ByteBuffer.allocate(2 * planes.length + 4).put((byte) planes.length);
     for (Plane plane : planes) {
       int table = from > 0 ? 0 : plane.table;
@@ -2946,9 +2821,7 @@ final class CopyScan {
       out.block(symbols, 0, codes[AC].codes);
       symbols = null;
     }
-    for (int y = 0; from == 0 && y < planes[0].copy.mcusHigh(); y++) {
-      mcuRow(y, out);
-    }
+    for (int y = 0; from == 0 && y < planes[0].copy.mcusHigh(); y++) { mcuRow(y, out); }
     out.endScan();
   }
 
@@ -2974,9 +2847,7 @@ final class CopyScan {
       for (int i = 0; i < n; i++) {
         out.put(codes[plane[i].table].codes, plane[i].symbols.dc[dc[i]]);
         dc[i] += plane[i].copy.h() * plane[i].copy.v();
-        if (to > 0) {
-          at[line[i]] = out.block(row[i], at[line[i]], codes[AC + plane[i].table].codes);
-        }
+        if (to > 0) { at[line[i]] = out.block(row[i], at[line[i]], codes[AC + plane[i].table].codes); }
       }
     }
   }
@@ -2987,17 +2858,13 @@ final class CopyScan {
     long known = high == 0 ? 0 : block.nonzero[high] & band;
     long zeros = band & ~block.nonzero[low];
     long added = band & ~known & ~zeros;
-    if (added != 0) {
-      endRun();
-    }
+    if (added != 0) { endRun(); }
     for (; added != 0; added &= added - 1) {
       int k = Long.numberOfTrailingZeros(added);
       long before = (1L << k) - 1;
       int run = Long.bitCount(zeros & before);
       for (; run > 15; run -= 16) {
-        for (int i = 0; i < 15; i++) {
-          zeros &= zeros - 1;
-        }
+        for (int i = 0; i < 15; i++) { zeros &= zeros - 1; }
         long passed = (zeros & -zeros) - 1;
         zeros &= zeros - 1;
         put(0xF0, 0);
@@ -3018,9 +2885,7 @@ final class CopyScan {
         size += 3;
       }
       correct(block, known);
-      if (endRun == MAX_END_RUN) {
-        endRun();
-      }
+      if (endRun == MAX_END_RUN) { endRun(); }
     }
   }
 
@@ -3098,9 +2963,7 @@ final class Smallest {
   /** How much is seen of errors in a block; of the first component it also tells the others. */
   float look(int mcu, int value, int[] kept, int from, int to) {
     int place = Math.min(mcu, visible.length - 1); // more only where components have scans, and so MCUs, of their own
-    if (plane.index > 0) {
-      return visible[place];
-    }
+    if (plane.index > 0) { return visible[place]; }
     float energy = 0;
     for (int i = from; i < to; i++) {
       float exact = plane.requantizer.exact(kept[i]);
@@ -3115,8 +2978,8 @@ final class Smallest {
     return here;
   }
 
-  // Chooses of a block's kept[from] to kept[to - 1] those for which the weighted squares of errors, in steps, and lambda
-  // times the bits are least in sum; value is that of DC. Returns how many there are in chosen.
+  // Chooses of a block's kept[from] to kept[to - 1] those for which the weighted squares of errors, in steps, and
+  // lambda times the bits are least in sum; value is that of DC. Returns how many there are in chosen.
   int choose(int mcu, int value, int[] kept, int from, int to) {
     float lambda = LAMBDA[plane.table] / look(mcu, value, kept, from, to);
     int sure = to - from; // the one next to which others need not be looked at
@@ -3248,12 +3111,8 @@ final class CopyWriter {
 
   private static List<CopyScan> script(Plane plane, int low, int end) {
     List<CopyScan> scans = new ArrayList<>(List.of(new CopyScan(1, end, 0, low, plane)));
-    if (end < 63) {
-      scans.add(new CopyScan(end + 1, 63, 0, low, plane));
-    }
-    for (int bit = low; bit > 0; bit--) {
-      scans.add(new CopyScan(1, 63, bit, bit - 1, plane));
-    }
+    if (end < 63) { scans.add(new CopyScan(end + 1, 63, 0, low, plane)); }
+    for (int bit = low; bit > 0; bit--) { scans.add(new CopyScan(1, 63, bit, bit - 1, plane)); }
     return scans;
   }
 
@@ -3302,9 +3161,7 @@ final class CopyWriter {
 
   /** Begins a scan: its Huffman tables, its header, and room for so many bits. */
   void beginScan(byte[] tables, byte[] header, long expected) {
-    if (tables.length > 0) {
-      segment(Marker.DHT, tables);
-    }
+    if (tables.length > 0) { segment(Marker.DHT, tables); }
     segment(Marker.SOS, header);
     makeRoom(expected / 8 + expected / 1024 + 64); // some for zeros behind 0xFF
   }
@@ -3340,9 +3197,7 @@ final class CopyWriter {
         Segments.INTS.set(out, position, four);
         position += 4;
       } else {
-        for (int shift = 24; shift >= 0; shift -= 8) {
-          put(four >> shift & 0xFF);
-        }
+        for (int shift = 24; shift >= 0; shift -= 8) { put(four >> shift & 0xFF); }
       }
     }
   }
@@ -3356,9 +3211,7 @@ final class CopyWriter {
   void endScan() {
     put(0x7F, 7); // the last byte is filled up with ones
     makeRoom(8);
-    for (; count >= 8; count -= 8) {
-      put((int) (bits >>> count - 8 & 0xFF));
-    }
+    for (; count >= 8; count -= 8) { put((int) (bits >>> count - 8 & 0xFF)); }
     count = 0;
   }
 
@@ -3373,11 +3226,8 @@ final class CopyWriter {
 // Engine --------------------------------------------------------------------------------------------------------------
 // From a source to its copy: its components, tables and scans, all of which are decoded side by side.
 
-// The blocks of a component.
-// h: how many an MCU of its scans is wide: the sampling factor, or 1 where it is alone in them (T.81 A.2.2)
-// v: and high
-// wide: how many hold what is visible of the picture, from left to right
-// high: and from above
+// The blocks of a component: how many an MCU of its scans has across and down, its sampling factors or 1 where it is
+// alone in them (T.81 A.2.2); and how many hold what is visible of the picture.
 record BlockGrid(int h, int v, int wide, int high) {
   /** Of a component with these sampling factors, where the largest are hMax and vMax (T.81 A.1.1). */
   static BlockGrid of(JpegHeader header, int h, int v, int hMax, int vMax) {
@@ -3385,18 +3235,14 @@ record BlockGrid(int h, int v, int wide, int high) {
         Math.ceilDiv(Math.ceilDiv(header.height * v, vMax), 8));
   }
 
-  int mcusWide() {
-    return Math.ceilDiv(wide, h);
-  }
-
-  int mcusHigh() {
-    return Math.ceilDiv(high, v);
-  }
+  int mcusWide() { return Math.ceilDiv(wide, h); }
+  int mcusHigh() { return Math.ceilDiv(high, v); }
 }
 
 /** One component on its way through the engine: what it is in the source, and what it becomes in the copy. */
 final class Plane {
   static final int UNSEEN = 99;
+  private static final int MAX_BLOCKS = 10; // in an MCU of several components (B.2.3)
   final JpegHeader.Component component;
   final int index; // in the frame
   final int sampling; // of the copy: its factors, as in the frame
@@ -3413,22 +3259,26 @@ final class Plane {
   ChromaDownsampler downsampler; // null: none
   float[] seen; // by index: how much is seen of an error of 1
 
-  Plane(JpegHeader.Component component, int index, int sampling, int table, boolean isCoarse, BlockGrid source,
-      BlockGrid copy) {
-    this.component = component;
+  // The one of this index where these are all sampling factors of the copy.
+  Plane(JpegHeader header, int index, int[] h, int[] v) {
     this.index = index;
-    this.sampling = sampling;
-    this.table = table;
-    this.isCoarse = isCoarse;
-    this.source = source;
-    this.copy = copy;
+    component = header.components.get(index);
+    sampling = h[index] << 4 | v[index];
+    boolean chrominance = (header.kind == JpegHeader.Kind.YCBCR || header.kind == JpegHeader.Kind.YCCK)
+        && index % 3 > 0;
+    table = chrominance ? 1 : 0;
+    isCoarse = chrominance && h[0] == 2 * h[index] && v[0] == 2 * v[index] && h.length == 3;
+    source = h.length == 1 ? BlockGrid.of(header, 1, 1, 1, 1) // an MCU is one block (A.2.2)
+        : BlockGrid.of(header, component.h(), component.v(), header.maxH(), header.maxV());
+    BlockGrid grid = BlockGrid.of(header, h[index], v[index], Arrays.stream(h).max().orElse(1),
+        Arrays.stream(v).max().orElse(1));
+    boolean together = IntStream.range(0, h.length).map(i -> h[i] * v[i]).sum() <= MAX_BLOCKS;
+    copy = together ? grid : new BlockGrid(1, 1, grid.wide(), grid.high());
     Arrays.fill(low, UNSEEN);
   }
 
   /** Whether it may share a scan with other components. */
-  boolean isInterleaved() {
-    return sampling == (copy.h() << 4 | copy.v());
-  }
+  boolean isInterleaved() { return sampling == (copy.h() << 4 | copy.v()); }
 
   /** Adds a block of the copy, in row y of its MCU: its DC value; of the others kept[from] to kept[to - 1]. */
   void add(int mcu, int y, int dc, int[] kept, int from, int to) {
@@ -3509,9 +3359,7 @@ final class Tables {
       int id = s.jpeg[at++] & 15;
       JpegException.check(bytes <= 2 && id <= 3 && s.end - at >= 64 * bytes, "a quantization table");
       int[] steps = new int[64];
-      for (int k = 0; k < 64; k++, at += bytes) {
-        steps[k] = bytes == 1 ? s.jpeg[at] & 0xFF : s.u16(at);
-      }
+      for (int k = 0; k < 64; k++, at += bytes) { steps[k] = bytes == 1 ? s.jpeg[at] & 0xFF : s.u16(at); }
       quantization[id] = steps;
     }
   }
@@ -3521,9 +3369,7 @@ final class Tables {
     for (int at = s.start; at < s.end; ) {
       int id = s.jpeg[at++] & 0xFF;
       int total = 16;
-      for (int i = 0; i < 16 && at + i < s.end; i++) {
-        total += s.jpeg[at + i] & 0xFF;
-      }
+      for (int i = 0; i < 16 && at + i < s.end; i++) { total += s.jpeg[at + i] & 0xFF; }
       JpegException.check((id & 0xEC) == 0 && total <= 16 + 256 && s.end - at >= total, "a Huffman table");
       huffman[id] = at;
       at += total;
@@ -3627,9 +3473,7 @@ final class Scan {
           c.prediction = restarts ? 0 : c.prediction;
           int block = (row * c.plane.source.v() + sub) * c.rows.stride + x * c.grid.h();
           for (int i = 0; i < c.grid.v(); i++, block += c.rows.stride) {
-            for (int j = 0; j < c.grid.h(); j++) {
-              block(c, block + j);
-            }
+            for (int j = 0; j < c.grid.h(); j++) { block(c, block + j); }
           }
         }
       }
@@ -3759,12 +3603,8 @@ final class ChromaDownsampler {
   }
 
   private void join(boolean narrow, boolean low) {
-    for (int i = 0; across == 2 && i < 64; i += 8) {
-      join(i, 1, narrow);
-    }
-    for (int i = 0; down == 2 && i < 8; i++) {
-      join(i, 8, low);
-    }
+    for (int i = 0; across == 2 && i < 64; i += 8) { join(i, 1, narrow); }
+    for (int i = 0; down == 2 && i < 8; i++) { join(i, 8, low); }
   }
 
   /** Of the four frequencies of each of two halves, or of one and its mirror image, the eight of the whole. */
@@ -3792,8 +3632,6 @@ final class ChromaDownsampler {
 // What becomes of the sampling of a frame. Chroma gets half the width and height of luminance (4:2:0) where it has the
 // same, or half in one direction: it becomes so many times, 1 or 2, narrower across, and lower down. Any other stays.
 record Sampling(JpegHeader header, int across, int down) {
-  private static final int MAX_BLOCKS = 10; // in an MCU of several components (B.2.3)
-
   static Sampling of(JpegHeader header, Recompressor.Settings settings) {
     boolean mayHalve = header.kind == JpegHeader.Kind.YCBCR && !settings.isLossless();
     int across = mayHalve ? toHalf(header.components.stream().mapToInt(JpegHeader.Component::h).toArray()) : 0;
@@ -3809,21 +3647,7 @@ record Sampling(JpegHeader header, int across, int down) {
   Plane[] planes() {
     int[] h = factors(header.components.stream().mapToInt(JpegHeader.Component::h).toArray(), across);
     int[] v = factors(header.components.stream().mapToInt(JpegHeader.Component::v).toArray(), down);
-    int hMax = Arrays.stream(h).max().orElse(1);
-    int vMax = Arrays.stream(v).max().orElse(1);
-    int blocks = IntStream.range(0, h.length).map(i -> h[i] * v[i]).sum(); // in an MCU of all components
-    Plane[] planes = new Plane[h.length];
-    for (int i = 0; i < planes.length; i++) {
-      JpegHeader.Component c = header.components.get(i);
-      BlockGrid source = planes.length == 1 ? BlockGrid.of(header, 1, 1, 1, 1) // an MCU is one block (A.2.2)
-          : BlockGrid.of(header, c.h(), c.v(), header.maxH(), header.maxV());
-      BlockGrid copy = BlockGrid.of(header, h[i], v[i], hMax, vMax);
-      copy = blocks <= MAX_BLOCKS ? copy : new BlockGrid(1, 1, copy.wide(), copy.high());
-      boolean chrominance = (header.kind == JpegHeader.Kind.YCBCR || header.kind == JpegHeader.Kind.YCCK) && i % 3 > 0;
-      boolean coarse = chrominance && h[0] == 2 * h[i] && v[0] == 2 * v[i] && planes.length == 3;
-      planes[i] = new Plane(c, i, h[i] << 4 | v[i], chrominance ? 1 : 0, coarse, source, copy);
-    }
-    return planes;
+    return IntStream.range(0, h.length).mapToObj(i -> new Plane(header, i, h, v)).toArray(Plane[]::new);
   }
 
   /** Sampling factors of the copy, of those of the source: the first so many times as large, all as small as can be. */
@@ -3835,7 +3659,6 @@ record Sampling(JpegHeader header, int across, int down) {
   }
 
   boolean halves() { return across * down > 1; }
-
   /** How many MCU rows of the source are in work at once, so that no pair of chroma's rows is parted. */
   int rowsAtOnce() { return down == 2 && header.components.get(1).v() % 2 == 1 ? 2 : 1; }
 }
@@ -3845,7 +3668,6 @@ record Sampling(JpegHeader header, int across, int down) {
 final class CoefficientEngine {
   private static final int[] ONES = Requantizer.steps(1);
   private static final int MAX_SCANS = 100; // ten are usual; each is a pass over the picture
-
   private final byte[] jpeg;
   private final JpegHeader header;
   private final boolean progressive;
@@ -3881,9 +3703,8 @@ final class CoefficientEngine {
     return bytes + (manyTables ? MAX_SCANS * 60_000L : 1 << 20);
   }
 
-  // Recompresses a JPEG; one that has all of the picture, but no end marker, is whole.
-  // Returns a JPEG of the same size in pixels without metadata; baseline, or with smallest what is smaller
-  // Throws a JpegException if a part of the picture is missing or damaged
+  // Recompresses a JPEG; one that has all of the picture, but no end marker, is whole. The copy has no metadata; it is
+  // baseline or, to be smallest or lossless, what is smaller. A JpegException: part of the picture is missing or damaged.
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
     double coarse = settings.smallest() ? coarseness(jpeg, header, settings) : 1;
     CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, coarse);
@@ -3926,7 +3747,16 @@ final class CoefficientEngine {
           JpegException.check(segments.size() == 2, "the restart interval");
           tables.restartInterval = segments.u16(segments.start);
         }
-        case Marker.SOS -> done |= readScan(segments);
+        case Marker.SOS -> {
+          JpegException.check(scans.size() < MAX_SCANS, "too many scans");
+          Scan scan = new Scan(segments, tables, planes, progressive);
+          scans.add(scan);
+          if (scan.isAll) {
+            decodeScans();
+            done = true;
+          }
+          segments.end = scan.isAll ? scan.in.position : scan.in.end;
+        }
         case Marker.EOI -> ended = true;
         case Marker.DNL -> {} // the height is known from the frame; libjpeg passes it over, wherever it stands
         default -> JpegException.check(early || Marker.isAppOrComment(segments.marker), "a misplaced part");
@@ -3938,21 +3768,7 @@ final class CoefficientEngine {
         throw new JpegException("truncated: the last scans are missing");
       }
     }
-    if (!done) {
-      decodeScans();
-    }
-  }
-
-  /** Reads a scan's header, and where it ends. True if the scan was all of the picture, and is decoded. */
-  private boolean readScan(Segments s) throws JpegException {
-    JpegException.check(scans.size() < MAX_SCANS, "too many scans");
-    Scan scan = new Scan(s, tables, planes, progressive);
-    scans.add(scan);
-    if (scan.isAll) {
-      decodeScans();
-    }
-    s.end = scan.isAll ? scan.in.position : scan.in.end;
-    return scan.isAll;
+    if (!done) { decodeScans(); }
   }
 
   // The new quantization steps: those that are wanted, but nowhere finer than the source's, which would cost bytes and
@@ -3990,26 +3806,16 @@ final class CoefficientEngine {
       int wide = plane.source.mcusWide() * plane.source.h();
       rows[plane.index] = new BlockRows(wide, plane.source.v() * rowsAtOnce, limits, progressive);
     }
-    for (Scan scan : scans) {
-      scan.start(rows);
-    }
+    for (Scan scan : scans) { scan.start(rows); }
     for (int y = 0; y < high; ) {
       int first = y;
       for (int stop = Math.min(y + rowsAtOnce, high); y < stop; y++) {
-        for (Scan scan : scans) {
-          scan.decodeRow(y, high, y - first);
-        }
+        for (Scan scan : scans) { scan.decodeRow(y, high, y - first); }
       }
-      for (BlockRows blocks : rows) {
-        blocks.list();
-      }
-      for (Plane plane : planes) {
-        deliver(plane, rows[plane.index], first);
-      }
+      for (BlockRows blocks : rows) { blocks.list(); }
+      for (Plane plane : planes) { deliver(plane, rows[plane.index], first); }
     }
-    for (Scan scan : scans) {
-      scan.in.checkEnd();
-    }
+    for (Scan scan : scans) { scan.in.checkEnd(); }
   }
 
   /** Makes the blocks of the copy, in the order of its MCUs, from those in work, which begin with this MCU row. */
