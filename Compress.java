@@ -9,7 +9,6 @@
 //DEPS org.tinylog:tinylog-impl:2.7.0
 //DEPS com.twelvemonkeys.imageio:imageio-jpeg:3.14.0
 
-import com.twelvemonkeys.imageio.stream.ByteArrayImageInputStream;
 import java.awt.image.BufferedImage;
 import java.io.*;
 import java.lang.invoke.*;
@@ -27,7 +26,7 @@ import java.util.stream.*;
 import java.util.zip.*;
 import javax.imageio.*;
 import javax.imageio.plugins.jpeg.*;
-import javax.imageio.stream.MemoryCacheImageOutputStream;
+import javax.imageio.stream.*;
 import org.tinylog.Logger;
 import org.tinylog.configuration.Configuration;
 import picocli.CommandLine;
@@ -348,10 +347,8 @@ public class Compress implements Callable<Integer> {
     return done && !runs.isEmpty() && files.complete ? 0 : 1;
   }
 
-  /** The sources as the log names them. */
   String sources() { return source + (further.isEmpty() ? "" : " and " + further.size() + " more"); }
 
-  /** What shapes a copy. */
   Recompressor.Settings settings() {
     return new Recompressor.Settings(lossless ? Recompressor.Settings.LOSSLESS : quality, engine, smallest,
         keepMetadata, Text.bytes(maxSize), threshold);
@@ -526,8 +523,6 @@ final class Comparison {
 /** Draws runs in the terminal: a row for each image, when its thread waited and worked, on one axis of time. */
 final class Timeline {
   private static final int MAX_ROWS = 24;
-
-  /** The length of the axis, in seconds: that of the longest run. */
   static double axis(List<Run> runs) { return runs.stream().mapToDouble(Run::seconds).max().orElse(0); }
 
   static void print(Compress options, List<Run> runs) {
@@ -859,7 +854,6 @@ final class Text {
         size.toLowerCase(Locale.ROOT).replace("b", "").replace("k", "e3").replace("m", "e6"));
   }
 
-  /** Why an image failed. */
   static String reason(Throwable problem) {
     return switch (problem) {
       case JpegException e -> e.getMessage();
@@ -1000,7 +994,6 @@ record ImageFile(Path image, Source source, String problem) {
     return true;
   }
 
-  /** Throws what is wrong with it whatever is in it. */
   private void refuse() throws IOException {
     if (problem != null) { throw new JpegException(problem); }
     check(!ImageFiles.isSame(image, copy()), "its copy would replace the image itself");
@@ -1024,9 +1017,7 @@ record ImageFile(Path image, Source source, String problem) {
       try (Memory share = Memory.reserve(3L * least)) { // a profile in it is copied
         return new JpegHeader(read(least), Files.size(image));
       } catch (JpegException e) {
-        if (!e.getMessage().equals(JpegException.CUT_SHORT) || least < length || length >= 1 << 28) {
-          throw e;
-        }
+        if (!e.getMessage().equals(JpegException.CUT_SHORT) || least < length || length >= 1 << 28) { throw e; }
       }
     }
   }
@@ -1060,9 +1051,7 @@ record ImageFile(Path image, Source source, String problem) {
     byte[] bytes = new byte[length];
     int size = 0;
     try (InputStream in = Files.newInputStream(image)) {
-      for (int n = CHUNK; n == CHUNK; size += n) {
-        n = in.readNBytes(bytes, size, Math.min(CHUNK, length - size));
-      }
+      for (int n = CHUNK; n == CHUNK; size += n) { n = in.readNBytes(bytes, size, Math.min(CHUNK, length - size)); }
     }
     return size == length ? bytes : Arrays.copyOf(bytes, size);
   }
@@ -1077,9 +1066,7 @@ record Source(Path root, Path destination, List<Path> all) {
     Path full = image.toAbsolutePath().normalize();
     Path place = full.startsWith(root) ? root.relativize(full) : image.getFileSystem().getPath("");
     if (ImageFiles.isEmpty(place)) {
-      for (Path part : image.normalize()) {
-        place = part.toString().equals("..") ? place : place.resolve(part);
-      }
+      for (Path part : image.normalize()) { place = part.toString().equals("..") ? place : place.resolve(part); }
     }
     return place;
   }
@@ -1134,9 +1121,7 @@ final class ImageFiles {
     int count = options.copyRest ? 0 : rest.size();
     for (ImageFile file : options.copyRest ? rest : List.<ImageFile>of()) {
       try {
-        if (!options.update || !file.isUpToDate(options.settings())) {
-          file.copyAsIs(options, again.contains(file));
-        }
+        if (!options.update || !file.isUpToDate(options.settings())) { file.copyAsIs(options, again.contains(file)); }
         count++;
       } catch (IOException e) {
         LOG.error("%s was not copied: %s", file.name(), Text.reason(e));
@@ -1514,9 +1499,7 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
         : JpegHeader.Kind.YCBCR;
     boolean withProfile = !header.isCmyk() || kind == header.kind;
     byte[] metadata = Metadata.of(jpeg, header, kind, map, withProfile, settings.keepMetadata);
-    if (header.icc.broken()) {
-      warnings.add("has a colour profile that cannot be used: left out of the copy");
-    }
+    if (header.icc.broken()) { warnings.add("has a colour profile that cannot be used: left out of the copy"); }
     // What --smallest has once chosen for this quality it would choose from again, and lose a little more.
     Provenance own = settings.smallest ? Provenance.of(new ByteArrayInputStream(jpeg), null, true) : null;
     boolean again = own != null && own.options().equals(settings.letters());
@@ -1559,9 +1542,7 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
       low = fits ? quality : low;
       high = fits ? high : quality;
     }
-    if (low == 0) {
-      warnings.add("takes " + Text.size(copy.length) + " even in quality 1, more than --max-size");
-    }
+    if (low == 0) { warnings.add("takes " + Text.size(copy.length) + " even in quality 1, more than --max-size"); }
     return new Copy(copy, false, header.exif.taken(), " in quality " + Math.max(low, 1), List.copyOf(warnings));
   }
 }
@@ -1576,14 +1557,14 @@ final class PixelEngine {
     return 2L * header.fileSize + (header.isCmyk() ? 2 : 1) * samples + 2 * pixels + (1 << 20);
   }
 
-  /** Recompresses a JPEG, without its metadata. */
   static byte[] recompress(byte[] jpeg, JpegHeader header, int quality) throws IOException {
     ImageWriter writer = ImageIO.getImageWritersByFormatName("JPEG").next();
     ByteArrayOutputStream bytes = new ByteArrayOutputStream(1 << 16);
     try (MemoryCacheImageOutputStream out = new MemoryCacheImageOutputStream(bytes)) {
       // A profile would turn the numbers into others: only inks need it.
       byte[] head = Metadata.of(jpeg, header, header.kind, null, header.isCmyk(), false);
-      BufferedImage picture = ImageIO.read(new ByteArrayImageInputStream(Metadata.join(jpeg, head, null)));
+      InputStream in = new ByteArrayInputStream(Metadata.join(jpeg, head, null));
+      BufferedImage picture = ImageIO.read(new MemoryCacheImageInputStream(in));
       JPEGImageWriteParam param = (JPEGImageWriteParam) writer.getDefaultWriteParam();
       param.setOptimizeHuffmanTables(true);
       param.setCompressionMode(ImageWriteParam.MODE_EXPLICIT);
@@ -1753,7 +1734,6 @@ final class JpegHeader {
     firstScan = segments.start - 4;
   }
 
-  /** Reads it from a whole JPEG. */
   static JpegHeader read(byte[] jpeg) throws JpegException { return new JpegHeader(jpeg, jpeg.length); }
 
   /** Reads the frame's header (T.81 B.2.2). */
@@ -1996,7 +1976,6 @@ record Tiff(ByteBuffer bytes) {
     return size == 1 ? value.get() & 0xFF : size == 2 ? value.getShort() & 0xFFFF : size == 4 ? value.getInt() : -1;
   }
 
-  /** The value of a tag, a character for each byte. */
   String text(int directory, int tag) {
     ByteBuffer value = value(directory, tag, false);
     return Segments.text(value.array(), value.arrayOffset(), value.remaining());
@@ -2019,7 +1998,6 @@ record Exif(int orientation, boolean adobeRgb, String taken, String headroom) {
   static final Exif NONE = new Exif(-1, false, "", "");
   private static final String APPLE = "Apple iOS\0\0\1MM"; // a directory follows
 
-  /** Reads the TIFF structure of an EXIF segment. */
   static Exif read(byte[] jpeg, int start, int end) {
     boolean little = Segments.text(jpeg, start, 4).equals("II*\0");
     ByteBuffer bytes = ByteBuffer.wrap(jpeg, start, end - start).slice();
@@ -2070,7 +2048,6 @@ record Icc(String profile, boolean broken) {
     return new Icc(credible ? whole.substring(0, size) : "", !credible && number > 0); // less what it was padded with
   }
 
-  /** Its segments. */
   String segments() {
     int n = Math.ceilDiv(profile.length(), PART);
     return IntStream.range(0, n).mapToObj(i -> "ICC_PROFILE\0" + (char) (i + 1) + (char) n
@@ -2502,7 +2479,6 @@ final class Requantizer {
     dc = IntStream.range(-largest, isExact ? -largest : largest + 1).map(i -> nearest(i * dcStep)).toArray();
   }
 
-  /** The same step for all. */
   static int[] steps(int step) {
     int[] steps = new int[64];
     Arrays.fill(steps, step);
@@ -2528,7 +2504,6 @@ final class Requantizer {
     return steps(Coefficient.magnitude(coefficient), k) * target[k];
   }
 
-  /** The new value of a DC coefficient. */
   int dc(int value) {
     int largest = dc.length >> 1;
     return isExact ? value : dc[Math.clamp(value, -largest, largest) + largest];
@@ -2627,7 +2602,6 @@ final class Symbols {
   /** Adds a block that only fills up an MCU, the cheapest there is: without a difference, and empty. */
   void addPadding(int y) { add(y, last, null, null, 0, 0); }
 
-  /** Ends a row of MCUs. */
   void endMcuRow() {
     for (int y = 0; y < sizes.length; y++) {
       rows[first++] = Arrays.copyOf(mcuRow[y], sizes[y]);
@@ -2770,12 +2744,11 @@ final class CopyScan {
     this.high = high;
     this.low = low;
     for (Plane plane : from > 0 ? new Plane[0] : planes) {
-      add(plane.symbols.dcCounts, plane.table);
-      if (to > 0) { add(plane.symbols.acCounts, AC + plane.table); }
+      Arrays.setAll(counts[plane.table], s -> counts[plane.table][s] + plane.symbols.dcCounts[s]);
+      int[] ac = counts[to > 0 ? AC + plane.table : 0];
+      Arrays.setAll(ac, s -> ac[s] + (to > 0 ? plane.symbols.acCounts[s] : 0));
     }
   }
-
-  private void add(int[] more, int code) { Arrays.setAll(counts[code], s -> counts[code][s] + more[s]); }
 
   /** Finds the symbols of scans of a component's bands, of one in so many rows of blocks, at one go. */
   static void code(List<CopyScan> scans, Plane plane, int everyRow, boolean keep) {
@@ -2806,7 +2779,6 @@ final class CopyScan {
     return bits;
   }
 
-  /** Writes it, with its tables and its header. */
   void write(CopyWriter out) {
     ByteArrayOutputStream tables = new ByteArrayOutputStream();
     for (int i : new int[] {0, AC, 1, AC + 1}) { codes[i].writeTo(tables, i / AC << 4 | i % AC); }
@@ -2931,9 +2903,7 @@ final class Smallest {
   private static final float[] BITS = new float[256]; // of a symbol and its value, about, as in progressive scans
 
   static {
-    for (int s = 0; s < 256; s++) {
-      BITS[s] = Math.min(15, 0.65f * (s >> 4) + 2.3f * (s & 15) - 0.3f) + (s & 15);
-    }
+    for (int s = 0; s < 256; s++) { BITS[s] = Math.min(15, 0.65f * (s >> 4) + 2.3f * (s & 15) - 0.3f) + (s & 15); }
     BITS[0xF0] = 13;
     BITS[0] = 2; // that a block ends, mostly one of several
   }
@@ -2941,9 +2911,7 @@ final class Smallest {
   final int[] chosen = new int[64]; // the coefficients of a block
   private final Plane plane;
   private final float[] weights = new float[64]; // by index
-  private final float[] visible; // by MCU: how much is seen of errors, as the first component tells
-  private int lastMcu = -1;
-  private int blocks; // of it
+  private final float[] visible; // by MCU: how much is seen of errors, as its last block of the first component tells
   private final int[] index = new int[65]; // of the coefficients of a block, from 1; 0 stands for its begin
   private final int[] level = new int[65]; // the nearest,
   private final float[] gain = new float[65]; // and by how much its error is less than that of zero
@@ -2971,10 +2939,7 @@ final class Smallest {
     }
     double light = Math.log((Math.max(value * plane.requantizer.dcStep / 8.0 + 128, 0) + 20) / 110);
     float here = (float) Math.exp(-0.2 * Math.log((energy + 300) / 3000) - 0.4 * light * light);
-    blocks = mcu == lastMcu ? blocks + 1 : 1;
-    lastMcu = mcu;
-    float before = blocks == 1 ? 0 : visible[place];
-    visible[place] = before + (here - before) / blocks; // the mean
+    visible[place] = here;
     return here;
   }
 
@@ -3027,14 +2992,11 @@ final class Sample {
     share = Math.min(1 / 7.0, 256_000.0 / header.width / header.height);
   }
 
-  /** Adds a block if it is of these MCUs. */
   void add(Plane plane, int mcu, int dc, int[] kept, int from, int to) {
     if (mcu * 0.6180339887 % 1 < share) { // the golden ratio: evenly
       float[] values = new float[64];
       values[0] = dc * plane.requantizer.dcStep;
-      for (int i = from; i < to; i++) {
-        values[Coefficient.index(kept[i])] = plane.requantizer.exact(kept[i]);
-      }
+      for (int i = from; i < to; i++) { values[Coefficient.index(kept[i])] = plane.requantizer.exact(kept[i]); }
       blocks.add(new Block(plane, plane.smallest.look(mcu, dc, kept, from, to), values));
     }
   }
@@ -3074,6 +3036,7 @@ final class CopyWriter {
         together ? List.<Plane[]>of(planes) : Arrays.stream(planes).map(plane -> new Plane[] {plane}).toList();
     List<CopyScan> scans = groups.stream().map(group -> new CopyScan(0, 63, 0, 0, group)).toList();
     CopyWriter copy = new CopyWriter(header, planes, mayBeProgressive);
+    int head = copy.position;
     if (mayBeProgressive) {
       copy.write(groups.stream().map(group -> new CopyScan(0, 0, 0, 0, group)).toList());
       for (Plane plane : planes) {
@@ -3082,7 +3045,7 @@ final class CopyWriter {
         copy.write(script);
       }
     }
-    if (!mayBeProgressive || bits(scans, 1) <= copy.position * 8L) {
+    if (!mayBeProgressive || bits(scans, 1) / 8 + 20 * scans.size() <= copy.position - head) { // with their headers
       copy = new CopyWriter(header, planes, false);
       copy.write(scans);
     }
@@ -3207,7 +3170,6 @@ final class CopyWriter {
     if (octet == 0xFF) { out[position++] = 0; } // B.1.1.5
   }
 
-  /** Ends the data of a scan. */
   void endScan() {
     put(0x7F, 7); // the last byte is filled up with ones
     makeRoom(8);
@@ -3376,7 +3338,6 @@ final class Tables {
     }
   }
 
-  /** The code of this class and identifier. */
   HuffmanCode code(byte[] jpeg, int id, boolean progressive) throws JpegException {
     JpegException.check(huffman[id] > 0, "a Huffman table is missing");
     return new HuffmanCode(jpeg, huffman[id], id < 16, progressive);
@@ -3408,7 +3369,6 @@ final class Scan {
   private final int low;
   private final int[] found = new int[64]; // coefficients of a block
 
-  /** Reads the header of a scan of these components. */
   Scan(Segments s, Tables tables, Plane[] frame, boolean progressive) throws JpegException {
     byte[] jpeg = s.jpeg;
     int n = s.size() < 1 ? 0 : jpeg[s.start];
@@ -3427,9 +3387,7 @@ final class Scan {
       int id = jpeg[s.start + 1 + 2 * i] & 0xFF;
       int codes = jpeg[s.start + 2 + 2 * i];
       int index = 0; // where identifiers are not unique, libjpeg takes the first component that the scan has not yet
-      while (index < frame.length && (frame[index].component.id() != id || (taken >> index & 1) > 0)) {
-        index++;
-      }
+      while (index < frame.length && (frame[index].component.id() != id || (taken >> index & 1) > 0)) { index++; }
       JpegException.check(index < frame.length && taken >> index == 0, "the header of a scan"); // the frame's order
       taken |= 1 << index;
       Plane plane = frame[index];
@@ -3699,8 +3657,7 @@ final class CoefficientEngine {
       bytes += (long) source.mcusWide() * source.h() * source.v() * sampling.rowsAtOnce() * BlockRows.BLOCK;
       bytes += 6L * plane.copy.wide() * plane.copy.high() + (long) plane.copy.wide() * Symbols.BLOCK;
     }
-    boolean manyTables = header.process == Marker.SOF2 && header.fileSize >= HuffmanCode.LARGE_FILE;
-    return bytes + (manyTables ? MAX_SCANS * 60_000L : 1 << 20);
+    return bytes + (header.process == Marker.SOF2 ? MAX_SCANS * 60_000L : 1 << 20); // for tables
   }
 
   // Recompresses a JPEG; one that has all of the picture, but no end marker, is whole. The copy has no metadata; it is
