@@ -464,10 +464,8 @@ final class Run {
   }
 
   int count(Outcome outcome) { return images[outcome.ordinal()]; }
-
-  List<Result> results() { // by name
-    return results.stream().sorted(Comparator.comparing(result -> result.file().image())).toList();
-  }
+  /** By name. */
+  List<Result> results() { return results.stream().sorted(Comparator.comparing(r -> r.file().image())).toList(); }
 
   /** How many images had which outcome, in brackets; nothing where all were compressed. */
   String outcomes() {
@@ -1277,8 +1275,7 @@ record Provenance(String options, long size, long identity, int state) {
   static final String AS_IS = "copied"; // in place of options: with none of them
   boolean isAsIs() { return options.startsWith(AS_IS); }
 
-  /** FNV-1a, 64 bits. */
-  static long hash(String text) {
+  static long hash(String text) { // FNV-1a, 64 bits
     long hash = 0xcbf29ce484222325L;
     for (byte b : text.getBytes(StandardCharsets.UTF_8)) { hash = (hash ^ b & 0xFF) * 0x100000001b3L; }
     return hash ^ hash >>> 32;
@@ -2321,8 +2318,7 @@ final class ScanReader {
   }
 
   // Takes coefficients behind index k up to an index of 63 at most (F.2.2.2), and puts those that are over the
-  // lookup's limit for their index into kept, from this place on. The JIT inlines up to 325 bytes (FreqInlineSize).
-  // Returns the place behind the last
+  // lookup's limit into kept, from this place on; returns the place behind. The JIT inlines up to 325 bytes of it.
   int coefficients(HuffmanCode code, int[] lookup, int k, int to, int[] kept, int n) throws JpegException {
     int next = this.next;
     int shift = 64 - code.bits;
@@ -3728,9 +3724,8 @@ final class CoefficientEngine {
     if (!done) { decodeScans(); }
   }
 
-  // The new quantization steps: those that are wanted, but nowhere finer than the source's, which would cost bytes and
-  // only make the values less exact. (Halved chroma has values between the source's steps; and steps over 255 cannot be
-  // written in baseline JPEG.)
+  // The new steps: those wanted, but nowhere finer than the source's, which would cost bytes and be less exact. (Halved
+  // chroma has values between the source's steps; and steps over 255 cannot be written in baseline JPEG.)
   private int[] steps(Plane plane, int[] wanted) {
     for (int k = 0; k < 64 && !isHalved(plane); k++) {
       int source = plane.steps[k];
