@@ -390,9 +390,8 @@ record Log(Class<?> owner) {
 /** What became of an image. KEPT: nothing saves a byte, its copy is the original. SKIPPED: its copy is up to date. */
 enum Outcome { COMPRESSED, KEPT, SKIPPED, FAILED }
 
-// What became of one image, when (as System.nanoTime has it), and in which thread. The sizes before and after are in
-// bytes, 0 if it was skipped or failed. How: what else is to be said of how it was compressed. Remarks: why it failed,
-// or what the copy lacks that the original's look needs.
+// What became of one image, when (as System.nanoTime has it), and in which thread; its sizes in bytes, 0 if it was
+// skipped or failed; how else it was compressed; why it failed, or what the copy lacks that the original's look needs.
 record Result(ImageFile file, Outcome outcome, long before, long after, long started, long ended, String thread,
     String how, List<String> remarks) {
   Result(ImageFile file, Outcome outcome, long before, long after, long started, String how, List<String> remarks) {
@@ -478,8 +477,9 @@ final class Run {
   void printFailures() {
     if (count(Outcome.FAILED) > 0 && total > 10 && !Log.quiet) {
       System.err.println(Text.count(count(Outcome.FAILED), "image") + " failed:");
-      results.stream().filter(result -> result.outcome() == Outcome.FAILED).forEach(result ->
+      results.stream().filter(result -> result.outcome() == Outcome.FAILED).limit(10).forEach(result ->
           System.err.println(Text.printable("  " + result.file().name() + ": " + result.remarks().getFirst())));
+      System.err.print(count(Outcome.FAILED) > 10 ? "  and " + (count(Outcome.FAILED) - 10) + " more\n" : "");
     }
   }
 }
@@ -873,8 +873,7 @@ final class Text {
 // Files ---------------------------------------------------------------------------------------------------------------
 // Which images there are and where their copies go; a copy is whole or not there, and replaces nothing but itself.
 
-// An image and where its copy goes. There is one for each image of a run, so it holds no more than it must.
-// problem: why it cannot be compressed, or null
+// An image, where its copy goes, and why it cannot be compressed, or null. There is one for each: it holds no more.
 record ImageFile(Path image, Source source, String problem) {
   private static final int CLOCK_TICK = 50; // milliseconds; file systems note times that are up to a few old,
   private static final int LONG_TICK = 2_100; // or whole seconds (ext3, HFS+), even ones alone (FAT)
@@ -1055,8 +1054,7 @@ record ImageFile(Path image, Source source, String problem) {
   }
 }
 
-// Where images are found, and where their copies go; all are the sources of the run. The copies have the tree of the
-// root, a folder, absolute and without "..".
+// Where images are found, and where their copies go, with the tree of the root, a folder, absolute and without "..".
 record Source(Path root, Path destination, List<Path> all) {
   // Where the copy of an image belongs below the destination. What lies in the source folder keeps its place there. Of
   // any other path the root and every ".." are left out, as tar does it: no list leads out of the destination.
@@ -1847,9 +1845,8 @@ final class Metadata {
 
 // The gain map that makes an HDR picture of a photograph: a JPEG of its own behind it, in the form of Ultra HDR, of ISO
 // 21496-1 or of Apple. Where MPF (CIPA DC-007) or XMP say that something is there, it is looked for: what they say of
-// its place may be wrong. Previews, the other picture of a stereo pair, films are left out of copies.
-// jpeg: as it goes into the copy; its metadata are the original's, byte for byte
-// needsNotes: whether the maker's notes in the picture's EXIF say how bright it is to be, as Apple's do
+// its place may be wrong. Previews, the other picture of a stereo pair, films are left out of copies. A map needs the
+// notes of the maker in the picture's EXIF where these say how bright it is to be, as Apple's do.
 record GainMap(byte[] jpeg, boolean needsNotes) {
   static final String ADOBE = "http://ns.adobe.com/hdr-gain-map/1.0/"; // the namespace of Ultra HDR
   static final String ISO = "urn:iso:std:iso:ts:21496:-1";
@@ -2894,7 +2891,7 @@ final class CopyScan {
 final class Smallest {
   private static final float[] LAMBDA = {0.077f, 0.078f}; // the error that a bit is worth: luminance, chrominance
   private static final int END = 0; // of a block's coefficients
-  static final double DEAD_ZONE = 0.68; // about: what is less, in steps, becomes 0
+  static final double DEAD_ZONE = 0.65; // about: what is less, in steps, becomes 0
   private static final float SURE = 1.5f; // steps: what is larger does not become zero
   private static final float[] BITS = new float[256]; // of a symbol and its value, about, as in progressive scans
 
