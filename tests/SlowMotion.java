@@ -7,6 +7,7 @@ import java.io.*;
 import java.net.InetAddress;
 import java.nio.file.Path;
 import java.util.*;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.*;
 import java.util.regex.*;
 import java.util.spi.ToolProvider;
@@ -15,11 +16,11 @@ import java.util.stream.Stream;
 /**
  * A debugger that sees which threads open the images, and makes rare meetings of threads certain.
  *
- * <p>An image thread is one that opens a file of IMAGES, by whatever method. In slow motion each is held there, until all
- * of them are or wait: so many are at work at the same time. One goes first, alone, and shows what it reads and changes;
- * then the others follow. A thread that has read what the first one changed is held before it can write: whoever changes
- * it meanwhile was not kept out by a lock, and one of the two additions is lost. The last thread is held at each step: if
- * the main thread ends, or prints the ratio, it has not waited.
+ * <p>An image thread is one that opens a file of IMAGES, by whatever method. In slow motion each is held there, until
+ * all of them are or wait: so many are at work at the same time. One goes first, alone, and shows what it reads and
+ * changes; then the others follow. A thread that has read what the first one changed is held before it can write:
+ * whoever changes it meanwhile was not kept out, by whatever lock, and one of the two additions is lost. The last
+ * thread is held at each step: if the main thread ends, or prints the ratio, it has not waited.
  *
  * <p>A thread is held until no other one can go on, however long that takes on a busy machine.
  */
@@ -48,9 +49,9 @@ final class SlowMotion {
 
   /** Where threads can meet. */
   static final class Place {
-    final String what; // a field, or a kind of object and a line, as it is told
-    int arrivals;
-    int holds;
+    String what; // a field, or a line, as it is told
+    int arrivals; // of the first image thread
+    final Map<Location, Integer> holds = new HashMap<>(); // by instruction; null: any
     boolean changed; // by an image thread
     final Set<Long> changers = new HashSet<>(); // the threads that changed it
     boolean total; // it was changed by the size of a file
@@ -65,25 +66,31 @@ final class SlowMotion {
     Place(String what) {
       this.what = what;
     }
+
+    /** Whether a thread is to be held here once more, as it was not yet so many times. */
+    boolean holds(Location location, int most) {
+      return arrivals <= OFTEN && holds.merge(location, 1, Integer::sum) <= most;
+    }
   }
 
-  final Place creating = new Place("COMPRESSED_IMAGES");
-  final Place creatingAtomically = new Place("COMPRESSED_IMAGES"); // where the first alone succeeds, and knows
+  private final Place creating = new Place("COMPRESSED_IMAGES");
   final Place saving = new Place("JPEGImageWriter.write");
   final Place decoding = new Place("JPEGImageReader.read");
   final Map<String, Place> places = new TreeMap<>(); // what may be a total, each field of each object
 
   final Map<Long, String> workers = new LinkedHashMap<>(); // the threads that opened an image, also main
   final Map<Long, String> creators = new LinkedHashMap<>(); // those that called for the creation of the folder
-  final Set<String> late = new TreeSet<>(); // those of them that had looked before
+  final Set<String> late = new TreeSet<>(); // those of them that had found it missing, and create it all the same
   final Set<Long> made = new HashSet<>(); // threads, by the solution
   int started; // of its threads
-  boolean cutShort; // the main thread ended before others
+  Map<String, Long> cutShort; // the sizes of the copies when the program would have ended before its threads, or null
+  String exit; // the thread that called System.exit(), or null
   int atOnce; // image threads at most
   String early; // the image thread that the main thread did not wait for, or null
   String paused; // how it paused instead, or null
   String unfinished; // the file that was measured before it was closed, or null
   int mainSizes; // how often it took the size of a compressed file
+  String thrown; // the last exception that came to the solution, and where, or null
   String failure; // why nothing could be seen, or null
   volatile long lastAct = System.nanoTime(); // when the debugger last held or let go a thread
 
@@ -91,9 +98,9 @@ final class SlowMotion {
   private final String nameless; // the name of threads that have none
   private final boolean slow; // otherwise it only looks on, and keeps the program alive until its threads have ended
   private final Path folder; // in which the program runs
-  private final int images; // that it has
+  private final long images; // that it has
   private final Set<Long> looked = new HashSet<>(); // threads
-  private final Set<ThreadReference> threads = new HashSet<>(); // of the solution, without main, that live
+  private final Set<ThreadReference> threads = ConcurrentHashMap.newKeySet(); // the solution's, alive, without main
   private final Set<ThreadReference> spinning = new HashSet<>(); // that run, and nothing comes of it
   private final Set<String> opened = new HashSet<>(); // images
   private final Set<String> openings = new HashSet<>(); // of images by threads
@@ -114,7 +121,7 @@ final class SlowMotion {
   private int pauses; // of the main thread
   private long lastRun; // when last a thread was seen that neither is held nor waits
   private long lastEvent; // of another thread than main
-  private EventSet mainsEnd;
+  private EventSet theEnd;
   private long ended; // when main did, or 0
 
   /** A thread that is held: at an image that it opens if there is no place. */
@@ -138,7 +145,7 @@ final class SlowMotion {
     void handle(E event) throws Exception;
   }
 
-  SlowMotion(String sourceName, String nameless, boolean slow, Path folder, int images) {
+  SlowMotion(String sourceName, String nameless, boolean slow, Path folder, long images) {
     this.sourceName = sourceName;
     this.nameless = nameless;
     this.slow = slow;
@@ -148,13 +155,15 @@ final class SlowMotion {
 
   /** Whether no two threads ever decoded or saved a picture at the same time, though one waited for it. */
   boolean alone() {
-    return Stream.of(decoding, saving).anyMatch(place -> place.met == null && place.holds == HOLDS);
+    return Stream.of(decoding, saving)
+        .anyMatch(place -> place.met == null && place.holds.getOrDefault(null, 0) >= HOLDS);
   }
 
   /** The field that the main thread looked at again and again instead of waiting, or null. */
   String polled() {
-    return reads.keySet().stream().filter(field -> reads.get(field) >= POLLS && places.entrySet().stream()
-        .anyMatch(place -> place.getKey().startsWith(field + "@") && place.getValue().changed)).findFirst().orElse(null);
+    return reads.keySet().stream().filter(field -> reads.get(field) >= POLLS)
+        .filter(field -> places.values().stream().anyMatch(place -> place.what.equals(field) && place.changed))
+        .findFirst().orElse(null);
   }
 
   /** Waits for a program to come to be debugged, and returns the address it has to be told. */
@@ -199,7 +208,7 @@ final class SlowMotion {
   /** Waits for something to happen, and holds its thread or lets it and others go. */
   @SuppressWarnings("unchecked") // the handler of a request takes its events
   private void awaitEvents() throws Exception {
-    events = machine.eventQueue().remove(held.isEmpty() && mainsEnd == null ? 1000 : 10);
+    events = machine.eventQueue().remove(held.isEmpty() && theEnd == null ? 1000 : 10);
     EventSet came = events;
     for (Event event : came == null ? Set.<Event>of() : came) {
       if (event instanceof LocatableEvent there && !there.thread().equals(main)) { lastEvent = System.nanoTime(); }
@@ -212,7 +221,7 @@ final class SlowMotion {
       }
     }
     if (events != null) { events.resume(); }
-    if (held.isEmpty() && mainsEnd == null) { return; }
+    if (held.isEmpty() && theEnd == null) { return; }
     mainWaits();
     long now = System.nanoTime();
     boolean busy = runs();
@@ -224,8 +233,8 @@ final class SlowMotion {
     if (now - lastRun > STILL) {
       lastRun = now;
       if (held.isEmpty()) {
-        mainsEnd.resume();
-        mainsEnd = null;
+        theEnd.resume();
+        theEnd = null;
       } else {
         letSomeGo();
       }
@@ -271,7 +280,7 @@ final class SlowMotion {
     }
   }
 
-  /** All wait: whoever is held at a place goes on, once a newcomer has been let go for it; else some at their images. */
+  /** All wait: whoever is held at a place goes on, once a newcomer has been let go for it; else some at images. */
   private void letSomeGo() {
     List<Held> opening = held.stream().filter(one -> one.place == null).toList();
     Optional<Held> atPlace = held.stream().filter(one -> one.place != null).findFirst();
@@ -279,7 +288,7 @@ final class SlowMotion {
     shown = scout != null;
     if (atPlace.isPresent()) {
       Held one = atPlace.get();
-      boolean folder = one.place == creating || one.place == creatingAtomically; // others may go on without it
+      boolean folder = one.place == creating; // others may go on without it
       if (!one.joined && (shown || folder) && opening.size() > 1) {
         one.joined = true;
         letGo(opening.subList(0, 1));
@@ -303,7 +312,7 @@ final class SlowMotion {
   private void watch() {
     on(requests.createThreadStartRequest(), (ThreadStartEvent event) -> {
       ThreadReference thread = event.thread();
-      if (!thread.equals(main) && ended == 0 | mainsEnd != null // else it is a shutdown hook
+      if (!thread.equals(main) && ended == 0 | theEnd != null // else it is a shutdown hook
           && Stream.of(thread.name(), thread.threadGroup().name()).noneMatch(OF_THE_JDK::contains)) {
         threads.add(thread);
         started++;
@@ -311,15 +320,16 @@ final class SlowMotion {
     });
     on(requests.createThreadDeathRequest(), (ThreadDeathEvent event) -> {
       threads.remove(event.thread());
-      if (event.thread().equals(main)) { mainEnds(); }
+      if (event.thread().equals(main)) { ends(threads.stream().allMatch(SlowMotion::isDaemon)); }
     });
-    stopAt("java.lang.Runtime", "exit|halt", main, event -> mainEnds());
+    stopAt("java.lang.Runtime", "exit|halt", null, this::exits);
     stopAt("java.io.FileInputStream", "open", null, event -> opens(event, 0, false));
     stopAt("java.io.FileOutputStream", "open", null, event -> opens(event, 0, true));
     stopAt("java.io.RandomAccessFile", "open", null, event -> opens(event, 0, true));
     stopAt("sun.nio.ch.FileChannelImpl", "open", null, event -> opens(event, 1, true));
     if (!slow) {
       stopAt("java.lang.Thread", "<init>", null, this::makesThread);
+      on(requests.createExceptionRequest(null, true, true), this::throwsException);
       return;
     }
     stopAt("java.io.FileOutputStream", "close", null, this::closes);
@@ -426,7 +436,8 @@ final class SlowMotion {
     if (!(values.get(argument) instanceof StringReference path)) { return; }
     String file = path.value();
     if (perhapsToWrite && isIn("COMPRESSED_IMAGES", file)) {
-      writing.put(descriptor(argument == 0 ? thread.frame(0).thisObject() : (ObjectReference) values.get(0)), file);
+      writing.put(descriptor(argument == 0 ? thread.frame(0).thisObject() : (ObjectReference) values.get(0)),
+          new File(file).getName());
     }
     if (isIn("IMAGES", file)) {
       workers.putIfAbsent(thread.uniqueID(), named(thread));
@@ -447,8 +458,7 @@ final class SlowMotion {
 
   /** What identifies an open file: its descriptor, which streams and channels share. */
   private static long descriptor(ObjectReference open) {
-    Field field = open.referenceType().fieldByName("fd");
-    return field != null && open.getValue(field) instanceof ObjectReference fd && fd.type().name().contains("Descriptor")
+    return field(open, "fd") instanceof ObjectReference fd && fd.type().name().contains("Descriptor")
         ? fd.uniqueID() : open.uniqueID();
   }
 
@@ -459,8 +469,8 @@ final class SlowMotion {
     }
     String file = path(thread);
     if (isIn("COMPRESSED_IMAGES", file)) {
-      boolean open = writing.values().stream().anyMatch(other -> new File(other).getName().equals(new File(file).getName()));
-      unfinished = open ? new File(file).getName() : unfinished;
+      String name = new File(file).getName();
+      unfinished = writing.containsValue(name) ? name : unfinished;
       mainSizes += thread.equals(main) && !workers.containsKey(main.uniqueID()) ? 1 : 0;
     }
   }
@@ -483,7 +493,7 @@ final class SlowMotion {
     boolean hadLooked = looked.contains(thread.uniqueID());
     boolean atomic = !hadLooked || name.equals("createDirectory") || name.startsWith("mkdir") && !ignored;
     if (!atomic) { late.add(named(thread)); }
-    meet(atomic ? creatingAtomically : creating, thread);
+    if (creating.holds(null, HOLDS)) { hold(creating, thread, -1); }
   }
 
   /** An image thread decodes or saves a picture: another one comes if none is kept out. */
@@ -498,6 +508,37 @@ final class SlowMotion {
     if (maker.filter(this::isSolutions).isPresent()) { made.add(event.thread().frame(0).thisObject().uniqueID()); }
   }
 
+  /** An exception that comes to the solution, caught there or not. */
+  private void throwsException(ExceptionEvent event) throws Exception {
+    Location caught = event.catchLocation();
+    for (StackFrame frame : event.thread().frames()) {
+      Location at = frame.location();
+      if (isSolutions(at.declaringType())) {
+        String type = event.exception().type().name();
+        thrown = (field(event.exception(), "detailMessage") instanceof StringReference message
+            ? type + ": " + message.value() : type) + " (" + named(event.thread()) + ", " + at + ")";
+        return;
+      }
+      if (caught != null && at.method().equals(caught.method())) { return; }
+    }
+  }
+
+  /** Where the threads of the solution are in it, such as: main ProcessImages:61. */
+  List<String> whereabouts() {
+    List<String> lines = new ArrayList<>();
+    for (ThreadReference thread : Stream.concat(Stream.of(main), threads.stream()).toList()) {
+      try {
+        thread.suspend();
+        thread.frames().stream().map(StackFrame::location).filter(at -> isSolutions(at.declaringType())).findFirst()
+            .ifPresent(at -> lines.add(named(thread) + " " + at));
+        thread.resume();
+      } catch (IncompatibleThreadStateException | ObjectCollectedException | VMDisconnectedException e) {
+        // It has ended.
+      }
+    }
+    return lines;
+  }
+
   // ---- the main thread
 
   /** The main thread must not go on while an image thread is held. */
@@ -508,18 +549,35 @@ final class SlowMotion {
     }
   }
 
-  private void mainEnds() {
+  /** The main thread has come to its end, and is held until the others have come to theirs. */
+  private void ends(boolean cuts) {
     if (ended == 0) {
       ended = System.nanoTime();
       lastEvent = ended;
       lastRun = ended;
-      cutShort = !threads.isEmpty();
       mainWaits();
-      if (cutShort) {
-        mainsEnd = events;
+      if (!threads.isEmpty()) {
+        cutShort = cuts ? Grade.sizes(folder.resolve("COMPRESSED_IMAGES")) : cutShort;
+        theEnd = events;
         events = null;
       }
     }
+  }
+
+  /** A thread ends the program: if it is another one than main, it may not, for there is more to be seen. */
+  private void exits(BreakpointEvent event) throws Exception {
+    exit = exit == null ? named(event.thread()) : exit;
+    if (event.thread().equals(main)) {
+      ends(true);
+    } else {
+      cutShort = cutShort == null ? Grade.sizes(folder.resolve("COMPRESSED_IMAGES")) : cutShort;
+      event.thread().forceEarlyReturn(machine.mirrorOfVoid());
+    }
+  }
+
+  /** Whether the program may end before this thread. */
+  private static boolean isDaemon(ThreadReference thread) {
+    return thread.isVirtual() || ((BooleanValue) field((ObjectReference) field(thread, "holder"), "daemon")).value();
   }
 
   /** The main thread pauses for a time: as that is no way to wait for a thread, the pause ends at once. */
@@ -534,10 +592,10 @@ final class SlowMotion {
         seconds = time.value() / (method.name().equals("parkNanos") ? 1e9 : 1e3);
         text.add("" + time.value());
       } else if (values.get(i) instanceof ObjectReference object && type.equals("java.time.Duration")) {
-        seconds = ((LongValue) object.getValue(object.referenceType().fieldByName("seconds"))).value();
+        seconds = ((LongValue) field(object, "seconds")).value();
         text.add("PT" + (long) seconds + "S");
       } else if (values.get(i) instanceof ObjectReference unit && type.endsWith("TimeUnit")) {
-        String name = ((StringReference) unit.getValue(unit.referenceType().fieldByName("name"))).value();
+        String name = ((StringReference) field(unit, "name")).value();
         seconds *= 1e3 * java.util.concurrent.TimeUnit.valueOf(name).toNanos(1) / 1e9;
         text.add(name);
       }
@@ -556,7 +614,8 @@ final class SlowMotion {
   }
 
   private boolean mayPauseInVain() {
-    return started > 0 && (opened.isEmpty() || held.stream().anyMatch(one -> workers.containsKey(one.thread.uniqueID())));
+    return started > 0
+        && (opened.isEmpty() || held.stream().anyMatch(one -> workers.containsKey(one.thread.uniqueID())));
   }
 
   // ---- totals
@@ -578,7 +637,7 @@ final class SlowMotion {
         reads.merge(named(event.field()), 1, Integer::sum);
       }
     } else {
-      reads(place, event.thread());
+      reads(place, event.thread(), event.location());
     }
   }
 
@@ -587,18 +646,16 @@ final class SlowMotion {
     int times = request.getProperty("times") instanceof Integer before ? before + 1 : 1;
     request.putProperty("times", times);
     if (times > TOO_MANY) { request.disable(); }
-    if (thread.equals(scout) && ++place.arrivals > OFTEN) { place.holds = TOO_MANY; }
+    if (thread.equals(scout)) { place.arrivals++; }
   }
 
   /** A thread is about to read what an image thread has changed before: it is held when it has. */
-  private void reads(Place place, ThreadReference thread) {
+  private void reads(Place place, ThreadReference thread, Location location) {
     place.read.put(thread.uniqueID(), place.changes);
-    boolean first = thread.equals(last) && !held.stream().anyMatch(one -> one.thread.equals(thread));
-    if (shown && place.changers.stream().anyMatch(other -> other != thread.uniqueID()) && (place.holds < HOLDS && place.met == null || first && place.holds < 2 * HOLDS)) {
-      afterStep(thread, StepRequest.STEP_MIN, StepRequest.STEP_OVER, event -> {
-        place.holds++;
-        hold(place, thread, 0);
-      });
+    boolean isLast = thread.equals(last);
+    if (shown && place.changers.stream().anyMatch(other -> other != thread.uniqueID())
+        && (place.met == null || isLast) && place.holds(location, isLast ? 2 * HOLDS : HOLDS)) {
+      afterStep(thread, StepRequest.STEP_MIN, StepRequest.STEP_OVER, event -> hold(place, thread, 0));
     }
   }
 
@@ -624,15 +681,13 @@ final class SlowMotion {
     place.changed = true;
     place.changer = named(thread);
     place.changers.add(thread.uniqueID());
-    List<Held> met = held.stream().filter(one -> one.place == place && one.line >= 0 && !one.thread.equals(thread)).toList();
+    List<Held> met = held.stream()
+        .filter(one -> one.place == place && one.line >= 0 && !one.thread.equals(thread)).toList();
     if (!met.isEmpty() && !met.getFirst().thread.equals(last)) {
       place.met = named(met.getFirst().thread) + ", " + named(thread);
       letGo(met);
     }
-    if (thread.equals(last) && place.changers.size() > 1 && place.holds < 2 * HOLDS) {
-      place.holds++;
-      hold(place, thread, -1);
-    }
+    if (thread.equals(last) && place.changers.size() > 1 && place.holds(null, HOLDS)) { hold(place, thread, -1); }
   }
 
   /** Whether a number became larger by the size of a file, or smaller. */
@@ -646,8 +701,7 @@ final class SlowMotion {
   /** A number, also one in a box; 0 for what is none. */
   private static double number(Value value) {
     if (value instanceof ObjectReference box && NUMBERS.contains(box.type().name())) {
-      Field field = box.referenceType().fieldByName("value");
-      return field == null ? 0 : number(box.getValue(field));
+      return number(field(box, "value"));
     }
     return value instanceof PrimitiveValue number && !(value instanceof BooleanValue) ? number.doubleValue() : 0;
   }
@@ -658,7 +712,7 @@ final class SlowMotion {
     on(request, (BreakpointEvent event) -> {
       Place place = place(location.declaringType().name(), location.declaringType().name());
       limit(request, place, event.thread());
-      if (!event.thread().equals(main)) { reads(place, event.thread()); }
+      if (!event.thread().equals(main)) { reads(place, event.thread(), location); }
     });
   }
 
@@ -670,6 +724,7 @@ final class SlowMotion {
       Place place = place(location.declaringType().name(), location.declaringType().name());
       limit(request, place, thread);
       if (thread.equals(main)) { return; }
+      place.what = place.met == null ? location.toString() : place.what;
       changes(place, thread);
       if (method != null && events != null) {
         afterStep(thread, StepRequest.STEP_MIN, StepRequest.STEP_INTO, step -> {
@@ -697,10 +752,7 @@ final class SlowMotion {
         return;
       }
     }
-    if (place.holds < HOLDS) {
-      place.holds++;
-      hold(place, thread, -1);
-    }
+    if (place.holds(null, HOLDS)) { hold(place, thread, -1); }
   }
 
   /** The path that a method of Files or File is called with. */
@@ -711,6 +763,12 @@ final class SlowMotion {
     Method toString = ((ClassType) path.referenceType()).concreteMethodByName("toString", "()Ljava/lang/String;");
     Value text = path.invokeMethod(thread, toString, List.of(), ObjectReference.INVOKE_SINGLE_THREADED);
     return ((StringReference) text).value();
+  }
+
+  /** The value of an object's field, or null if it has none of this name. */
+  private static Value field(ObjectReference object, String name) {
+    Field field = object.referenceType().fieldByName(name);
+    return field == null ? null : object.getValue(field);
   }
 
   private String named(ThreadReference thread) { return thread.name().isEmpty() ? nameless : thread.name(); }
