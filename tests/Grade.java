@@ -78,6 +78,7 @@ public final class Grade {
   private int patience = PATIENCE;
   private boolean noJoin; // seen in the first run: the program ends before its threads
   private boolean noFolder; // seen in the first run: nobody creates it
+  private String exit; // seen in the first run: the thread that called System.exit(), or null
 
   private Grade(Launcher launcher, String sourceName, Scale scale, ResourceBundle texts, PrintStream progress) {
     this.launcher = launcher;
@@ -272,6 +273,7 @@ public final class Grade {
     }
     if (plain.after.isEmpty()) { return nothingDone(plain); }
     noJoin = plain.motion.cutShort != null && !plain.motion.cutShort.equals(plain.after);
+    exit = plain.motion.exit;
 
     // Each loses another share: whichever images the totals lack, the ratio tells.
     Path slow = makeImages(folder.resolve("slow"), 12, 400, 1, 0.05f);
@@ -286,18 +288,19 @@ public final class Grade {
     Run sequential = run(photos, List.of(SEQUENTIAL), motion(photos, false));
 
     Run load = slowly;
-    if (scale.many > 0 && !noJoin && slowly.motion.early == null) {
+    if (scale.many > 0 && !noJoin && slowly.motion.early == null && plain.stopped == null) {
       Path many = makeImages(folder.resolve("many"), scale.many, 32, 0.92f, 0);
       Files.createDirectory(many.resolve("COMPRESSED_IMAGES"));
       progress(4, "many", scale.many);
       load = run(many, List.of(), null);
     }
     Point totals = totals(plain, slowly, sequential, load);
-    // What threads lose is told of the totals, not of the ratio.
-    Run counted = plain.ratioIsRight() || totals.done ? plain : sequential;
+    // What threads lose is told of the totals, not of the ratio; that they do not end, of the end.
+    Run whole = plain.stopped == null ? plain : sequential;
+    Run counted = plain.ratioIsRight() || totals.done ? whole : sequential;
     Point quality = quality(plain, threaded);
     quality = quality.done ? quality(slowly, slow.resolve("COMPRESSED_IMAGES")) : quality;
-    return List.of(images(plain), quality, log(plain), threads(slowly), folder(plain, slowly, load), totals,
+    return List.of(images(plain), quality, log(whole), threads(slowly), folder(plain, slowly, load), totals,
         ratio(counted, slowly), sequential(plain, sequential), end(plain, List.of(plain, slowly, sequential, load)));
   }
 
@@ -333,7 +336,7 @@ public final class Grade {
 
   /** The point of this text's name: done, or what is wrong. */
   private Point point(String key, Object... values) {
-    return new Point(key.substring(0, key.indexOf('.')), key.endsWith(".done"), say(key, values));
+    return new Point(key.substring(0, key.indexOf('.')), key.endsWith(".done"), say(key, values).strip());
   }
 
   // ------------------------------------------------------------------------------------------------------- the points
@@ -353,13 +356,13 @@ public final class Grade {
     List<String> others = run.after.keySet().stream().filter(name -> !run.done().contains(name)).toList();
     if (noJoin) {
       long cut = run.done().stream().filter(name -> !run.after.get(name).equals(run.motion.cutShort.get(name))).count();
-      String how = run.motion.exit == null ? say("images.noJoin") : say("images.exit", run.motion.exit);
+      String how = exit == null ? say("images.noJoin") : say("images.exit", exit);
       return point("images.early", cut, all, how, run.done().size());
     }
     if (noFolder) { return point("images.noFolder", run.done().size(), all); }
     if (!run.missing().isEmpty()) {
       String names = others.isEmpty() ? "" : say("images.names", others);
-      return point("images.missing", run.missing().size(), all, run.missing(), names, lastWords(run));
+      return point("images.missing", lastWords(run), run.missing().size(), all, run.missing(), names);
     }
     return others.isEmpty() ? point("images.done", all, all) : point("images.others", all, others);
   }
@@ -482,7 +485,8 @@ public final class Grade {
 
   private Point ratio(Run run, Run slowly) {
     SlowMotion motion = slowly.motion;
-    if (noJoin || motion.early != null) {
+    boolean cut = noJoin && (exit == null || exit.equals("main"));
+    if (cut || motion.early != null) {
       return point("ratio.early", motion.early == null ? say("ratio.aThread") : motion.early,
           motion.paused == null ? "" : say("ratio.paused", motion.paused));
     }
@@ -523,7 +527,7 @@ public final class Grade {
 
   /** Whether images are missing in a run for a reason that was told of the first one. */
   private boolean toldBefore(Run plain, Run run) {
-    return plain.motion.exit != null && noJoin
+    return exit != null && noJoin || plain.stopped != null && run.stopped != null
         || run.error() != null && run.error().equals(plain.error()) && !plain.missing().isEmpty();
   }
 
@@ -541,7 +545,7 @@ public final class Grade {
 
   /** The first thing that the program said of an error, as a sentence, or what was seen of one, or nothing. */
   private String lastWords(Run run) {
-    return run.lines.stream().filter(line -> line.matches(".*(Exception|Error)\\b.*")
+    return run.lines.stream().filter(line -> EXCEPTION.matcher(line).find()
             || LOG_LINE.matcher(line).matches() && line.contains(" ERROR "))
         .findFirst().map(line -> say("end.says", line.strip()))
         .orElse(run.stopped != null ? " " + run.stopped

@@ -30,7 +30,7 @@ final class SlowMotion {
   private static final int LINES = 3; // after a read, at which a thread is held: a lock may have ended there
   private static final int TOO_MANY = 200; // arrivals: this is no total
   private static final int OFTEN = 24; // arrivals of one image thread
-  private static final int POLLS = 10; // so often the main thread pauses or looks: it waits in its way
+  private static final int POLLS = 30; // so often the main thread pauses or looks: it waits in its way
   private static final long STILL = 150_000_000; // ns without a thread that runs: threads may wait in turns
   private static final long SPINNING = 5_000_000_000L; // ns in which a thread runs, and nothing comes of it
   private static final Set<String> OF_THE_JDK = // threads and groups of threads
@@ -104,7 +104,7 @@ final class SlowMotion {
   private final Set<ThreadReference> spinning = new HashSet<>(); // that run, and nothing comes of it
   private final Set<String> opened = new HashSet<>(); // images
   private final Set<String> openings = new HashSet<>(); // of images by threads
-  private final Map<Long, String> writing = new HashMap<>(); // what is open: file by descriptor
+  private final Set<String> writing = new HashSet<>(); // the copies that are open
   private final Map<String, Integer> reads = new HashMap<>(); // by the main thread without a lock, by field
   private final List<Held> held = new ArrayList<>();
   private ListeningConnector connector;
@@ -435,10 +435,7 @@ final class SlowMotion {
     List<Value> values = thread.frame(0).getArgumentValues();
     if (!(values.get(argument) instanceof StringReference path)) { return; }
     String file = path.value();
-    if (perhapsToWrite && isIn("COMPRESSED_IMAGES", file)) {
-      writing.put(descriptor(argument == 0 ? thread.frame(0).thisObject() : (ObjectReference) values.get(0)),
-          new File(file).getName());
-    }
+    if (perhapsToWrite && isIn("COMPRESSED_IMAGES", file)) { writing.add(new File(file).getName()); }
     if (isIn("IMAGES", file)) {
       workers.putIfAbsent(thread.uniqueID(), named(thread));
       opened.add(new File(file).getName());
@@ -453,13 +450,9 @@ final class SlowMotion {
   }
 
   private void closes(BreakpointEvent event) throws Exception {
-    if (!writing.isEmpty()) { writing.remove(descriptor(event.thread().frame(0).thisObject())); }
-  }
-
-  /** What identifies an open file: its descriptor, which streams and channels share. */
-  private static long descriptor(ObjectReference open) {
-    return field(open, "fd") instanceof ObjectReference fd && fd.type().name().contains("Descriptor")
-        ? fd.uniqueID() : open.uniqueID();
+    if (field(event.thread().frame(0).thisObject(), "path") instanceof StringReference path) {
+      writing.remove(new File(path.value()).getName());
+    }
   }
 
   private void measures(BreakpointEvent event) throws Exception {
@@ -470,7 +463,7 @@ final class SlowMotion {
     String file = path(thread);
     if (isIn("COMPRESSED_IMAGES", file)) {
       String name = new File(file).getName();
-      unfinished = writing.containsValue(name) ? name : unfinished;
+      unfinished = writing.contains(name) ? name : unfinished;
       mainSizes += thread.equals(main) && !workers.containsKey(main.uniqueID()) ? 1 : 0;
     }
   }
