@@ -463,7 +463,7 @@ public final class Grade {
         .filter(place -> place.met != null || place.lost != null).toList();
     for (SlowMotion.Place place : places) {
       if (place.lost != null && place.total) { return point("totals.atOnce", place.what, place.lost); }
-      if (place.met != null && place.unsafe) { return point("totals.atOnce", place.what, place.met); }
+      if (place.met != null && place.unsafe) { return point("totals.unsafe", place.what, place.met); }
     }
     if (motion.mainSizes >= 6) { return point("totals.main"); }
     if (motion.unfinished != null) { return point("totals.unfinished", motion.unfinished); }
@@ -580,14 +580,18 @@ public final class Grade {
 
   /** Waits for a program to end, or ends it, and says why; null: it ended by itself. */
   private String stopped(Process process, Path folder, Path out, Path err, SlowMotion motion) throws Exception {
-    long start = System.nanoTime();
-    long lastSign = start;
+    long launched = System.nanoTime();
+    long start = launched;
+    long lastSign = launched;
     long before = bytes(folder);
     double work = 0; // of the cores, in seconds, when it had been silent for a while
     for (long seen = before; !process.waitFor(250, TimeUnit.MILLISECONDS); ) {
       long now = System.nanoTime();
       long bytes = bytes(folder);
-      if (bytes != seen || motion != null && motion.lastAct > lastSign) { lastSign = now; } // the grader held it
+      boolean begun = motion == null ? bytes != before : motion.lastAct > 0; // or JBang waits for its lock
+      boolean held = motion != null && motion.lastAct > lastSign;
+      start = held || !begun && now - launched < 9e9 * PATIENCE ? now : start; // through no fault of its own
+      lastSign = bytes != seen ? now : Math.max(start, lastSign);
       seen = bytes;
       double silent = (now - lastSign) / 1e9;
       work = silent < scale.patience ? -1 : work < 0 ? work(process) : work;
@@ -600,7 +604,7 @@ public final class Grade {
           : silent > 2 * scale.patience && idle ? say("end.hung", "") : null;
       if (why != null) {
         patience = scale.patience; // the next run will hardly end, either
-        List<String> where = motion == null ? List.of() : motion.whereabouts();
+        List<String> where = motion == null || !begun ? List.of() : motion.whereabouts();
         Stream.concat(process.descendants(), Stream.of(process.toHandle())).forEach(ProcessHandle::destroyForcibly);
         process.waitFor();
         return why + (where.isEmpty() ? "" : say("end.where", where.stream().limit(3).toList()));

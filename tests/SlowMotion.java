@@ -29,7 +29,7 @@ final class SlowMotion {
   private static final int WAVE = 4; // threads that are let go together
   private static final int LINES = 3; // after a read, at which a thread is held: a lock may have ended there
   private static final int TOO_MANY = 200; // arrivals: this is no total
-  private static final int OFTEN = 24; // arrivals of one image thread
+  private static final int OFTEN = 8; // what an arrival of the first image thread counts
   private static final int POLLS = 30; // so often the main thread pauses or looks: it waits in its way
   private static final long STILL = 150_000_000; // ns without a thread that runs: threads may wait in turns
   private static final long SPINNING = 5_000_000_000L; // ns in which a thread runs, and nothing comes of it
@@ -50,7 +50,6 @@ final class SlowMotion {
   /** Where threads can meet. */
   static final class Place {
     String what; // a field, or a line, as it is told
-    int arrivals; // of the first image thread
     final Map<Location, Integer> holds = new HashMap<>(); // by instruction; null: any
     boolean changed; // by an image thread
     final Set<Long> changers = new HashSet<>(); // the threads that changed it
@@ -69,7 +68,7 @@ final class SlowMotion {
 
     /** Whether a thread is to be held here once more, as it was not yet so many times. */
     boolean holds(Location location, int most) {
-      return arrivals <= OFTEN && holds.merge(location, 1, Integer::sum) <= most;
+      return holds.merge(location, 1, Integer::sum) <= most;
     }
   }
 
@@ -92,7 +91,7 @@ final class SlowMotion {
   int mainSizes; // how often it took the size of a compressed file
   String thrown; // the last exception that came to the solution, and where, or null
   String failure; // why nothing could be seen, or null
-  volatile long lastAct = System.nanoTime(); // when the debugger last held or let go a thread
+  volatile long lastAct; // when the debugger last stopped a thread or let it go; 0: the program has not begun
 
   private final String sourceName;
   private final String nameless; // the name of threads that have none
@@ -102,11 +101,11 @@ final class SlowMotion {
   private final Set<Long> looked = new HashSet<>(); // threads
   private final Set<ThreadReference> threads = ConcurrentHashMap.newKeySet(); // the solution's, alive, without main
   private final Set<ThreadReference> spinning = new HashSet<>(); // that run, and nothing comes of it
-  private final Set<String> opened = new HashSet<>(); // images
-  private final Set<String> openings = new HashSet<>(); // of images by threads
+  private final Map<String, Set<Long>> opened = new HashMap<>(); // images, by threads
   private final Set<String> writing = new HashSet<>(); // the copies that are open
   private final Map<String, Integer> reads = new HashMap<>(); // by the main thread without a lock, by field
   private final List<Held> held = new ArrayList<>();
+  private Held joined; // for whom a newcomer was let go
   private ListeningConnector connector;
   private Map<String, Connector.Argument> arguments;
   private Thread debugger;
@@ -124,21 +123,13 @@ final class SlowMotion {
   private EventSet theEnd;
   private long ended; // when main did, or 0
 
-  /** A thread that is held: at an image that it opens if there is no place. */
-  private static final class Held {
-    final Place place;
-    final ThreadReference thread;
-    final EventSet events;
-    final int line; // after it read; -1: it did not
-    boolean joined; // another thread was let go for it
-
-    Held(Place place, ThreadReference thread, EventSet events, int line) {
-      this.place = place;
-      this.thread = thread;
-      this.events = events;
-      this.line = line;
-    }
-  }
+  /**
+   * A thread that is held.
+   *
+   * @param place null: at an image that it opens
+   * @param line after it read; -1: it did not
+   */
+  private record Held(Place place, ThreadReference thread, EventSet events, int line) {}
 
   /** What to do at an event. */
   private interface Handler<E extends Event> {
@@ -210,6 +201,7 @@ final class SlowMotion {
   private void awaitEvents() throws Exception {
     events = machine.eventQueue().remove(held.isEmpty() && theEnd == null ? 1000 : 10);
     EventSet came = events;
+    lastAct = came == null ? lastAct : System.nanoTime();
     for (Event event : came == null ? Set.<Event>of() : came) {
       if (event instanceof LocatableEvent there && !there.thread().equals(main)) { lastEvent = System.nanoTime(); }
       if (event.request() != null) {
@@ -232,6 +224,7 @@ final class SlowMotion {
     lastRun = busy || now - lastEvent < STILL ? now : lastRun;
     if (now - lastRun > STILL) {
       lastRun = now;
+      lastAct = now;
       if (held.isEmpty()) {
         theEnd.resume();
         theEnd = null;
@@ -262,13 +255,13 @@ final class SlowMotion {
   private void hold(Place place, ThreadReference thread, int line) {
     if (events != null) {
       held.add(new Held(place, thread, events, line));
-      lastRun = lastAct = System.nanoTime();
+      lastRun = System.nanoTime();
       events = null;
     }
   }
 
   private void letGo(Collection<Held> some) {
-    lastRun = lastAct = System.nanoTime();
+    lastRun = System.nanoTime();
     held.removeAll(some);
     for (Held one : some) {
       if (one.line >= 0 && one.line < LINES && one.place.met == null && !Objects.equals(one.thread, last)) {
@@ -289,8 +282,8 @@ final class SlowMotion {
     if (atPlace.isPresent()) {
       Held one = atPlace.get();
       boolean folder = one.place == creating; // others may go on without it
-      if (!one.joined && (shown || folder) && opening.size() > 1) {
-        one.joined = true;
+      if (one != joined && (shown || folder) && opening.size() > 1) {
+        joined = one;
         letGo(opening.subList(0, 1));
       } else {
         letGo(List.of(one));
@@ -438,9 +431,8 @@ final class SlowMotion {
     if (perhapsToWrite && isIn("COMPRESSED_IMAGES", file)) { writing.add(new File(file).getName()); }
     if (isIn("IMAGES", file)) {
       workers.putIfAbsent(thread.uniqueID(), named(thread));
-      opened.add(new File(file).getName());
-      boolean again = !openings.add(thread.uniqueID() + " " + file);
-      if (slow && !again && !thread.equals(main)) { hold(null, thread, -1); }
+      boolean first = opened.computeIfAbsent(new File(file).getName(), name -> new HashSet<>()).add(thread.uniqueID());
+      if (slow && first && !thread.equals(main)) { hold(null, thread, -1); }
     }
   }
 
@@ -622,7 +614,7 @@ final class SlowMotion {
 
   private void readsField(AccessWatchpointEvent event) throws IncompatibleThreadStateException {
     Place place = place(event);
-    limit(event.request(), place, event.thread());
+    limit(event.request(), event.thread());
     if (event.thread().equals(main)) {
       String type = event.field().typeName();
       if (!held.isEmpty() && !event.field().isVolatile() && (NUMBERS.contains(type) || type.equals("boolean"))
@@ -635,11 +627,10 @@ final class SlowMotion {
   }
 
   /** What a thread comes to very often is no total. */
-  private void limit(EventRequest request, Place place, ThreadReference thread) {
-    int times = request.getProperty("times") instanceof Integer before ? before + 1 : 1;
-    request.putProperty("times", times);
+  private void limit(EventRequest request, ThreadReference thread) {
+    int times = request.getProperty("times") instanceof Integer before ? before : 0;
+    request.putProperty("times", times + (thread.equals(scout) ? OFTEN : 1));
     if (times > TOO_MANY) { request.disable(); }
-    if (thread.equals(scout)) { place.arrivals++; }
   }
 
   /** A thread is about to read what an image thread has changed before: it is held when it has. */
@@ -657,9 +648,9 @@ final class SlowMotion {
     if (method.isConstructor() || method.isStaticInitializer()) { // no other thread knows of the object yet
       return;
     }
-    Place place = place(event);
-    limit(event.request(), place, event.thread());
+    limit(event.request(), event.thread());
     if (event.thread().equals(main)) { return; }
+    Place place = place(event);
     place.total |= isSum(event.valueCurrent(), event.valueToBe());
     Long read = place.read.remove(event.thread().uniqueID());
     if (read != null && read < place.changes) { // what another thread added meanwhile is lost
@@ -704,7 +695,7 @@ final class SlowMotion {
     BreakpointRequest request = requests.createBreakpointRequest(location);
     on(request, (BreakpointEvent event) -> {
       Place place = place(location.declaringType().name(), location.declaringType().name());
-      limit(request, place, event.thread());
+      limit(request, event.thread());
       if (!event.thread().equals(main)) { reads(place, event.thread(), location); }
     });
   }
@@ -715,7 +706,7 @@ final class SlowMotion {
     on(request, (BreakpointEvent event) -> {
       ThreadReference thread = event.thread();
       Place place = place(location.declaringType().name(), location.declaringType().name());
-      limit(request, place, thread);
+      limit(request, thread);
       if (thread.equals(main)) { return; }
       place.what = place.met == null ? location.toString() : place.what;
       changes(place, thread);
