@@ -345,7 +345,8 @@ public final class Grade {
     boolean unstarted = run.motion.started == 0 && !run.motion.made.isEmpty();
     String cause = unstarted ? say("images.unstarted", run.motion.made.size())
         : run.status != 0 && run.stopped == null ? say("images.died", run.status, lastWords(run))
-        : say("images.none", run.images(), lastWords(run));
+        : say("images.none", run.images(),
+            run.motion.exit == null ? lastWords(run) : " " + say("images.exit", run.motion.exit));
     return Stream.of(POINTS.split(" ")).map(name -> name.equals("images") ? new Point(name, false, cause)
         : name.equals("end") && unstarted && run.status == 0 ? point("end.done")
         : new Point(name, false, say("points.unseen"))).toList();

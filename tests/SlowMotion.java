@@ -105,7 +105,7 @@ final class SlowMotion {
   private final Set<String> writing = new HashSet<>(); // the copies that are open
   private final Map<String, Integer> reads = new HashMap<>(); // by the main thread without a lock, by field
   private final List<Held> held = new ArrayList<>();
-  private Held joined; // for whom a newcomer was let go
+  private final Set<Held> joined = new HashSet<>(); // for whom a newcomer was let go
   private ListeningConnector connector;
   private Map<String, Connector.Argument> arguments;
   private Thread debugger;
@@ -276,14 +276,13 @@ final class SlowMotion {
   /** All wait: whoever is held at a place goes on, once a newcomer has been let go for it; else some at images. */
   private void letSomeGo() {
     List<Held> opening = held.stream().filter(one -> one.place == null).toList();
-    Optional<Held> atPlace = held.stream().filter(one -> one.place != null).findFirst();
+    Optional<Held> atPlace = held.stream().filter(one -> one.place != null)
+        .min(Comparator.comparing(one -> one.place == creating)); // others may go on without the folder
     atOnce = Math.max(atOnce, opening.size());
     shown = scout != null;
     if (atPlace.isPresent()) {
       Held one = atPlace.get();
-      boolean folder = one.place == creating; // others may go on without it
-      if (one != joined && (shown || folder) && opening.size() > 1) {
-        joined = one;
+      if ((shown || one.place == creating) && opening.size() > 1 && joined.add(one)) {
         letGo(opening.subList(0, 1));
       } else {
         letGo(List.of(one));
