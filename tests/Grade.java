@@ -506,12 +506,13 @@ public final class Grade {
       }
     }
     if (run.stopped != null && threaded.stopped == null) { return point("sequential.hung", SEQUENTIAL, run.stopped); }
-    if (toldBefore(threaded, run)) { different.removeAll(run.missing()); }
-    if (run.after.isEmpty() && !toldBefore(threaded, run)) {
-      return point("sequential.nothing", SEQUENTIAL, lastWords(run));
-    }
+    boolean told = toldBefore(threaded, run);
+    if (told) { different.removeAll(run.missing()); }
+    if (run.after.isEmpty() && !told) { return point("sequential.nothing", SEQUENTIAL, lastWords(run)); }
     if (threads.size() > 1) { return point("sequential.threads", SEQUENTIAL, threads.size(), threads); }
-    if (!threads.contains("main")) { return point("sequential.thread", SEQUENTIAL, threads); }
+    if (!threads.contains("main") && !(told && threads.isEmpty())) {
+      return point("sequential.thread", SEQUENTIAL, threads);
+    }
     return different.isEmpty() ? point("sequential.done") : point("sequential.different", SEQUENTIAL, different);
   }
 

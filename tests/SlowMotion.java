@@ -516,8 +516,8 @@ final class SlowMotion {
         thread.frames().stream().map(StackFrame::location).filter(at -> isSolutions(at.declaringType())).findFirst()
             .ifPresent(at -> lines.add(named(thread) + " " + at));
         thread.resume();
-      } catch (IncompatibleThreadStateException | ObjectCollectedException | VMDisconnectedException e) {
-        // It has ended.
+      } catch (IncompatibleThreadStateException | RuntimeException e) {
+        // It has ended, or is let go in this moment.
       }
     }
     return lines;
