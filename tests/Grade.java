@@ -48,7 +48,8 @@ public final class Grade {
   private static final String LEVEL =
       "\\[?(?:TRACE|FINE|DEBUG|INFOS?|WARN|WARNING|ERROR|SEVERE|GRAVE|AVERTISSEMENT)]?:?";
   private static final Pattern LOG_LINE = Pattern.compile(TIME + "(\\S+) +(\\S.*?) +" + LEVEL + " +(\\S.*)$");
-  private static final Pattern EXCEPTION = Pattern.compile("\\b(?:\\w+\\.)+\\w*(?:Exception|Error)\\b.*");
+  private static final Pattern EXCEPTION = Pattern.compile(
+      "(?<=Exception in thread \"[^\"]{0,99}\" )[A-Za-z][\\w.]*(?::.*)?$|\\b(?:\\w+\\.)+\\w*(?:Exception|Error)\\b.*");
   private static final Pattern NO_THREAD = Pattern.compile(TIME + "\\S+ {9,}" + LEVEL + " +\\S.*$");
 
   /** How to run a solution: the command for these options of the Java machine and these arguments. */
@@ -279,6 +280,7 @@ public final class Grade {
     Path slow = makeImages(folder.resolve("slow"), 12, 400, 1, 0.05f);
     progress(2, "slow");
     Run slowly = run(slow, List.of(), motion(slow, true));
+    noJoin &= slowly.motion.paused == null; // a time that is too short is told of the ratio, also where it shows at once
 
     Path threaded = Files.move(compressed, photos.resolve("THREADED"));
     for (String name : OTHER_FILES) {
@@ -480,7 +482,7 @@ public final class Grade {
       }
       if (trusted && !load.ratioIsRight()) { return point("totals.many", load.images(), ratioProblem(load)); }
     }
-    boolean seen = trusted || motion.places.values().stream().anyMatch(place -> place.changed);
+    boolean seen = trusted || motion.places.values().stream().anyMatch(place -> !place.changers.isEmpty());
     return seen ? point("totals.done", load.images()) : point("totals.unseen");
   }
 
@@ -556,7 +558,7 @@ public final class Grade {
 
   // --------------------------------------------------------------------------------------------------------- the runs
 
-  /** Runs the solution in this folder, which the flight recorder or a debugger may watch. */
+  /** Runs the solution in this folder; a debugger may watch it. */
   private Run run(Path folder, List<String> arguments, SlowMotion motion) throws Exception {
     if (noFolder) { Files.createDirectories(folder.resolve("COMPRESSED_IMAGES")); }
     Path out = Files.createTempFile(folder, "out", ".txt");
@@ -625,6 +627,8 @@ public final class Grade {
   private static long bytes(Path folder) throws IOException {
     try (Stream<Path> files = Files.walk(folder)) {
       return files.mapToLong(file -> file.toFile().length()).sum();
+    } catch (UncheckedIOException e) {
+      return -1; // a file has just gone: a sign of life, too
     }
   }
 

@@ -51,13 +51,11 @@ final class SlowMotion {
   static final class Place {
     String what; // a field, or a line, as it is told
     final Map<Location, Integer> holds = new HashMap<>(); // by instruction; null: any
-    boolean changed; // by an image thread
-    final Set<Long> changers = new HashSet<>(); // the threads that changed it
+    final Set<Long> changers = new HashSet<>(); // the threads that changed it, without main
     boolean total; // it was changed by the size of a file
     boolean unsafe; // two threads must not change it at the same time, whatever comes of it
     String met; // the names of two threads
     String lost; // of two threads, the second of which wrote what it had read before the first one wrote
-    final Set<Long> threads = new HashSet<>(); // that came
     String changer; // the thread that changed it last
     final Map<Long, Long> read = new HashMap<>(); // by thread: when it read it last, in changes
     long changes;
@@ -153,7 +151,8 @@ final class SlowMotion {
   /** The field that the main thread looked at again and again instead of waiting, or null. */
   String polled() {
     return reads.keySet().stream().filter(field -> reads.get(field) >= POLLS)
-        .filter(field -> places.values().stream().anyMatch(place -> place.what.equals(field) && place.changed))
+        .filter(field -> places.values().stream()
+            .anyMatch(place -> place.what.equals(field) && !place.changers.isEmpty()))
         .findFirst().orElse(null);
   }
 
@@ -661,7 +660,6 @@ final class SlowMotion {
   /** A thread changes a place: who is held there, since it has read it, has met it. */
   private void changes(Place place, ThreadReference thread) {
     place.changes++;
-    place.changed = true;
     place.changer = named(thread);
     place.changers.add(thread.uniqueID());
     List<Held> met = held.stream()
@@ -717,8 +715,8 @@ final class SlowMotion {
           if (unsafe.matches() && !ofTexts && !isSolutions(step.location().declaringType())) {
             Place collection = place(unsafe.group(1) + object.uniqueID(), unsafe.group(1) + " (" + location + ")");
             collection.unsafe = true;
-            collection.threads.add(thread.uniqueID());
-            if (collection.threads.size() > 1) { meet(collection, thread); }
+            collection.changers.add(thread.uniqueID());
+            if (collection.changers.size() > 1) { meet(collection, thread); }
           }
         });
       }
