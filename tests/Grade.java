@@ -280,7 +280,7 @@ public final class Grade {
     Path slow = makeImages(folder.resolve("slow"), 12, 400, 1, 0.05f);
     progress(2, "slow");
     Run slowly = run(slow, List.of(), motion(slow, true));
-    noJoin &= slowly.motion.paused == null; // a time that is too short is told of the ratio, also where it shows at once
+    noJoin &= slowly.motion.paused == null; // that it waited for too short a time is told of the ratio
 
     Path threaded = Files.move(compressed, photos.resolve("THREADED"));
     for (String name : OTHER_FILES) {
