@@ -64,9 +64,12 @@ final class SlowMotion {
       this.what = what;
     }
 
-    /** Whether a thread is to be held here once more, as it was not yet so many times. */
+    /** Whether a thread is to be held here once more, as it was not yet so many times: a few instructions at most. */
     boolean holds(Location location, int most) {
-      return holds.merge(location, 1, Integer::sum) <= most;
+      int times = holds.getOrDefault(location, 0);
+      boolean once = times < most && holds.values().stream().mapToInt(each -> each).sum() < 3 * most;
+      holds.put(location, once ? times + 1 : times);
+      return once;
     }
   }
 
@@ -620,7 +623,7 @@ final class SlowMotion {
         reads.merge(named(event.field()), 1, Integer::sum);
       }
     } else {
-      reads(place, event.thread(), event.location());
+      reads(place, event.thread(), event.location(), 0);
     }
   }
 
@@ -632,12 +635,12 @@ final class SlowMotion {
   }
 
   /** A thread is about to read what an image thread has changed before: it is held when it has. */
-  private void reads(Place place, ThreadReference thread, Location location) {
+  private void reads(Place place, ThreadReference thread, Location location, int line) {
     place.read.put(thread.uniqueID(), place.changes);
     boolean isLast = thread.equals(last);
     if (shown && place.changers.stream().anyMatch(other -> other != thread.uniqueID())
         && (place.met == null || isLast) && place.holds(location, isLast ? 2 * HOLDS : HOLDS)) {
-      afterStep(thread, StepRequest.STEP_MIN, StepRequest.STEP_OVER, event -> hold(place, thread, 0));
+      afterStep(thread, StepRequest.STEP_MIN, StepRequest.STEP_OVER, event -> hold(place, thread, line));
     }
   }
 
@@ -693,7 +696,7 @@ final class SlowMotion {
     on(request, (BreakpointEvent event) -> {
       Place place = place(location.declaringType().name(), location.declaringType().name());
       limit(request, event.thread());
-      if (!event.thread().equals(main)) { reads(place, event.thread(), location); }
+      if (!event.thread().equals(main)) { reads(place, event.thread(), location, LINES - 1); }
     });
   }
 
