@@ -637,9 +637,9 @@ final class SlowMotion {
   /** A thread is about to read what an image thread has changed before: it is held when it has. */
   private void reads(Place place, ThreadReference thread, Location location, int line) {
     place.read.put(thread.uniqueID(), place.changes);
-    boolean isLast = thread.equals(last);
+    boolean isLast = thread.equals(last); // if line > 0, the places of a class are one: they may have met at another
     if (shown && place.changers.stream().anyMatch(other -> other != thread.uniqueID())
-        && (place.met == null || isLast) && place.holds(location, isLast ? 2 * HOLDS : HOLDS)) {
+        && (place.met == null || isLast || line > 0) && place.holds(location, isLast ? 2 * HOLDS : HOLDS)) {
       afterStep(thread, StepRequest.STEP_MIN, StepRequest.STEP_OVER, event -> hold(place, thread, line));
     }
   }
@@ -653,15 +653,15 @@ final class SlowMotion {
     if (event.thread().equals(main)) { return; }
     Place place = place(event);
     place.total |= isSum(event.valueCurrent(), event.valueToBe());
-    Long read = place.read.remove(event.thread().uniqueID());
-    if (read != null && read < place.changes) { // what another thread added meanwhile is lost
-      place.lost = place.changer + ", " + named(event.thread());
-    }
     changes(place, event.thread());
   }
 
   /** A thread changes a place: who is held there, since it has read it, has met it. */
   private void changes(Place place, ThreadReference thread) {
+    Long read = place.read.remove(thread.uniqueID());
+    if (read != null && read < place.changes) { // what another thread added meanwhile is lost
+      place.lost = place.changer + ", " + named(thread);
+    }
     place.changes++;
     place.changer = named(thread);
     place.changers.add(thread.uniqueID());
