@@ -10,6 +10,7 @@ import java.awt.image.BufferedImage;
 import java.io.*;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.*;
+import java.time.Duration;
 import java.util.*;
 import java.util.concurrent.*;
 import java.util.regex.*;
@@ -22,29 +23,33 @@ import javax.imageio.plugins.jpeg.JPEGQTable;
  * the purpose, and judged by what it prints, by what it leaves on the disk, and by what its Java machine tells of it.
  *
  * <ol>
- *   <li>As it is, with nobody watching. If images are missing then, it is run once more, and a debugger keeps the program
- *       alive until its threads have ended; where nobody creates the folder, that is done for it: the other points are
- *       judged all the same.
+ *   <li>As it is. A debugger looks on, and keeps the program alive until its threads have ended. Where nobody creates
+ *       the folder, that is done for it, in a second run: the other points are judged all the same.
  *   <li>In slow motion. Two threads meet between the reading and the writing of a total perhaps once in a hundred
- *       thousand runs; here a debugger holds one that has read it until the others can go no further ({@link SlowMotion}).
+ *       thousand runs; here a debugger holds one that has read it, until the others can go no further: see {@link
+ *       SlowMotion}.
  *   <li>Without threads, {@code --mode=sequential}.
  *   <li>With very many images.
  * </ol>
  */
 public final class Grade {
-  private static final int PATIENCE = 60; // seconds without a sign of life after which a run is given up
+  private static final int PATIENCE = 40; // seconds without a sign of life after which a run is given up
   private static final String SEQUENTIAL = "--mode=sequential";
   private static final String POINTS = "images quality log threads folder totals ratio sequential end";
   private static final List<String> OTHER_FILES = List.of("notes.txt", "list-of-jpg.txt", "drawing.png");
-  private static final long DISK = 1_000_000_000; // bytes that a solution may fill
+  private static final long DISK = 300_000_000; // bytes that a solution may fill
+  private static final int OUTPUT = 10_000_000; // bytes that it may print
   private static final String NUMBERS = "(?iu)\\b(?:ratio|taux|rapport)\\b.*?(?<![\\d.,])(%s)(?![\\d.,]*\\d)(\\s?%%)%s"
       + "(?!\\s?(?:bytes|octets|[kKMG]i?[Bo]|ms|s|images?|fichiers|files|\\.jpg)\\b)";
   private static final List<Pattern> RATIO = Stream.of( // decimals come first, for other numbers may stand before them
       NUMBERS.formatted("NaN|-?Infinity|-?\\d+[.,](\\d+)", "?"), NUMBERS.formatted("-?\\d+()", ""),
       NUMBERS.formatted("-?\\d+()", "?")).map(Pattern::compile).toList();
   private static final String TIME = "^(?:.*?[\\sT\\[])?\\d\\d:\\d\\d:\\d\\d[.,]\\d{3}\\S* +";
-  private static final String LEVEL = "\\[?(?:TRACE|FINE|DEBUG|INFOS?|WARN|WARNING|ERROR|SEVERE|GRAVE|AVERTISSEMENT)]?:?";
+  private static final String LEVEL =
+      "\\[?(?:TRACE|FINE|DEBUG|INFOS?|WARN|WARNING|ERROR|SEVERE|GRAVE|AVERTISSEMENT)]?:?";
   private static final Pattern LOG_LINE = Pattern.compile(TIME + "(\\S+) +(\\S.*?) +" + LEVEL + " +(\\S.*)$");
+  private static final Pattern EXCEPTION = Pattern.compile(
+      "(?<=Exception in thread \"[^\"]{0,99}\" )[A-Za-z][\\w.]*(?::.*)?$|\\b(?:\\w+\\.)+\\w*(?:Exception|Error)\\b.*");
   private static final Pattern NO_THREAD = Pattern.compile(TIME + "\\S+ {9,}" + LEVEL + " +\\S.*$");
 
   /** How to run a solution: the command for these options of the Java machine and these arguments. */
@@ -57,7 +62,7 @@ public final class Grade {
    *
    * @param width of each of the 8 images, in pixels; the height is 3/4 of it
    * @param many how many tiny images the last run has; 0: there is no last run
-   * @param patience seconds without a sign of life after which a run is given up, once the ratio is printed
+   * @param patience the same seconds once the ratio is printed, or a run was given up before; twice that if it is idle
    */
   record Scale(int width, int many, int patience) {
     static final Scale CLASSROOM = new Scale(1600, 1000, 10);
@@ -71,8 +76,10 @@ public final class Grade {
   private final Scale scale;
   private final ResourceBundle texts;
   private final PrintStream progress;
+  private int patience = PATIENCE;
   private boolean noJoin; // seen in the first run: the program ends before its threads
   private boolean noFolder; // seen in the first run: nobody creates it
+  private String exit; // seen in the first run: the thread that called System.exit(), or null
 
   private Grade(Launcher launcher, String sourceName, Scale scale, ResourceBundle texts, PrintStream progress) {
     this.launcher = launcher;
@@ -101,37 +108,35 @@ public final class Grade {
     }
     Optional<String> csv = rest.stream().filter(option -> option.startsWith("--csv=")).findFirst();
     csv.ifPresent(rest::remove);
-    Map<String, Path> solutions = new LinkedHashMap<>();
-    String wrong = rest.isEmpty() ? say(texts, "usage.one") : null;
-    for (String argument : rest) {
-      Path path = Path.of(argument);
-      if (argument.startsWith("-")) {
-        wrong = say(texts, "usage.option", argument);
-      } else if (!Files.exists(path)) {
-        wrong = say(texts, "usage.missing", path);
-      } else if (Files.isDirectory(path)) {
-        try (Stream<Path> files = Files.walk(path)) {
-          files.filter(file -> file.toString().endsWith(".java")).sorted()
-              .forEach(file -> solutions.put(path.relativize(file).toString(), file));
-        }
-        wrong = solutions.isEmpty() ? say(texts, "usage.java", path) : wrong;
-      } else if (!argument.endsWith(".java")) {
-        wrong = say(texts, "usage.java", path);
-      } else {
-        solutions.put(rest.size() == 1 ? path.getFileName().toString() : argument, path);
-      }
-      if (wrong != null) { break; }
-    }
-    if (wrong != null) {
-      err.println("Grade: " + wrong);
-      err.print(rest.stream().anyMatch(argument -> !Files.exists(Path.of(argument))) ? "" : texts.getString("usage.help"));
+    Map<String, Path> solutions;
+    try {
+      solutions = solutions(rest, texts);
+    } catch (IllegalArgumentException wrong) {
+      err.println("Grade: " + wrong.getMessage());
       return 2;
     }
-    if (solutions.size() == 1 && Files.isRegularFile(Path.of(rest.getFirst())) && csv.isEmpty()) {
-      Map.Entry<String, Path> one = solutions.entrySet().iterator().next();
-      return gradeOne(one.getKey(), one.getValue(), scale, texts, out, err).stream().allMatch(Point::done) ? 0 : 1;
+    Path first = Path.of(rest.getFirst());
+    Collection<List<Point>> all = solutions.size() == 1 && !Files.isDirectory(first) && csv.isEmpty()
+        ? List.of(gradeOne(first.getFileName().toString(), first, scale, texts, out, err))
+        : gradeAll(solutions, csv.map(option -> Path.of(option.substring("--csv=".length()))), scale, texts, out, err);
+    return all.stream().flatMap(List::stream).allMatch(Point::done) ? 0 : 1;
+  }
+
+  /** The files that are named, and those in folders that are, by the names under which they are told of. */
+  private static Map<String, Path> solutions(List<String> arguments, ResourceBundle texts) throws IOException {
+    Map<String, Path> solutions = new LinkedHashMap<>();
+    for (String argument : arguments) {
+      Path path = Path.of(argument);
+      String wrong = argument.startsWith("-") ? "usage.option" : Files.notExists(path) ? "usage.missing"
+          : Files.isDirectory(path) || argument.endsWith(".java") ? null : "usage.java";
+      if (wrong != null) { throw new IllegalArgumentException(say(texts, wrong, argument)); }
+      try (Stream<Path> files = Files.walk(path)) {
+        files.filter(file -> file.toString().endsWith(".java")).sorted().forEach(file ->
+            solutions.put(arguments.size() == 1 && !file.equals(path) ? path.relativize(file) + "" : file + "", file));
+      }
     }
-    return gradeAll(solutions, csv.map(option -> Path.of(option.substring(6))), scale, texts, out, err);
+    if (solutions.isEmpty()) { throw new IllegalArgumentException(say(texts, "usage.one")); }
+    return solutions;
   }
 
   /** Builds and grades a solution, and prints its checklist. */
@@ -143,8 +148,9 @@ public final class Grade {
     build.getOutputStream().close();
     build.getInputStream().transferTo(err);
     if (build.waitFor() != 0) {
-      out.println(say(texts, "usage.compile", name));
-      return Stream.of(POINTS.split(" ")).map(point -> new Point(point, false, say(texts, "usage.compile", name))).toList();
+      String compile = say(texts, "usage.compile", name);
+      out.println(compile);
+      return none(compile);
     }
     Launcher launcher = (options, more) -> Stream.of(Stream.of(jbang), options.stream().map(option -> "-R" + option),
         Stream.of(file), more.stream()).flatMap(part -> part).toList();
@@ -154,40 +160,50 @@ public final class Grade {
   }
 
   /** Grades the solutions of a class, two at once: a line for each as they come, then a table; remarks beside each. */
-  private static int gradeAll(Map<String, Path> solutions, Optional<Path> csv, Scale scale, ResourceBundle texts,
-      PrintStream out, PrintStream err) throws Exception {
+  private static Collection<List<Point>> gradeAll(Map<String, Path> solutions, Optional<Path> csv, Scale scale,
+      ResourceBundle texts, PrintStream out, PrintStream err) throws Exception {
     Map<String, List<Point>> all = new ConcurrentHashMap<>();
-    try (ExecutorService pool = Executors.newFixedThreadPool(Math.clamp(Runtime.getRuntime().availableProcessors(), 1, 2))) {
+    int cores = Runtime.getRuntime().availableProcessors();
+    try (ExecutorService pool = Executors.newFixedThreadPool(Math.clamp(cores, 1, 2))) {
       solutions.forEach((name, solution) -> pool.submit(() -> {
-        Path remarks = solution.resolveSibling(solution.getFileName().toString().replaceFirst("\\.java$", "-grade.txt"));
+        Path remarks = Path.of(solution.toString().replaceFirst("\\.java$", "-grade.txt"));
         List<Point> points;
         try (PrintStream text = new PrintStream(Files.newOutputStream(remarks), true, StandardCharsets.UTF_8)) {
           points = gradeOne(name, solution, scale, texts, text, text);
-        } catch (Exception e) { // the others are graded all the same
-          points = Stream.of(POINTS.split(" ")).map(point -> new Point(point, false, e.toString())).toList();
+        } catch (Exception | Error e) { // the others are graded all the same
+          points = none(e.toString());
           err.println(name + ": " + e);
         }
         all.put(name, points);
-        List<String> failed = points.stream().filter(point -> !point.done).map(point -> texts.getString(point.name)).toList();
-        out.println(say(texts, "print.points", name, points.size() - failed.size(), points.size(),
-            failed.isEmpty() ? texts.getString("print.all") : ": " + String.join(", ", failed)));
+        String failed = points.stream().filter(point -> !point.done).map(point -> texts.getString(point.name))
+            .collect(Collectors.joining(", "));
+        out.println(say(texts, "print.points", name, sum(points), points.size(),
+            failed.isEmpty() ? texts.getString("print.all") : ": " + failed));
       }));
     }
     int width = solutions.keySet().stream().mapToInt(String::length).max().orElse(0);
     List<String> heads = Stream.of(POINTS.split(" ")).map(texts::getString).toList();
-    out.printf("%n%" + -width + "s  %s%n", "", String.join(" ", heads));
+    out.printf("%n%-" + width + "s  %s%n", "", String.join(" ", heads));
     List<String> lines = new ArrayList<>(List.of("solution," + POINTS.replace(' ', ',') + ",sum"));
     for (String name : solutions.keySet()) {
       List<Point> points = all.get(name);
-      long sum = points.stream().filter(Point::done).count();
-      String marks = IntStream.range(0, points.size()).mapToObj(i ->
-          String.format("%-" + heads.get(i).length() + "s", points.get(i).done ? "1" : ".")).collect(Collectors.joining(" "));
-      out.printf("%" + -width + "s  %s %d%n", name, marks, sum);
-      lines.add("\"" + name.replace("\"", "\"\"") + "\"," + points.stream().map(point -> point.done ? "1" : "0")
-          .collect(Collectors.joining(",")) + "," + sum);
+      List<String> marks = points.stream().map(point -> point.done ? "1" : "0").toList();
+      out.printf("%-" + width + "s ", name);
+      for (int i = 0; i < marks.size(); i++) {
+        out.printf(" %-" + heads.get(i).length() + "s", points.get(i).done ? "1" : ".");
+      }
+      out.println(" " + sum(points));
+      lines.add("\"" + name.replace("\"", "\"\"") + "\"," + String.join(",", marks) + "," + sum(points));
     }
     if (csv.isPresent()) { Files.write(csv.get(), lines); }
-    return all.values().stream().flatMap(List::stream).allMatch(Point::done) ? 0 : 1;
+    return all.values();
+  }
+
+  private static long sum(List<Point> points) { return points.stream().filter(Point::done).count(); }
+
+  /** No point is done, and why. */
+  private static List<Point> none(String why) {
+    return Stream.of(POINTS.split(" ")).map(name -> new Point(name, false, why)).toList();
   }
 
   /** What the grader says, in the language en or fr. */
@@ -215,9 +231,8 @@ public final class Grade {
       remark = remark.replaceAll("(.{1," + (100 - head.length()) + "})(?: |$)", "$1" + indent).stripTrailing();
       out.println(head + remark.replace('\u00A0', ' '));
     }
-    long done = points.stream().filter(Point::done).count();
-    String all = done < points.size() ? "" : texts.getString("print.all");
-    out.printf("%n" + texts.getString("print.points") + "%n", title, done, points.size(), all);
+    String all = sum(points) < points.size() ? "" : texts.getString("print.all");
+    out.printf("%n" + texts.getString("print.points") + "%n", title, sum(points), points.size(), all);
   }
 
   /**
@@ -252,31 +267,20 @@ public final class Grade {
     }
     Path compressed = photos.resolve("COMPRESSED_IMAGES");
     progress(1, "plain", 8, scale.width, scale.width * 3 / 4);
-    Run first = run(photos, List.of(), null);
-    Run plain = first;
-    if (!first.missing().isEmpty() && !first.hung) { // help, to see what else it does
-      boolean created = Files.exists(compressed);
-      compressed.toFile().renameTo(photos.resolve("UNFINISHED").toFile());
+    Run plain = run(photos, List.of(), motion(photos, false));
+    if (!Files.exists(compressed) && !plain.motion.workers.isEmpty()) { // help, to see what else it does
+      noFolder = true;
       plain = run(photos, List.of(), motion(photos, false));
-      noJoin = plain.motion.cutShort;
-      if (!created && !Files.exists(compressed) && plain.motion.started + plain.motion.workers.size() > 0) {
-        noFolder = true;
-        plain = run(photos, List.of(), motion(photos, false));
-      }
-      noJoin &= plain.done().size() > first.done().size();
-      if (!noJoin && !noFolder) { // so it is as it was
-        delete(compressed);
-        photos.resolve("UNFINISHED").toFile().renameTo(compressed.toFile());
-        SlowMotion motion = plain.motion;
-        plain = new Run(photos, first.arguments, motion, first.hung, first.status, first.lines, first.before, first.after);
-      }
     }
-    if (plain.after.isEmpty()) { return nothingDone(first, plain.motion); }
+    if (plain.after.isEmpty()) { return nothingDone(plain); }
+    noJoin = plain.motion.cutShort != null && !plain.motion.cutShort.equals(plain.after);
+    exit = plain.motion.exit;
 
     // Each loses another share: whichever images the totals lack, the ratio tells.
     Path slow = makeImages(folder.resolve("slow"), 12, 400, 1, 0.05f);
     progress(2, "slow");
     Run slowly = run(slow, List.of(), motion(slow, true));
+    noJoin &= slowly.motion.paused == null; // that it waited for too short a time is told of the ratio
 
     Path threaded = Files.move(compressed, photos.resolve("THREADED"));
     for (String name : OTHER_FILES) {
@@ -286,24 +290,24 @@ public final class Grade {
     Run sequential = run(photos, List.of(SEQUENTIAL), motion(photos, false));
 
     Run load = slowly;
-    if (scale.many > 0 && !noJoin && slowly.motion.early == null) {
+    if (scale.many > 0 && !noJoin && slowly.motion.early == null && plain.stopped == null) {
       Path many = makeImages(folder.resolve("many"), scale.many, 32, 0.92f, 0);
       Files.createDirectory(many.resolve("COMPRESSED_IMAGES"));
       progress(4, "many", scale.many);
       load = run(many, List.of(), null);
     }
     Point totals = totals(plain, slowly, sequential, load);
-    // What threads lose is told of the totals, not of the ratio.
-    Run counted = plain.ratioIsRight() || totals.done ? plain : sequential;
+    // What threads lose is told of the totals, not of the ratio; that they do not end, of the end.
+    Run whole = plain.stopped == null ? plain : sequential;
+    Run counted = plain.ratioIsRight() || totals.done ? whole : sequential;
     Point quality = quality(plain, threaded);
     quality = quality.done ? quality(slowly, slow.resolve("COMPRESSED_IMAGES")) : quality;
-    return List.of(images(first, plain), quality, log(plain), threads(plain, slowly),
-        folder(plain, slowly, load), totals, ratio(counted, slowly), sequential(plain, sequential),
-        end(List.of(first, plain, slowly, sequential, load)));
+    return List.of(images(plain), quality, log(whole), threads(slowly), folder(plain, slowly, load), totals,
+        ratio(counted, slowly), sequential(plain, sequential), end(plain, List.of(plain, slowly, sequential, load)));
   }
 
   private SlowMotion motion(Path folder, boolean slow) {
-    int images = sizes(folder.resolve("IMAGES")).keySet().stream().mapToInt(name -> name.endsWith(".jpg") ? 1 : 0).sum();
+    long images = sizes(folder.resolve("IMAGES")).keySet().stream().filter(name -> name.endsWith(".jpg")).count();
     return new SlowMotion(sourceName, say("threads.nameless"), slow, folder, images);
   }
 
@@ -311,7 +315,8 @@ public final class Grade {
   private static Path makeImages(Path folder, int images, int width, float quality, float less) throws IOException {
     Path originals = Files.createDirectories(folder.resolve("IMAGES"));
     for (int i = 1; i <= images; i++) {
-      Files.write(originals.resolve("photo-" + i + ".jpg"), Pictures.jpeg(picture(width, i * 0x9E3779B9), quality - i * less));
+      byte[] jpeg = Pictures.jpeg(picture(width, i * 0x9E3779B9), quality - i * less);
+      Files.write(originals.resolve("photo-" + i + ".jpg"), jpeg);
     }
     return folder;
   }
@@ -333,39 +338,34 @@ public final class Grade {
 
   /** The point of this text's name: done, or what is wrong. */
   private Point point(String key, Object... values) {
-    return new Point(key.substring(0, key.indexOf('.')), key.endsWith(".done"), say(key, values));
+    return new Point(key.substring(0, key.indexOf('.')), key.endsWith(".done"), say(key, values).strip());
   }
 
   // ------------------------------------------------------------------------------------------------------- the points
 
-  private List<Point> nothingDone(Run run, SlowMotion motion) {
-    String cause = motion != null && motion.started == 0 && !motion.made.isEmpty()
-        ? say("images.unstarted", motion.made.size()) : run.status != 0 ? say("images.died", run.status, lastWords(run)) : null;
-    if (cause != null) {
-      String rest = POINTS.replaceAll("^images | end$", "");
-      return Stream.concat(Stream.concat(Stream.of(new Point("images", false, cause)),
-          Stream.of(rest.split(" ")).map(name -> new Point(name, false, say("points.unseen")))),
-          Stream.of(run.status == 0 ? point("end.done") : point("end.text", say("points.unseen")))).toList();
-    }
-    return List.of(
-        point("images.none", run.images(), lastWords(run)),
-        point("quality.none"),
-        point("log.none"),
-        point(motion != null && motion.started > 0 ? "threads.vain" : "threads.none"),
-        point(Files.exists(run.folder.resolve("COMPRESSED_IMAGES")) ? "folder.empty" : "folder.missing"),
-        point("totals.none"),
-        point("ratio.nothing", run.printed() == null ? say("ratio.none") : say("ratio.ofNothing", run.printed().text)),
-        point("sequential.later", SEQUENTIAL),
-        point("end.text", run.hung ? hanging(run) : say("end.idle")));
+  private List<Point> nothingDone(Run run) {
+    boolean unstarted = run.motion.started == 0 && !run.motion.made.isEmpty();
+    String cause = unstarted ? say("images.unstarted", run.motion.made.size())
+        : run.status != 0 && run.stopped == null ? say("images.died", run.status, lastWords(run))
+        : say("images.none", run.images(),
+            run.motion.exit == null ? lastWords(run) : " " + say("images.exit", run.motion.exit));
+    return Stream.of(POINTS.split(" ")).map(name -> name.equals("images") ? new Point(name, false, cause)
+        : name.equals("end") && unstarted && run.status == 0 ? point("end.done")
+        : new Point(name, false, say("points.unseen"))).toList();
   }
 
-  private Point images(Run first, Run run) {
+  private Point images(Run run) {
     int all = run.images();
     List<String> others = run.after.keySet().stream().filter(name -> !run.done().contains(name)).toList();
-    if (noJoin) { return point("images.noJoin", first.missing().size(), all, run.done().size()); }
+    if (noJoin) {
+      long cut = run.done().stream().filter(name -> !run.after.get(name).equals(run.motion.cutShort.get(name))).count();
+      String how = exit == null ? say("images.noJoin") : say("images.exit", exit);
+      return point("images.early", cut, all, how, run.done().size());
+    }
     if (noFolder) { return point("images.noFolder", run.done().size(), all); }
     if (!run.missing().isEmpty()) {
-      return point("images.missing", lastWords(run).strip(), run.missing().size(), all, run.missing());
+      String names = others.isEmpty() ? "" : say("images.names", others);
+      return point("images.missing", lastWords(run), run.missing().size(), all, run.missing(), names);
     }
     return others.isEmpty() ? point("images.done", all, all) : point("images.others", all, others);
   }
@@ -427,7 +427,7 @@ public final class Grade {
     return point(NO_THREAD.matcher(lines.getLast()).matches() ? "log.nameless" : "log.columns", lines.getLast());
   }
 
-  private Point threads(Run run, Run slowly) {
+  private Point threads(Run slowly) {
     SlowMotion motion = slowly.motion;
     int threads = motion.workers.size() - (motion.workers.containsValue("main") ? 1 : 0);
     if (motion.workers.isEmpty()) { return point("threads.unseen"); }
@@ -445,15 +445,13 @@ public final class Grade {
     Collection<String> creators = new TreeSet<>(motion.creators.values());
     if (noFolder) { return point("folder.missing"); }
     if (motion.failure != null) { return point("folder.unknown", motion.failure); }
-    if (motion.creating.met != null) { return point("folder.atOnce", motion.creating.met); }
     if (motion.late.size() > 1) { return point("folder.late", motion.late.size(), motion.late); }
     if (!slowly.missing().isEmpty() && plain.missing().isEmpty() && !creators.isEmpty()
         && slowly.lines.stream().anyMatch(line -> line.matches(".*(NoSuchFile|FileNotFound|NullPointer).*"))) {
       return point("folder.lost", creators, slowly.missing().size(), lastWords(slowly));
     }
-    if (threads && Set.of("main").equals(creators)) { return point("folder.main"); }
     if (threads && !creators.isEmpty() && Collections.disjoint(motion.creators.keySet(), motion.workers.keySet())) {
-      return point("folder.other", creators);
+      return creators.contains("main") ? point("folder.main") : point("folder.other", creators);
     }
     if (load.after.isEmpty()) { return point("folder.there", lastWords(load)); }
     return point("folder.done", threads && creators.size() == 1 ? say("folder.by", creators) : "");
@@ -468,27 +466,30 @@ public final class Grade {
         .filter(place -> place.met != null || place.lost != null).toList();
     for (SlowMotion.Place place : places) {
       if (place.lost != null && place.total) { return point("totals.atOnce", place.what, place.lost); }
-      if (place.met != null && place.unsafe) { return point("totals.atOnce", place.what, place.met); }
+      if (place.met != null && place.unsafe) { return point("totals.unsafe", place.what, place.met); }
     }
     if (motion.mainSizes >= 6) { return point("totals.main"); }
     if (motion.unfinished != null) { return point("totals.unfinished", motion.unfinished); }
-    if (trusted && !places.isEmpty() && slowly.printed() != null && !slowly.ratioIsRight() && slowly.missing().isEmpty()) {
+    if (trusted && !places.isEmpty() && slowly.printed() != null && slowly.missing().isEmpty()
+        && !slowly.ratioIsRight()) {
       return point("totals.lost", say("ratio.wrong", slowly.printed().text, slowly.ratio()),
           places.stream().map(place -> place.what).distinct().toList());
     }
-    if (load != slowly && (load.hung && !plain.hung || !load.missing().isEmpty() && plain.missing().isEmpty())) {
-      return point("totals.load", load.missing().size(), load.images(), lastWords(load));
+    if (load != slowly) {
+      boolean stopped = load.stopped != null && plain.stopped == null;
+      if (stopped || !load.missing().isEmpty() && plain.missing().isEmpty()) {
+        return point("totals.load", load.missing().size(), load.images(), lastWords(load));
+      }
+      if (trusted && !load.ratioIsRight()) { return point("totals.many", load.images(), ratioProblem(load)); }
     }
-    if (trusted && load != slowly && !load.ratioIsRight()) {
-      return point("totals.many", load.images(), ratioProblem(load));
-    }
-    if (!trusted && motion.places.values().stream().noneMatch(place -> place.changed)) { return point("totals.unseen"); }
-    return point("totals.done", load.images());
+    boolean seen = trusted || motion.places.values().stream().anyMatch(place -> !place.changers.isEmpty());
+    return seen ? point("totals.done", load.images()) : point("totals.unseen");
   }
 
   private Point ratio(Run run, Run slowly) {
     SlowMotion motion = slowly.motion;
-    if (noJoin || motion.early != null) {
+    boolean cut = noJoin && (exit == null || exit.equals("main"));
+    if (cut || motion.early != null) {
       return point("ratio.early", motion.early == null ? say("ratio.aThread") : motion.early,
           motion.paused == null ? "" : say("ratio.paused", motion.paused));
     }
@@ -506,17 +507,21 @@ public final class Grade {
         different.add(name);
       }
     }
-    if (run.hung && !threaded.hung) { return point("sequential.hung", SEQUENTIAL, hanging(run)); }
-    if (run.after.isEmpty()) { return point("sequential.nothing", SEQUENTIAL, lastWords(run)); }
+    if (run.stopped != null && threaded.stopped == null) { return point("sequential.hung", SEQUENTIAL, run.stopped); }
+    boolean told = toldBefore(threaded, run);
+    if (told) { different.removeAll(run.missing()); }
+    if (run.after.isEmpty() && !told) { return point("sequential.nothing", SEQUENTIAL, lastWords(run)); }
     if (threads.size() > 1) { return point("sequential.threads", SEQUENTIAL, threads.size(), threads); }
-    if (!threads.contains("main")) { return point("sequential.thread", SEQUENTIAL, threads); }
+    if (!threads.contains("main") && !(told && threads.isEmpty())) {
+      return point("sequential.thread", SEQUENTIAL, threads);
+    }
     return different.isEmpty() ? point("sequential.done") : point("sequential.different", SEQUENTIAL, different);
   }
 
-  private Point end(List<Run> runs) {
+  private Point end(Run plain, List<Run> runs) {
     for (Run run : runs) {
-      if (run.hung) { return point("end.text", hanging(run)); }
-      if (run.status != 0 && !(noFolder && run == runs.get(0))) {
+      if (run.stopped != null) { return point("end.text", run.stopped); }
+      if (run.status != 0 && !toldBefore(plain, run)) {
         String how = run.arguments.isEmpty() ? "" : say("end.with", SEQUENTIAL);
         return point("end.status", run.status, how, lastWords(run));
       }
@@ -524,24 +529,36 @@ public final class Grade {
     return point("end.done");
   }
 
-  private String ratioProblem(Run run) {
-    if (run.printed() == null) { return say("ratio.noneAtAll"); }
-    boolean upsideDown = Math.abs(run.printed().value * run.ratio() - 1) < 0.01;
-    return say("ratio.wrong", run.printed().text, run.ratio()) + say(upsideDown ? "ratio.upsideDown" : "ratio.tooSoon");
+  /** Whether images are missing in a run for a reason that was told of the first one. */
+  private boolean toldBefore(Run plain, Run run) {
+    return exit != null && noJoin || plain.stopped != null && run.stopped != null
+        || run.error() != null && run.error().equals(plain.error()) && !plain.missing().isEmpty();
   }
 
-  private String hanging(Run run) { return say("end.hung", run.printed() == null ? "" : say("end.although")); }
+  private String ratioProblem(Run run) {
+    if (run.printed() == null) { return say("ratio.noneAtAll"); }
+    double printed = run.printed().value;
+    double mean = run.done().stream().mapToDouble(name -> (double) run.after.get(name) / run.before.get(name)).average()
+        .orElse(0);
+    String why = isNear(printed, 1 / run.ratio()) ? "upsideDown" : isNear(printed, 1 - run.ratio()) ? "saved"
+        : isNear(printed, mean) ? "mean" : Double.isFinite(printed) && printed != 0 ? "tooSoon" : "ofNothing";
+    return say("ratio.wrong", run.printed().text, run.ratio()) + say("ratio." + why);
+  }
 
-  /** The first thing that the program said of an error, as a sentence, or nothing. */
+  private static boolean isNear(double one, double other) { return Math.abs(one - other) < 0.01 * other; }
+
+  /** The first thing that the program said of an error, as a sentence, or what was seen of one, or nothing. */
   private String lastWords(Run run) {
-    return run.lines.stream().filter(line -> line.matches(".*(Exception|Error)\\b.*")
+    return run.lines.stream().filter(line -> EXCEPTION.matcher(line).find()
             || LOG_LINE.matcher(line).matches() && line.contains(" ERROR "))
-        .findFirst().map(line -> say("end.says", line.strip())).orElse(run.hung ? " " + hanging(run) : "");
+        .findFirst().map(line -> say("end.says", line.strip()))
+        .orElse(run.stopped != null ? " " + run.stopped
+            : run.motion != null && run.motion.thrown != null ? say("end.unsaid", run.motion.thrown) : "");
   }
 
   // --------------------------------------------------------------------------------------------------------- the runs
 
-  /** Runs the solution in this folder, which the flight recorder or a debugger may watch. */
+  /** Runs the solution in this folder; a debugger may watch it. */
   private Run run(Path folder, List<String> arguments, SlowMotion motion) throws Exception {
     if (noFolder) { Files.createDirectories(folder.resolve("COMPRESSED_IMAGES")); }
     Path out = Files.createTempFile(folder, "out", ".txt");
@@ -559,43 +576,66 @@ public final class Grade {
     Process process = new ProcessBuilder(launcher.command(options, arguments)).directory(folder.toFile())
         .redirectOutput(out.toFile()).redirectError(err.toFile()).start();
     process.getOutputStream().close();
-    boolean hung = hangs(process, folder, out, err, motion);
+    String stopped = stopped(process, folder, out, err, motion);
     if (motion != null) { motion.close(); }
-    return new Run(folder, arguments, motion, hung, process.exitValue(), lines(err, out),
+    return new Run(folder, arguments, motion, stopped, process.exitValue(), lines(err, out),
         sizes(folder.resolve("IMAGES")), sizes(folder.resolve("COMPRESSED_IMAGES")));
   }
 
-  /** Waits for a program to end, and ends it if it does not. */
-  private boolean hangs(Process process, Path folder, Path out, Path err, SlowMotion motion)
-      throws IOException, InterruptedException {
-    long start = System.nanoTime();
-    long lastSign = start;
-    for (long printed = 0; !process.waitFor(20, TimeUnit.MILLISECONDS); ) {
+  /** Waits for a program to end, or ends it, and says why; null: it ended by itself. */
+  private String stopped(Process process, Path folder, Path out, Path err, SlowMotion motion) throws Exception {
+    long launched = System.nanoTime();
+    long start = launched;
+    long lastSign = launched;
+    long before = bytes(folder);
+    double work = 0; // of the cores, in seconds, when it had been silent for a while
+    for (long seen = before; !process.waitFor(250, TimeUnit.MILLISECONDS); ) {
       long now = System.nanoTime();
-      long size = Files.size(out) + Files.size(err);
-      lastSign = size == printed ? lastSign : now;
-      lastSign = motion == null ? lastSign : Math.max(lastSign, motion.lastAct); // the grader held it, not itself
-      printed = size;
+      long bytes = bytes(folder);
+      boolean begun = motion == null ? bytes != before : motion.lastAct > 0; // or JBang waits for its lock
+      boolean held = motion != null && motion.lastAct > lastSign;
+      start = held || !begun && now - launched < 9e9 * PATIENCE ? now : start; // through no fault of its own
+      lastSign = bytes != seen ? now : Math.max(start, lastSign);
+      seen = bytes;
       double silent = (now - lastSign) / 1e9;
-      if (silent > PATIENCE || silent > scale.patience && Ratio.lastOf(lines(err, out)) != null
-          || now - start > 5e9 * PATIENCE || size > DISK // nor may it talk for ever
-          || sizes(folder.resolve("COMPRESSED_IMAGES")).values().stream().mapToLong(Long::longValue).sum() > DISK) {
-        process.descendants().forEach(ProcessHandle::destroy);
-        process.destroy(); // gently at first: the flight recorder still has to write
-        if (!process.waitFor(20, TimeUnit.SECONDS)) {
-          process.descendants().forEach(ProcessHandle::destroyForcibly);
-          process.destroyForcibly().waitFor();
-        }
-        return true;
+      work = silent < scale.patience ? -1 : work < 0 ? work(process) : work;
+      boolean idle = work >= 0 && work(process) - work < 0.05 * (silent - scale.patience);
+      String why = Files.size(out) + Files.size(err) > OUTPUT ? say("end.output", OUTPUT / 1_000_000)
+          : bytes - before > DISK ? say("end.disk", DISK / 1_000_000)
+          : silent < scale.patience && now - start < 4e9 * patience ? null
+          : Ratio.lastOf(lines(err, out)) != null ? say("end.hung", say("end.although"))
+          : silent > patience || now - start > 4e9 * patience ? say(idle ? "end.hung" : "end.endless", "")
+          : silent > 2 * scale.patience && idle ? say("end.hung", "") : null;
+      if (why != null) {
+        patience = scale.patience; // the next run will hardly end, either
+        List<String> where = motion == null || !begun ? List.of() : motion.whereabouts();
+        Stream.concat(process.descendants(), Stream.of(process.toHandle())).forEach(ProcessHandle::destroyForcibly);
+        process.waitFor();
+        return why + (where.isEmpty() ? "" : say("end.where", where.stream().limit(3).toList()));
       }
     }
-    return false;
+    return null;
+  }
+
+  /** How long the cores have worked for a process and those that it started, in seconds. */
+  private static double work(Process process) {
+    return Stream.concat(process.descendants(), Stream.of(process.toHandle()))
+        .flatMap(one -> one.info().totalCpuDuration().stream()).mapToLong(Duration::toMillis).sum() / 1e3;
+  }
+
+  /** The bytes in a folder, also in those below it. */
+  private static long bytes(Path folder) throws IOException {
+    try (Stream<Path> files = Files.walk(folder)) {
+      return files.mapToLong(file -> file.toFile().length()).sum();
+    } catch (UncheckedIOException e) {
+      return -1; // a file has just gone: a sign of life, too
+    }
   }
 
   private static List<String> lines(Path... files) {
     return Stream.of(files).flatMap(file -> {
       try (InputStream in = Files.newInputStream(file)) {
-        return new String(in.readNBytes(10_000_000)).lines();
+        return new String(in.readNBytes(OUTPUT)).lines();
       } catch (IOException e) {
         throw new UncheckedIOException(e);
       }
@@ -603,7 +643,7 @@ public final class Grade {
   }
 
   /** The files of a folder: their sizes in bytes, by name. */
-  private static Map<String, Long> sizes(Path folder) {
+  static Map<String, Long> sizes(Path folder) {
     return Stream.ofNullable(folder.toFile().listFiles()).flatMap(Stream::of)
         .collect(Collectors.toMap(File::getName, File::length, Long::sum, TreeMap::new));
   }
@@ -612,8 +652,9 @@ public final class Grade {
   private record Ratio(String text, double value, double tolerance) {
     /** The last one in these lines that is not that of one image, or null. */
     static Ratio lastOf(List<String> lines) {
-      return lines.reversed().stream().filter(line -> !line.matches(".*photo-\\d+\\.jpg.*")).flatMap(line -> RATIO.stream()
-          .map(pattern -> pattern.matcher(line)).filter(Matcher::find).limit(1)).findFirst().map(Ratio::of).orElse(null);
+      return lines.reversed().stream().filter(line -> !line.matches(".*photo-\\d+\\.jpg.*"))
+          .flatMap(line -> RATIO.stream().map(pattern -> pattern.matcher(line)).filter(Matcher::find).limit(1))
+          .findFirst().map(Ratio::of).orElse(null);
     }
 
     private static Ratio of(MatchResult printed) {
@@ -628,11 +669,12 @@ public final class Grade {
   /**
    * One run of the solution, and what came of it.
    *
+   * @param stopped why it was stopped; null: it ended by itself
    * @param lines what was printed to standard error, then what to standard output
    * @param before the sizes of the originals in bytes, by name, when it had ended
    * @param after those of the files in COMPRESSED_IMAGES
    */
-  private record Run(Path folder, List<String> arguments, SlowMotion motion, boolean hung, int status,
+  private record Run(Path folder, List<String> arguments, SlowMotion motion, String stopped, int status,
       List<String> lines, Map<String, Long> before, Map<String, Long> after) {
     /** The names of the images that are compressed. */
     List<String> done() {
@@ -642,6 +684,11 @@ public final class Grade {
     /** The names of the images that are not. */
     List<String> missing() {
       return before.keySet().stream().filter(name -> name.endsWith(".jpg") && !after.containsKey(name)).toList();
+    }
+
+    /** The first exception that was printed, without the name of its thread, or null. */
+    String error() {
+      return lines.stream().map(EXCEPTION::matcher).filter(Matcher::find).findFirst().map(Matcher::group).orElse(null);
     }
 
     /** How many images there are. */
@@ -654,8 +701,9 @@ public final class Grade {
     double ratio() {
       // Not of what a thread began, and failed to write.
       List<String> written = after.keySet().stream().filter(name -> after.get(name) > 0).toList();
+      List<String> originals = done().isEmpty() ? missing() : written; // or they have other names
       return (double) written.stream().mapToLong(after::get).sum()
-          / written.stream().mapToLong(name -> before.getOrDefault(name, 0L)).sum();
+          / originals.stream().mapToLong(name -> before.getOrDefault(name, 0L)).sum();
     }
 
     boolean ratioIsRight() { return printed() != null && Math.abs(printed().value - ratio()) <= printed().tolerance; }

@@ -7,6 +7,7 @@ import java.io.*;
 import java.net.InetAddress;
 import java.nio.file.Path;
 import java.util.*;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.*;
 import java.util.regex.*;
 import java.util.spi.ToolProvider;
@@ -15,11 +16,11 @@ import java.util.stream.Stream;
 /**
  * A debugger that sees which threads open the images, and makes rare meetings of threads certain.
  *
- * <p>An image thread is one that opens a file of IMAGES, by whatever method. In slow motion each is held there, until all
- * of them are or wait: so many are at work at the same time. One goes first, alone, and shows what it reads and changes;
- * then the others follow. A thread that has read what the first one changed is held before it can write: whoever changes
- * it meanwhile was not kept out by a lock, and one of the two additions is lost. The last thread is held at each step: if
- * the main thread ends, or prints the ratio, it has not waited.
+ * <p>An image thread is one that opens a file of IMAGES, by whatever method. In slow motion each is held there, until
+ * all of them are or wait: so many are at work at the same time. One goes first, alone, and shows what it reads and
+ * changes; then the others follow. A thread that has read what the first one changed is held before it can write:
+ * whoever changes it meanwhile was not kept out, by whatever lock, and one of the two additions is lost. The last
+ * thread is held at each step: if the main thread ends, or prints the ratio, it has not waited.
  *
  * <p>A thread is held until no other one can go on, however long that takes on a busy machine.
  */
@@ -28,8 +29,8 @@ final class SlowMotion {
   private static final int WAVE = 4; // threads that are let go together
   private static final int LINES = 3; // after a read, at which a thread is held: a lock may have ended there
   private static final int TOO_MANY = 200; // arrivals: this is no total
-  private static final int OFTEN = 24; // arrivals of one image thread
-  private static final int POLLS = 10; // so often the main thread pauses or looks: it waits in its way
+  private static final int OFTEN = 8; // what an arrival of the first image thread counts
+  private static final int POLLS = 30; // so often the main thread pauses or looks: it waits in its way
   private static final long STILL = 150_000_000; // ns without a thread that runs: threads may wait in turns
   private static final long SPINNING = 5_000_000_000L; // ns in which a thread runs, and nothing comes of it
   private static final Set<String> OF_THE_JDK = // threads and groups of threads
@@ -48,16 +49,13 @@ final class SlowMotion {
 
   /** Where threads can meet. */
   static final class Place {
-    final String what; // a field, or a kind of object and a line, as it is told
-    int arrivals;
-    int holds;
-    boolean changed; // by an image thread
-    final Set<Long> changers = new HashSet<>(); // the threads that changed it
+    String what; // a field, or a line, as it is told
+    final Map<Location, Integer> holds = new HashMap<>(); // by instruction; null: any
+    final Set<Long> changers = new HashSet<>(); // the threads that changed it, without main
     boolean total; // it was changed by the size of a file
     boolean unsafe; // two threads must not change it at the same time, whatever comes of it
     String met; // the names of two threads
     String lost; // of two threads, the second of which wrote what it had read before the first one wrote
-    final Set<Long> threads = new HashSet<>(); // that came
     String changer; // the thread that changed it last
     final Map<Long, Long> read = new HashMap<>(); // by thread: when it read it last, in changes
     long changes;
@@ -65,41 +63,50 @@ final class SlowMotion {
     Place(String what) {
       this.what = what;
     }
+
+    /** Whether a thread is to be held here once more, as it was not yet so many times: a few instructions at most. */
+    boolean holds(Location location, int most) {
+      int times = holds.getOrDefault(location, 0);
+      boolean once = times < most && holds.values().stream().mapToInt(each -> each).sum() < 3 * most;
+      holds.put(location, once ? times + 1 : times);
+      return once;
+    }
   }
 
-  final Place creating = new Place("COMPRESSED_IMAGES");
-  final Place creatingAtomically = new Place("COMPRESSED_IMAGES"); // where the first alone succeeds, and knows
+  private final Place creating = new Place("COMPRESSED_IMAGES");
   final Place saving = new Place("JPEGImageWriter.write");
   final Place decoding = new Place("JPEGImageReader.read");
   final Map<String, Place> places = new TreeMap<>(); // what may be a total, each field of each object
 
   final Map<Long, String> workers = new LinkedHashMap<>(); // the threads that opened an image, also main
   final Map<Long, String> creators = new LinkedHashMap<>(); // those that called for the creation of the folder
-  final Set<String> late = new TreeSet<>(); // those of them that had looked before
+  final Set<String> late = new TreeSet<>(); // those of them that had found it missing, and create it all the same
   final Set<Long> made = new HashSet<>(); // threads, by the solution
   int started; // of its threads
-  boolean cutShort; // the main thread ended before others
+  Map<String, Long> cutShort; // the sizes of the copies when the program would have ended before its threads, or null
+  String exit; // the thread that called System.exit(), or null
   int atOnce; // image threads at most
   String early; // the image thread that the main thread did not wait for, or null
   String paused; // how it paused instead, or null
   String unfinished; // the file that was measured before it was closed, or null
   int mainSizes; // how often it took the size of a compressed file
+  String thrown; // the last exception that came to the solution, and where, or null
   String failure; // why nothing could be seen, or null
-  volatile long lastAct = System.nanoTime(); // when the debugger last held or let go a thread
+  volatile long lastAct; // when the debugger last stopped a thread or let it go; 0: the program has not begun
 
   private final String sourceName;
   private final String nameless; // the name of threads that have none
   private final boolean slow; // otherwise it only looks on, and keeps the program alive until its threads have ended
   private final Path folder; // in which the program runs
-  private final int images; // that it has
+  private final long images; // that it has
   private final Set<Long> looked = new HashSet<>(); // threads
-  private final Set<ThreadReference> threads = new HashSet<>(); // of the solution, without main, that live
+  private final Set<ThreadReference> threads = ConcurrentHashMap.newKeySet(); // the solution's, alive, without main
   private final Set<ThreadReference> spinning = new HashSet<>(); // that run, and nothing comes of it
-  private final Set<String> opened = new HashSet<>(); // images
-  private final Set<String> openings = new HashSet<>(); // of images by threads
-  private final Map<Long, String> writing = new HashMap<>(); // what is open: file by descriptor
+  private final Map<String, Set<Long>> opened = new HashMap<>(); // images, by threads
+  private final Set<String> writing = new HashSet<>(); // the copies that are open
   private final Map<String, Integer> reads = new HashMap<>(); // by the main thread without a lock, by field
   private final List<Held> held = new ArrayList<>();
+  private final Set<Held> joined = new HashSet<>(); // for whom a newcomer was let go
   private ListeningConnector connector;
   private Map<String, Connector.Argument> arguments;
   private Thread debugger;
@@ -114,31 +121,23 @@ final class SlowMotion {
   private int pauses; // of the main thread
   private long lastRun; // when last a thread was seen that neither is held nor waits
   private long lastEvent; // of another thread than main
-  private EventSet mainsEnd;
+  private EventSet theEnd;
   private long ended; // when main did, or 0
 
-  /** A thread that is held: at an image that it opens if there is no place. */
-  private static final class Held {
-    final Place place;
-    final ThreadReference thread;
-    final EventSet events;
-    final int line; // after it read; -1: it did not
-    boolean joined; // another thread was let go for it
-
-    Held(Place place, ThreadReference thread, EventSet events, int line) {
-      this.place = place;
-      this.thread = thread;
-      this.events = events;
-      this.line = line;
-    }
-  }
+  /**
+   * A thread that is held.
+   *
+   * @param place null: at an image that it opens
+   * @param line after it read; -1: it did not
+   */
+  private record Held(Place place, ThreadReference thread, EventSet events, int line) {}
 
   /** What to do at an event. */
   private interface Handler<E extends Event> {
     void handle(E event) throws Exception;
   }
 
-  SlowMotion(String sourceName, String nameless, boolean slow, Path folder, int images) {
+  SlowMotion(String sourceName, String nameless, boolean slow, Path folder, long images) {
     this.sourceName = sourceName;
     this.nameless = nameless;
     this.slow = slow;
@@ -148,13 +147,16 @@ final class SlowMotion {
 
   /** Whether no two threads ever decoded or saved a picture at the same time, though one waited for it. */
   boolean alone() {
-    return Stream.of(decoding, saving).anyMatch(place -> place.met == null && place.holds == HOLDS);
+    return Stream.of(decoding, saving)
+        .anyMatch(place -> place.met == null && place.holds.getOrDefault(null, 0) >= HOLDS);
   }
 
   /** The field that the main thread looked at again and again instead of waiting, or null. */
   String polled() {
-    return reads.keySet().stream().filter(field -> reads.get(field) >= POLLS && places.entrySet().stream()
-        .anyMatch(place -> place.getKey().startsWith(field + "@") && place.getValue().changed)).findFirst().orElse(null);
+    return reads.keySet().stream().filter(field -> reads.get(field) >= POLLS)
+        .filter(field -> places.values().stream()
+            .anyMatch(place -> place.what.equals(field) && !place.changers.isEmpty()))
+        .findFirst().orElse(null);
   }
 
   /** Waits for a program to come to be debugged, and returns the address it has to be told. */
@@ -199,8 +201,9 @@ final class SlowMotion {
   /** Waits for something to happen, and holds its thread or lets it and others go. */
   @SuppressWarnings("unchecked") // the handler of a request takes its events
   private void awaitEvents() throws Exception {
-    events = machine.eventQueue().remove(held.isEmpty() && mainsEnd == null ? 1000 : 10);
+    events = machine.eventQueue().remove(held.isEmpty() && theEnd == null ? 1000 : 10);
     EventSet came = events;
+    lastAct = came == null ? lastAct : System.nanoTime();
     for (Event event : came == null ? Set.<Event>of() : came) {
       if (event instanceof LocatableEvent there && !there.thread().equals(main)) { lastEvent = System.nanoTime(); }
       if (event.request() != null) {
@@ -212,7 +215,7 @@ final class SlowMotion {
       }
     }
     if (events != null) { events.resume(); }
-    if (held.isEmpty() && mainsEnd == null) { return; }
+    if (held.isEmpty() && theEnd == null) { return; }
     mainWaits();
     long now = System.nanoTime();
     boolean busy = runs();
@@ -223,9 +226,10 @@ final class SlowMotion {
     lastRun = busy || now - lastEvent < STILL ? now : lastRun;
     if (now - lastRun > STILL) {
       lastRun = now;
+      lastAct = now;
       if (held.isEmpty()) {
-        mainsEnd.resume();
-        mainsEnd = null;
+        theEnd.resume();
+        theEnd = null;
       } else {
         letSomeGo();
       }
@@ -253,13 +257,13 @@ final class SlowMotion {
   private void hold(Place place, ThreadReference thread, int line) {
     if (events != null) {
       held.add(new Held(place, thread, events, line));
-      lastRun = lastAct = System.nanoTime();
+      lastRun = System.nanoTime();
       events = null;
     }
   }
 
   private void letGo(Collection<Held> some) {
-    lastRun = lastAct = System.nanoTime();
+    lastRun = System.nanoTime();
     held.removeAll(some);
     for (Held one : some) {
       if (one.line >= 0 && one.line < LINES && one.place.met == null && !Objects.equals(one.thread, last)) {
@@ -271,17 +275,16 @@ final class SlowMotion {
     }
   }
 
-  /** All wait: whoever is held at a place goes on, once a newcomer has been let go for it; else some at their images. */
+  /** All wait: whoever is held at a place goes on, once a newcomer has been let go for it; else some at images. */
   private void letSomeGo() {
     List<Held> opening = held.stream().filter(one -> one.place == null).toList();
-    Optional<Held> atPlace = held.stream().filter(one -> one.place != null).findFirst();
+    Optional<Held> atPlace = held.stream().filter(one -> one.place != null)
+        .min(Comparator.comparing(one -> one.place == creating)); // others may go on without the folder
     atOnce = Math.max(atOnce, opening.size());
     shown = scout != null;
     if (atPlace.isPresent()) {
       Held one = atPlace.get();
-      boolean folder = one.place == creating || one.place == creatingAtomically; // others may go on without it
-      if (!one.joined && (shown || folder) && opening.size() > 1) {
-        one.joined = true;
+      if ((shown || one.place == creating) && opening.size() > 1 && joined.add(one)) {
         letGo(opening.subList(0, 1));
       } else {
         letGo(List.of(one));
@@ -303,7 +306,7 @@ final class SlowMotion {
   private void watch() {
     on(requests.createThreadStartRequest(), (ThreadStartEvent event) -> {
       ThreadReference thread = event.thread();
-      if (!thread.equals(main) && ended == 0 | mainsEnd != null // else it is a shutdown hook
+      if (!thread.equals(main) && ended == 0 | theEnd != null // else it is a shutdown hook
           && Stream.of(thread.name(), thread.threadGroup().name()).noneMatch(OF_THE_JDK::contains)) {
         threads.add(thread);
         started++;
@@ -311,15 +314,16 @@ final class SlowMotion {
     });
     on(requests.createThreadDeathRequest(), (ThreadDeathEvent event) -> {
       threads.remove(event.thread());
-      if (event.thread().equals(main)) { mainEnds(); }
+      if (event.thread().equals(main)) { ends(threads.stream().allMatch(SlowMotion::isDaemon)); }
     });
-    stopAt("java.lang.Runtime", "exit|halt", main, event -> mainEnds());
+    stopAt("java.lang.Runtime", "exit|halt", null, this::exits);
     stopAt("java.io.FileInputStream", "open", null, event -> opens(event, 0, false));
     stopAt("java.io.FileOutputStream", "open", null, event -> opens(event, 0, true));
     stopAt("java.io.RandomAccessFile", "open", null, event -> opens(event, 0, true));
     stopAt("sun.nio.ch.FileChannelImpl", "open", null, event -> opens(event, 1, true));
     if (!slow) {
       stopAt("java.lang.Thread", "<init>", null, this::makesThread);
+      on(requests.createExceptionRequest(null, true, true), this::throwsException);
       return;
     }
     stopAt("java.io.FileOutputStream", "close", null, this::closes);
@@ -425,14 +429,11 @@ final class SlowMotion {
     List<Value> values = thread.frame(0).getArgumentValues();
     if (!(values.get(argument) instanceof StringReference path)) { return; }
     String file = path.value();
-    if (perhapsToWrite && isIn("COMPRESSED_IMAGES", file)) {
-      writing.put(descriptor(argument == 0 ? thread.frame(0).thisObject() : (ObjectReference) values.get(0)), file);
-    }
+    if (perhapsToWrite && isIn("COMPRESSED_IMAGES", file)) { writing.add(new File(file).getName()); }
     if (isIn("IMAGES", file)) {
       workers.putIfAbsent(thread.uniqueID(), named(thread));
-      opened.add(new File(file).getName());
-      boolean again = !openings.add(thread.uniqueID() + " " + file);
-      if (slow && !again && !thread.equals(main)) { hold(null, thread, -1); }
+      boolean first = opened.computeIfAbsent(new File(file).getName(), name -> new HashSet<>()).add(thread.uniqueID());
+      if (slow && first && !thread.equals(main)) { hold(null, thread, -1); }
     }
   }
 
@@ -442,14 +443,9 @@ final class SlowMotion {
   }
 
   private void closes(BreakpointEvent event) throws Exception {
-    if (!writing.isEmpty()) { writing.remove(descriptor(event.thread().frame(0).thisObject())); }
-  }
-
-  /** What identifies an open file: its descriptor, which streams and channels share. */
-  private static long descriptor(ObjectReference open) {
-    Field field = open.referenceType().fieldByName("fd");
-    return field != null && open.getValue(field) instanceof ObjectReference fd && fd.type().name().contains("Descriptor")
-        ? fd.uniqueID() : open.uniqueID();
+    if (field(event.thread().frame(0).thisObject(), "path") instanceof StringReference path) {
+      writing.remove(new File(path.value()).getName());
+    }
   }
 
   private void measures(BreakpointEvent event) throws Exception {
@@ -459,8 +455,8 @@ final class SlowMotion {
     }
     String file = path(thread);
     if (isIn("COMPRESSED_IMAGES", file)) {
-      boolean open = writing.values().stream().anyMatch(other -> new File(other).getName().equals(new File(file).getName()));
-      unfinished = open ? new File(file).getName() : unfinished;
+      String name = new File(file).getName();
+      unfinished = writing.contains(name) ? name : unfinished;
       mainSizes += thread.equals(main) && !workers.containsKey(main.uniqueID()) ? 1 : 0;
     }
   }
@@ -483,7 +479,7 @@ final class SlowMotion {
     boolean hadLooked = looked.contains(thread.uniqueID());
     boolean atomic = !hadLooked || name.equals("createDirectory") || name.startsWith("mkdir") && !ignored;
     if (!atomic) { late.add(named(thread)); }
-    meet(atomic ? creatingAtomically : creating, thread);
+    if (creating.holds(null, HOLDS)) { hold(creating, thread, -1); }
   }
 
   /** An image thread decodes or saves a picture: another one comes if none is kept out. */
@@ -498,6 +494,37 @@ final class SlowMotion {
     if (maker.filter(this::isSolutions).isPresent()) { made.add(event.thread().frame(0).thisObject().uniqueID()); }
   }
 
+  /** An exception that comes to the solution, caught there or not. */
+  private void throwsException(ExceptionEvent event) throws Exception {
+    Location caught = event.catchLocation();
+    for (StackFrame frame : event.thread().frames()) {
+      Location at = frame.location();
+      if (isSolutions(at.declaringType())) {
+        String type = event.exception().type().name();
+        thrown = (field(event.exception(), "detailMessage") instanceof StringReference message
+            ? type + ": " + message.value() : type) + " (" + named(event.thread()) + ", " + at + ")";
+        return;
+      }
+      if (caught != null && at.method().equals(caught.method())) { return; }
+    }
+  }
+
+  /** Where the threads of the solution are in it, such as: main ProcessImages:61. */
+  List<String> whereabouts() {
+    List<String> lines = new ArrayList<>();
+    for (ThreadReference thread : Stream.concat(Stream.of(main), threads.stream()).toList()) {
+      try {
+        thread.suspend();
+        thread.frames().stream().map(StackFrame::location).filter(at -> isSolutions(at.declaringType())).findFirst()
+            .ifPresent(at -> lines.add(named(thread) + " " + at));
+        thread.resume();
+      } catch (IncompatibleThreadStateException | RuntimeException e) {
+        // It has ended, or is let go in this moment.
+      }
+    }
+    return lines;
+  }
+
   // ---- the main thread
 
   /** The main thread must not go on while an image thread is held. */
@@ -508,18 +535,35 @@ final class SlowMotion {
     }
   }
 
-  private void mainEnds() {
+  /** The main thread has come to its end, and is held until the others have come to theirs. */
+  private void ends(boolean cuts) {
     if (ended == 0) {
       ended = System.nanoTime();
       lastEvent = ended;
       lastRun = ended;
-      cutShort = !threads.isEmpty();
       mainWaits();
-      if (cutShort) {
-        mainsEnd = events;
+      if (!threads.isEmpty()) {
+        cutShort = cuts ? Grade.sizes(folder.resolve("COMPRESSED_IMAGES")) : cutShort;
+        theEnd = events;
         events = null;
       }
     }
+  }
+
+  /** A thread ends the program: if it is another one than main, it may not, for there is more to be seen. */
+  private void exits(BreakpointEvent event) throws Exception {
+    exit = exit == null ? named(event.thread()) : exit;
+    if (event.thread().equals(main)) {
+      ends(true);
+    } else {
+      cutShort = cutShort == null ? Grade.sizes(folder.resolve("COMPRESSED_IMAGES")) : cutShort;
+      event.thread().forceEarlyReturn(machine.mirrorOfVoid());
+    }
+  }
+
+  /** Whether the program may end before this thread. */
+  private static boolean isDaemon(ThreadReference thread) {
+    return thread.isVirtual() || ((BooleanValue) field((ObjectReference) field(thread, "holder"), "daemon")).value();
   }
 
   /** The main thread pauses for a time: as that is no way to wait for a thread, the pause ends at once. */
@@ -534,10 +578,10 @@ final class SlowMotion {
         seconds = time.value() / (method.name().equals("parkNanos") ? 1e9 : 1e3);
         text.add("" + time.value());
       } else if (values.get(i) instanceof ObjectReference object && type.equals("java.time.Duration")) {
-        seconds = ((LongValue) object.getValue(object.referenceType().fieldByName("seconds"))).value();
+        seconds = ((LongValue) field(object, "seconds")).value();
         text.add("PT" + (long) seconds + "S");
       } else if (values.get(i) instanceof ObjectReference unit && type.endsWith("TimeUnit")) {
-        String name = ((StringReference) unit.getValue(unit.referenceType().fieldByName("name"))).value();
+        String name = ((StringReference) field(unit, "name")).value();
         seconds *= 1e3 * java.util.concurrent.TimeUnit.valueOf(name).toNanos(1) / 1e9;
         text.add(name);
       }
@@ -556,7 +600,8 @@ final class SlowMotion {
   }
 
   private boolean mayPauseInVain() {
-    return started > 0 && (opened.isEmpty() || held.stream().anyMatch(one -> workers.containsKey(one.thread.uniqueID())));
+    return started > 0
+        && (opened.isEmpty() || held.stream().anyMatch(one -> workers.containsKey(one.thread.uniqueID())));
   }
 
   // ---- totals
@@ -570,7 +615,7 @@ final class SlowMotion {
 
   private void readsField(AccessWatchpointEvent event) throws IncompatibleThreadStateException {
     Place place = place(event);
-    limit(event.request(), place, event.thread());
+    limit(event.request(), event.thread());
     if (event.thread().equals(main)) {
       String type = event.field().typeName();
       if (!held.isEmpty() && !event.field().isVolatile() && (NUMBERS.contains(type) || type.equals("boolean"))
@@ -578,27 +623,24 @@ final class SlowMotion {
         reads.merge(named(event.field()), 1, Integer::sum);
       }
     } else {
-      reads(place, event.thread());
+      reads(place, event.thread(), event.location(), 0);
     }
   }
 
   /** What a thread comes to very often is no total. */
-  private void limit(EventRequest request, Place place, ThreadReference thread) {
-    int times = request.getProperty("times") instanceof Integer before ? before + 1 : 1;
-    request.putProperty("times", times);
+  private void limit(EventRequest request, ThreadReference thread) {
+    int times = request.getProperty("times") instanceof Integer before ? before : 0;
+    request.putProperty("times", times + (thread.equals(scout) ? OFTEN : 1));
     if (times > TOO_MANY) { request.disable(); }
-    if (thread.equals(scout) && ++place.arrivals > OFTEN) { place.holds = TOO_MANY; }
   }
 
   /** A thread is about to read what an image thread has changed before: it is held when it has. */
-  private void reads(Place place, ThreadReference thread) {
+  private void reads(Place place, ThreadReference thread, Location location, int line) {
     place.read.put(thread.uniqueID(), place.changes);
-    boolean first = thread.equals(last) && !held.stream().anyMatch(one -> one.thread.equals(thread));
-    if (shown && place.changers.stream().anyMatch(other -> other != thread.uniqueID()) && (place.holds < HOLDS && place.met == null || first && place.holds < 2 * HOLDS)) {
-      afterStep(thread, StepRequest.STEP_MIN, StepRequest.STEP_OVER, event -> {
-        place.holds++;
-        hold(place, thread, 0);
-      });
+    boolean isLast = thread.equals(last); // if line > 0, the places of a class are one: they may have met at another
+    if (shown && place.changers.stream().anyMatch(other -> other != thread.uniqueID())
+        && (place.met == null || isLast || line > 0) && place.holds(location, isLast ? 2 * HOLDS : HOLDS)) {
+      afterStep(thread, StepRequest.STEP_MIN, StepRequest.STEP_OVER, event -> hold(place, thread, line));
     }
   }
 
@@ -607,32 +649,29 @@ final class SlowMotion {
     if (method.isConstructor() || method.isStaticInitializer()) { // no other thread knows of the object yet
       return;
     }
-    Place place = place(event);
-    limit(event.request(), place, event.thread());
+    limit(event.request(), event.thread());
     if (event.thread().equals(main)) { return; }
+    Place place = place(event);
     place.total |= isSum(event.valueCurrent(), event.valueToBe());
-    Long read = place.read.remove(event.thread().uniqueID());
-    if (read != null && read < place.changes) { // what another thread added meanwhile is lost
-      place.lost = place.changer + ", " + named(event.thread());
-    }
     changes(place, event.thread());
   }
 
   /** A thread changes a place: who is held there, since it has read it, has met it. */
   private void changes(Place place, ThreadReference thread) {
+    Long read = place.read.remove(thread.uniqueID());
+    if (read != null && read < place.changes) { // what another thread added meanwhile is lost
+      place.lost = place.changer + ", " + named(thread);
+    }
     place.changes++;
-    place.changed = true;
     place.changer = named(thread);
     place.changers.add(thread.uniqueID());
-    List<Held> met = held.stream().filter(one -> one.place == place && one.line >= 0 && !one.thread.equals(thread)).toList();
+    List<Held> met = held.stream()
+        .filter(one -> one.place == place && one.line >= 0 && !one.thread.equals(thread)).toList();
     if (!met.isEmpty() && !met.getFirst().thread.equals(last)) {
       place.met = named(met.getFirst().thread) + ", " + named(thread);
       letGo(met);
     }
-    if (thread.equals(last) && place.changers.size() > 1 && place.holds < 2 * HOLDS) {
-      place.holds++;
-      hold(place, thread, -1);
-    }
+    if (thread.equals(last) && place.changers.size() > 1 && place.holds(null, HOLDS)) { hold(place, thread, -1); }
   }
 
   /** Whether a number became larger by the size of a file, or smaller. */
@@ -646,8 +685,7 @@ final class SlowMotion {
   /** A number, also one in a box; 0 for what is none. */
   private static double number(Value value) {
     if (value instanceof ObjectReference box && NUMBERS.contains(box.type().name())) {
-      Field field = box.referenceType().fieldByName("value");
-      return field == null ? 0 : number(box.getValue(field));
+      return number(field(box, "value"));
     }
     return value instanceof PrimitiveValue number && !(value instanceof BooleanValue) ? number.doubleValue() : 0;
   }
@@ -657,8 +695,8 @@ final class SlowMotion {
     BreakpointRequest request = requests.createBreakpointRequest(location);
     on(request, (BreakpointEvent event) -> {
       Place place = place(location.declaringType().name(), location.declaringType().name());
-      limit(request, place, event.thread());
-      if (!event.thread().equals(main)) { reads(place, event.thread()); }
+      limit(request, event.thread());
+      if (!event.thread().equals(main)) { reads(place, event.thread(), location, LINES - 1); }
     });
   }
 
@@ -668,8 +706,9 @@ final class SlowMotion {
     on(request, (BreakpointEvent event) -> {
       ThreadReference thread = event.thread();
       Place place = place(location.declaringType().name(), location.declaringType().name());
-      limit(request, place, thread);
+      limit(request, thread);
       if (thread.equals(main)) { return; }
+      place.what = place.met == null ? location.toString() : place.what;
       changes(place, thread);
       if (method != null && events != null) {
         afterStep(thread, StepRequest.STEP_MIN, StepRequest.STEP_INTO, step -> {
@@ -679,8 +718,8 @@ final class SlowMotion {
           if (unsafe.matches() && !ofTexts && !isSolutions(step.location().declaringType())) {
             Place collection = place(unsafe.group(1) + object.uniqueID(), unsafe.group(1) + " (" + location + ")");
             collection.unsafe = true;
-            collection.threads.add(thread.uniqueID());
-            if (collection.threads.size() > 1) { meet(collection, thread); }
+            collection.changers.add(thread.uniqueID());
+            if (collection.changers.size() > 1) { meet(collection, thread); }
           }
         });
       }
@@ -697,10 +736,7 @@ final class SlowMotion {
         return;
       }
     }
-    if (place.holds < HOLDS) {
-      place.holds++;
-      hold(place, thread, -1);
-    }
+    if (place.holds(null, HOLDS)) { hold(place, thread, -1); }
   }
 
   /** The path that a method of Files or File is called with. */
@@ -711,6 +747,12 @@ final class SlowMotion {
     Method toString = ((ClassType) path.referenceType()).concreteMethodByName("toString", "()Ljava/lang/String;");
     Value text = path.invokeMethod(thread, toString, List.of(), ObjectReference.INVOKE_SINGLE_THREADED);
     return ((StringReference) text).value();
+  }
+
+  /** The value of an object's field, or null if it has none of this name. */
+  private static Value field(ObjectReference object, String name) {
+    Field field = object.referenceType().fieldByName(name);
+    return field == null ? null : object.getValue(field);
   }
 
   private String named(ThreadReference thread) { return thread.name().isEmpty() ? nameless : thread.name(); }
