@@ -290,8 +290,6 @@ class RightPicturesTest {
     broken.put("longer than its parts", Jpegs.icc(Jpegs.patched(profile, 0, 1), 3_000));
     broken.put("shorter than a header", Jpegs.icc(Arrays.copyOf(profile, 100), 3_000));
     broken.put("no signature", Jpegs.icc(Jpegs.patched(profile, 36, 'x'), 3_000));
-    broken.put("too many tags", Jpegs.icc(Jpegs.patched(profile, 128, 1), 3_000));
-    broken.put("a tag beyond the end", Jpegs.icc(Jpegs.patched(profile, 136, 1), 3_000));
     broken.put("of another colour space", Jpegs.icc(profile(ColorSpace.CS_GRAY, 0), 3_000));
     broken.put("CMYK, of RGB", parts);
     return broken;
@@ -313,7 +311,7 @@ class RightPicturesTest {
     files.put("sound", Jpegs.with(noisy, Jpegs.icc(profile, 1_000)));
     Path images = Files.createDirectory(folder.resolve("IMAGES"));
     for (String name : files.keySet()) { Files.write(images.resolve(name + ".jpg"), files.get(name)); }
-    Program.Result run = Program.run(folder, "-q", "" + QUALITY).expect(0, "15 images");
+    Program.Result run = Program.run(folder, "-q", "" + QUALITY).expect(0, "13 images");
     String reason = ".jpg has a colour profile that cannot be used: left out of the copy";
     assertEquals(broken.keySet().stream().map(name -> name + reason).sorted().toList(),
         run.messages("WARN").stream().sorted().toList());
