@@ -138,6 +138,15 @@ class LauncherTest {
   }
 
   @Test
+  @DisplayName("says what to do where its home is cold and cannot be written to")
+  void nowhereToWrite() throws Exception {
+    assumeTrue(Files.isDirectory(Path.of("/proc")), "not Linux");
+    List<String> command = new ArrayList<>(List.of("env", "PATH=/usr/bin:/bin")); // without an installed JBang
+    command.addAll(command(Path.of("/proc/nowhere"), "IMAGES", "Small"));
+    Program.run(project, "", command).expect(1, "", "cannot write to /proc/nowhere/.cache: set XDG_CACHE_HOME");
+  }
+
+  @Test
   @DisplayName("builds for two clones that start at once on a cold cache")
   void twoClones() throws Exception {
     Path cold = folder.resolve("cold");
