@@ -1143,10 +1143,10 @@ final class ImageFiles {
         (file, attributes) -> attributes.isRegularFile() && !isHidden(file))) {
       List<String> orphans = new ArrayList<>();
       for (Path file : (Iterable<Path>) files::iterator) {
-        String place = options.destination.relativize(file).toString();
+        Path place = options.destination.relativize(file);
         if (roots.stream().noneMatch(root -> Files.exists(root.resolve(place), LinkOption.NOFOLLOW_LINKS))
             && Provenance.of(file, false) != null) {
-          orphans.add("\n  " + Text.printable(place));
+          orphans.add("\n  " + Text.printable(place.toString()));
         }
       }
       if (!orphans.isEmpty()) {

@@ -154,8 +154,9 @@ class FilesTest {
         + " ln -s copies/$(printf '\\352') out";
     assumeTrue(shell(copy).status() == 0, "this disk takes UTF-8 only");
     for (String locale : List.of("C", "C.UTF-8")) {
-      for (String arguments : List.of(" -r latin copies", " in out")) {
-        shell("LC_ALL=" + locale + " " + Program.quoted(Program.command()) + arguments).expect(0, "");
+      for (String arguments : List.of(" -r latin copies", " in out", " -r -u latin again")) {
+        String out = shell("LC_ALL=" + locale + " " + Program.quoted(Program.command()) + arguments).expect(0, "").out();
+        assertFalse(out.contains("any more"), out); // each copy's image is found
       }
     }
     assertEquals("5", shell("find copies -name '*.jpg' | wc -l").out().strip());
