@@ -931,6 +931,7 @@ record ImageFile(Path image, Source source, String problem) {
 
   /** Copies the file byte for byte. The next run with --update may be to compress it again all the same. */
   void copyAsIs(Compress options, boolean again) throws IOException {
+    if (ImageFiles.isSame(image, copy()) && ImageFiles.isWithin(copy(), source.destination())) { return; } // linked
     BasicFileAttributes now = attributes();
     Provenance made = provenance(Provenance.AS_IS + (again ? "-again" : ""), Provenance.hash(identity()), now);
     write(made, now, options, image, part -> {
