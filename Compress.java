@@ -939,6 +939,7 @@ record ImageFile(Path image, Source source, String problem) {
 
   /** Copies the file byte for byte. The next run with --update may be to compress it again all the same. */
   void copyAsIs(Compress options, boolean again) throws IOException {
+    if (ImageFiles.isSame(image, copy()) && ImageFiles.isWithin(copy(), source.destination())) { return; } // linked
     BasicFileAttributes now = attributes();
     Provenance made = provenance(Provenance.AS_IS + (again ? "-again" : ""), Provenance.hash(identity()), now);
     write(made, now, options, image, part -> {
@@ -1151,10 +1152,10 @@ final class ImageFiles {
         (file, attributes) -> attributes.isRegularFile() && !isHidden(file))) {
       List<String> orphans = new ArrayList<>();
       for (Path file : (Iterable<Path>) files::iterator) {
-        String place = options.destination.relativize(file).toString();
+        Path place = options.destination.relativize(file);
         if (roots.stream().noneMatch(root -> Files.exists(root.resolve(place), LinkOption.NOFOLLOW_LINKS))
             && Provenance.of(file, false) != null) {
-          orphans.add("\n  " + Text.printable(place));
+          orphans.add("\n  " + Text.printable(place.toString()));
         }
       }
       if (!orphans.isEmpty()) {

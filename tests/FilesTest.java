@@ -154,8 +154,9 @@ class FilesTest {
         + " ln -s copies/$(printf '\\352') out";
     assumeTrue(shell(copy).status() == 0, "this disk takes UTF-8 only");
     for (String locale : List.of("C", "C.UTF-8")) {
-      for (String arguments : List.of(" -r latin copies", " in out")) {
-        shell("LC_ALL=" + locale + " " + Program.quoted(Program.command()) + arguments).expect(0, "");
+      for (String arguments : List.of(" -r latin copies", " in out", " -r -u latin again")) {
+        Program.Result result = shell("LC_ALL=" + locale + " " + Program.quoted(Program.command()) + arguments);
+        assertFalse(result.expect(0, "").out().contains("any more"), result.out()); // each copy's image is found
       }
     }
     assertEquals("5", shell("find copies -name '*.jpg' | wc -l").out().strip());
@@ -277,6 +278,27 @@ class FilesTest {
     assumeTrue(Program.succeeds(List.of("mkfifo", copies.resolve("pipe.txt").toString())), "there are no FIFOs here");
     shell("timeout 20 " + Program.quoted(Program.command("--copy-rest"))).expect(1, "1 image, ",
         "folder.txt was not copied: there is a folder", "pipe.txt was not copied: there is no file");
+  }
+
+  @Test
+  @DisplayName("--copy-rest: what is there by a link is as good as a copy; a link that leads to the file is none")
+  void restLinked() throws Exception {
+    images("IMAGES/a.jpg");
+    Path notes = Files.writeString(folder.resolve("IMAGES/notes.txt"), "notes");
+    Path copy = Files.createDirectory(folder.resolve("COMPRESSED_IMAGES")).resolve("notes.txt");
+    Files.createLink(copy, notes);
+    String out = Program.run(folder, "-u", "--copy-rest").expect(0, "1 image, ").out();
+    assertTrue(out.endsWith("\n1 other file (txt) was copied\n"), out);
+    assertTrue(Files.isSameFile(notes, copy));
+    Files.delete(notes); // now the copy is the original
+    Files.createSymbolicLink(notes, Path.of("../COMPRESSED_IMAGES/notes.txt"));
+    Program.run(folder, "-u", "--copy-rest").expect(0, "1 image (0 compressed, 0 kept, 1 skipped, 0 failed), ");
+    Files.delete(notes);
+    Files.move(copy, notes);
+    Files.createSymbolicLink(copy, Path.of("../IMAGES/notes.txt"));
+    Program.run(folder, "-u", "--copy-rest").expect(1, "1 image (0 compressed, 0 kept, 1 skipped, 0 failed), ",
+        "notes.txt was not copied: its copy would replace the image itself: ");
+    assertEquals("notes", Files.readString(notes));
   }
 
   @Test
