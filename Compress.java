@@ -2186,9 +2186,9 @@ final class HuffmanCode {
     int length = code >> 8;
     int run = code >> 4 & 15;
     int size = code & 15;
-    if (size > 0) { return extend(next << length, size) << 16 | run + 1 << 8 | length + size; }
+    if (size > 0 && size < 15) { return extend(next << length, size) << 16 | run + 1 << 8 | length + size; }
     boolean end = run == 0 || progressive;
-    return code == 0 ? INVALID << 8 | 1 : (run == 15 ? 16 : end ? END + run : INVALID) << 8 | length;
+    return code == 0 || size > 14 ? INVALID << 8 | 1 : (run == 15 ? 16 : end ? END + run : INVALID) << 8 | length;
   }
 
   /** The value of so many bits that come next (F.2.2.1, figure F.12). */
@@ -2462,7 +2462,7 @@ final class Requantizer {
     this.target = target;
     dcStep = source[0];
     isExact = fraction == 1 && Arrays.equals(source, target);
-    most = isExact ? Short.MAX_VALUE : 1023;
+    most = isExact ? Coefficient.MAX : 1023;
     for (int k = 0; k < 64; k++) {
       double ratio = isExact ? 1 : (double) source[k] / (target[k] * fraction);
       multiplier[k] = (int) (ratio * (1 << SHIFT) + 0.5); // a cast saturates
@@ -2519,6 +2519,7 @@ final class Requantizer {
 
 /** A coefficient in one int: its index in zigzag order in bits 0 to 6, sign in bit 7, magnitude in those above. */
 final class Coefficient {
+  static final int MAX = 0x3FFF; // magnitude: 14 bits, for 15 are OptimalCode.PLAIN
   static int of(boolean negative, int magnitude, int index) { return magnitude << 8 | (negative ? 128 : 0) | index; }
   static int index(int coefficient) { return coefficient & 63; }
   static int magnitude(int coefficient) { return coefficient >> 8; }
@@ -3345,7 +3346,6 @@ final class ScanComponent {
   int[] lookup; // of ac
   BlockRows rows;
   BlockGrid grid; // its MCUs are one block if it is alone in the scan (A.2.2)
-  int largest; // magnitude of a DC coefficient; beyond it samples are white or black
   int prediction; // the DC coefficient before
 }
 
@@ -3396,7 +3396,6 @@ final class Scan {
       c.dc = from + high > 0 ? null : tables.code(jpeg, codes >> 4 & 15, progressive);
       c.ac = to == 0 ? null : tables.code(jpeg, 16 + (codes & 15), progressive);
       c.grid = n > 1 ? plane.source : new BlockGrid(1, 1, plane.source.wide(), plane.source.high());
-      c.largest = Requantizer.largest(plane.steps[0]);
     }
     isAll = !progressive && n == frame.length;
     int end = isAll ? jpeg.length : Segments.endOfScan(jpeg, s.end);
@@ -3446,7 +3445,7 @@ final class Scan {
     } else {
       int n = in.coefficients(c.ac, c.lookup, from - 1, to, found, 0);
       for (int i = 0; i < n; i++) {
-        int value = Math.clamp((long) Coefficient.value(found[i]) << low, -Short.MAX_VALUE, Short.MAX_VALUE);
+        int value = Math.clamp((long) Coefficient.value(found[i]) << low, -Coefficient.MAX, Coefficient.MAX);
         rows.set(block, Coefficient.index(found[i]), value, low);
       }
     }
@@ -3455,7 +3454,7 @@ final class Scan {
   /** The next DC coefficient of a component, as far as its bits are given (F.2.2.1, G.1.2.1). */
   private int nextDc(ScanComponent c) throws JpegException {
     c.prediction += in.difference(c.dc);
-    return Math.clamp((long) c.prediction << low, -c.largest, c.largest);
+    return Math.clamp((long) c.prediction << low, -0x2000, 0x1FFF); // so that 14 bits hold a difference
   }
 }
 
