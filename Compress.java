@@ -2468,7 +2468,7 @@ final class Requantizer {
       multiplier[k] = (int) (ratio * (1 << SHIFT) + 0.5); // a cast saturates
       limit[k] = (int) Math.min(DEAD_ZONE / ratio, Short.MAX_VALUE);
     }
-    int largest = largest(dcStep);
+    int largest = 2048 / Math.max(dcStep, 1) + 1; // beyond it samples are white or black
     dc = IntStream.range(-largest, isExact ? -largest : largest + 1).map(i -> nearest(i * dcStep)).toArray();
   }
 
@@ -2477,9 +2477,6 @@ final class Requantizer {
     Arrays.fill(steps, step);
     return steps;
   }
-
-  /** No DC coefficient of 8-bit samples is beyond this, in such steps; there is some room for overshoot. */
-  static int largest(int step) { return 2048 / Math.max(step, 1) + 1; }
 
   /** The new value of the magnitude of an AC coefficient that passed: 1 to 1023. */
   int level(int magnitude, int k) {
