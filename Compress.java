@@ -1617,13 +1617,16 @@ final class Segments {
   final byte[] jpeg;
   int marker; // the second byte of the marker, see Marker
   int start; // of the parameters, behind the marker and the length
+  int lost; // bytes before it that belong to no segment
   int end = 2; // of the segment: where the next marker is expected; at first behind SOI
   Segments(byte[] jpeg) { this.jpeg = jpeg; }
 
   /** Moves to the next segment, over fill bytes (B.1.1.2) and, as libjpeg does, over bytes that belong to none. */
   void next() throws JpegException {
     int p = end;
-    while (p + 2 <= jpeg.length && (jpeg[p] != -1 || jpeg[p + 1] == 0 || jpeg[p + 1] == -1)) { p++; }
+    for (lost = 0; p + 2 <= jpeg.length && (jpeg[p] != -1 || jpeg[p + 1] == 0 || jpeg[p + 1] == -1); p++) {
+      lost += jpeg[p] == -1 ? 0 : 1;
+    }
     marker = p + 2 > jpeg.length ? 0 : jpeg[p + 1] & 0xFF;
     boolean alone = Marker.isStandalone(marker);
     start = alone ? p + 2 : p + 4;
@@ -2239,7 +2242,7 @@ final class ScanReader {
   private static final int PIECE = 8192; // bytes
   private static final int BLOCK = 264; // bytes: more than a block takes, 64 codes and values of 31 bits at most
   private static final int ZEROS = BLOCK + 24; // bytes behind what is there of the data
-  private static final int STRAY = 8; // bytes behind the picture that libjpeg has taken in and does not look at
+  static final int STRAY = 8; // bytes behind the picture that libjpeg has taken in and does not look at
   int position; // of the next byte of the data to take into the piece
   int endRun; // EOBRUN (G.1.2.2): blocks that end without a code
   int percent; // of the picture that is decoded: to say where something is wrong
@@ -3686,6 +3689,7 @@ final class CoefficientEngine {
     while (!ended && (scans.isEmpty() || segments.end + 2 <= jpeg.length)) {
       segments.next();
       boolean early = segments.start <= header.firstScan + 4; // and so seen by JpegHeader
+      JpegException.check(early || segments.lost <= ScanReader.STRAY, "a part that cannot be made out");
       switch (segments.marker) {
         case Marker.DQT -> tables.readQuantization(segments);
         case Marker.DHT -> tables.readHuffman(segments);
