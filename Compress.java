@@ -1626,13 +1626,16 @@ final class Segments {
   final byte[] jpeg;
   int marker; // the second byte of the marker, see Marker
   int start; // of the parameters, behind the marker and the length
+  int lost; // bytes before it that belong to no segment
   int end = 2; // of the segment: where the next marker is expected; at first behind SOI
   Segments(byte[] jpeg) { this.jpeg = jpeg; }
 
   /** Moves to the next segment, over fill bytes (B.1.1.2) and, as libjpeg does, over bytes that belong to none. */
   void next() throws JpegException {
     int p = end;
-    while (p + 2 <= jpeg.length && (jpeg[p] != -1 || jpeg[p + 1] == 0 || jpeg[p + 1] == -1)) { p++; }
+    for (lost = 0; p + 2 <= jpeg.length && (jpeg[p] != -1 || jpeg[p + 1] == 0 || jpeg[p + 1] == -1); p++) {
+      lost += jpeg[p] == -1 ? 0 : 1;
+    }
     marker = p + 2 > jpeg.length ? 0 : jpeg[p + 1] & 0xFF;
     boolean alone = Marker.isStandalone(marker);
     start = alone ? p + 2 : p + 4;
@@ -2190,9 +2193,9 @@ final class HuffmanCode {
     int length = code >> 8;
     int run = code >> 4 & 15;
     int size = code & 15;
-    if (size > 0) { return extend(next << length, size) << 16 | run + 1 << 8 | length + size; }
+    if (size > 0 && size < 15) { return extend(next << length, size) << 16 | run + 1 << 8 | length + size; }
     boolean end = run == 0 || progressive;
-    return code == 0 ? INVALID << 8 | 1 : (run == 15 ? 16 : end ? END + run : INVALID) << 8 | length;
+    return code == 0 || size > 14 ? INVALID << 8 | 1 : (run == 15 ? 16 : end ? END + run : INVALID) << 8 | length;
   }
 
   /** The value of so many bits that come next (F.2.2.1, figure F.12). */
@@ -2242,7 +2245,7 @@ final class ScanReader {
   private static final int PIECE = 8192; // bytes
   private static final int BLOCK = 264; // bytes: more than a block takes, 64 codes and values of 31 bits at most
   private static final int ZEROS = BLOCK + 24; // bytes behind what is there of the data
-  private static final int STRAY = 8; // bytes behind the picture that libjpeg has taken in and does not look at
+  static final int STRAY = 8; // bytes behind the picture that libjpeg has taken in and does not look at
   int position; // of the next byte of the data to take into the piece
   int endRun; // EOBRUN (G.1.2.2): blocks that end without a code
   int percent; // of the picture that is decoded: to say where something is wrong
@@ -2464,13 +2467,13 @@ final class Requantizer {
     this.target = target;
     dcStep = source[0];
     isExact = fraction == 1 && Arrays.equals(source, target);
-    most = isExact ? Short.MAX_VALUE : 1023;
+    most = isExact ? Coefficient.MAX : 1023;
     for (int k = 0; k < 64; k++) {
       double ratio = isExact ? 1 : (double) source[k] / (target[k] * fraction);
       multiplier[k] = (int) (ratio * (1 << SHIFT) + 0.5); // a cast saturates
       limit[k] = (int) Math.min(DEAD_ZONE / ratio, Short.MAX_VALUE);
     }
-    int largest = largest(dcStep);
+    int largest = 2048 / Math.max(dcStep, 1) + 1; // beyond it samples are white or black
     dc = IntStream.range(-largest, isExact ? -largest : largest + 1).map(i -> nearest(i * dcStep)).toArray();
   }
 
@@ -2479,9 +2482,6 @@ final class Requantizer {
     Arrays.fill(steps, step);
     return steps;
   }
-
-  /** No DC coefficient of 8-bit samples is beyond this, in such steps; there is some room for overshoot. */
-  static int largest(int step) { return 2048 / Math.max(step, 1) + 1; }
 
   /** The new value of the magnitude of an AC coefficient that passed: 1 to 1023. */
   int level(int magnitude, int k) {
@@ -2520,6 +2520,7 @@ final class Requantizer {
 
 /** A coefficient in one int: its index in zigzag order in bits 0 to 6, sign in bit 7, magnitude in those above. */
 final class Coefficient {
+  static final int MAX = 0x3FFF; // magnitude: 14 bits, for 15 are OptimalCode.PLAIN
   static int of(boolean negative, int magnitude, int index) { return magnitude << 8 | (negative ? 128 : 0) | index; }
   static int index(int coefficient) { return coefficient & 63; }
   static int magnitude(int coefficient) { return coefficient >> 8; }
@@ -3346,7 +3347,6 @@ final class ScanComponent {
   int[] lookup; // of ac
   BlockRows rows;
   BlockGrid grid; // its MCUs are one block if it is alone in the scan (A.2.2)
-  int largest; // magnitude of a DC coefficient; beyond it samples are white or black
   int prediction; // the DC coefficient before
 }
 
@@ -3397,7 +3397,6 @@ final class Scan {
       c.dc = from + high > 0 ? null : tables.code(jpeg, codes >> 4 & 15, progressive);
       c.ac = to == 0 ? null : tables.code(jpeg, 16 + (codes & 15), progressive);
       c.grid = n > 1 ? plane.source : new BlockGrid(1, 1, plane.source.wide(), plane.source.high());
-      c.largest = Requantizer.largest(plane.steps[0]);
     }
     isAll = !progressive && n == frame.length;
     int end = isAll ? jpeg.length : Segments.endOfScan(jpeg, s.end);
@@ -3446,7 +3445,7 @@ final class Scan {
     } else {
       int n = in.coefficients(c.ac, c.lookup, from - 1, to, found, 0);
       for (int i = 0; i < n; i++) {
-        int value = Math.clamp((long) Coefficient.value(found[i]) << low, -Short.MAX_VALUE, Short.MAX_VALUE);
+        int value = Math.clamp((long) Coefficient.value(found[i]) << low, -Coefficient.MAX, Coefficient.MAX);
         rows.set(block, Coefficient.index(found[i]), value, low);
       }
     }
@@ -3455,7 +3454,7 @@ final class Scan {
   /** The next DC coefficient of a component, as far as its bits are given (F.2.2.1, G.1.2.1). */
   private int nextDc(ScanComponent c) throws JpegException {
     c.prediction += in.difference(c.dc);
-    return Math.clamp((long) c.prediction << low, -c.largest, c.largest);
+    return Math.clamp((long) c.prediction << low, -0x2000, 0x1FFF); // so that 14 bits hold a difference
   }
 }
 
@@ -3690,6 +3689,7 @@ final class CoefficientEngine {
     while (!ended && (scans.isEmpty() || segments.end + 2 <= jpeg.length)) {
       segments.next();
       boolean early = segments.start <= header.firstScan + 4; // and so seen by JpegHeader
+      JpegException.check(early || segments.lost <= ScanReader.STRAY, "a part that cannot be made out");
       switch (segments.marker) {
         case Marker.DQT -> tables.readQuantization(segments);
         case Marker.DHT -> tables.readHuffman(segments);

@@ -88,6 +88,52 @@ class LosslessTest {
   }
 
   @Test
+  @DisplayName("a DC coefficient that comes bit by bit, or is far beyond black; AC coefficients of up to 14 bits")
+  void extremes() throws Exception {
+    byte[] slow = scan(0, 9, "00"); // -1, of size 1: -512 + 472 = -40
+    for (int bit = 8; bit >= 0; bit--) { slow = Jpegs.join(slow, scan(0, bit + 1 << 4 | bit, 472 >> bit & 1)); }
+    byte[] jpeg = block(0xC2, 1, 0, slow);
+    assertEquals(128 - 40 * 16 / 8, Pictures.decode(lossless(jpeg)).getRaster().getSample(0, 0, 0));
+    byte[] far = Jpegs.resized(block(0xC0, 14, 0, scan(63, 0, "010000000000000" + "00" + "0".repeat(15))), 16, 8);
+    BufferedImage copied = Pictures.decode(lossless(far)); // differences of 8,192 and -16,383
+    assertEquals(Pictures.decode(far).getRaster().getSample(8, 0, 0), copied.getRaster().getSample(8, 0, 0));
+    for (int size : new int[] {10, 13, 14, 15}) {
+      byte[] all = block(0xC0, 0, size, scan(63, 0, "0" + ("01" + "0".repeat(size - 1)).repeat(63)));
+      if (size < 15) {
+        byte[] copy = lossless(all);
+        assertTrue(copy.length < all.length, "not kept");
+        assertSamePixels(all, copy, size + " bits");
+      } else {
+        Files.write(folder.resolve("IMAGES/a.jpg"), all);
+        Program.run(folder, "--lossless", "--overwrite").expect(1, "1 image", "corrupt: a code that means nothing");
+      }
+    }
+  }
+
+  /** A grey JPEG of one block: its frame's marker, and of its DC and its AC code the one symbol, whose code is 0. */
+  private static byte[] block(int frame, int dc, int ac, byte[] scans) {
+    byte[] steps = new byte[65];
+    Arrays.fill(steps, 1, 65, (byte) 16);
+    byte[] counts = Arrays.copyOf(new byte[] {1}, 16);
+    return Jpegs.join(Jpegs.bytes(0xFF, 0xD8), Jpegs.segment(0xFE, new byte[2000]), Jpegs.segment(0xDB, steps),
+        Jpegs.segment(frame, Jpegs.bytes(8, 0, 8, 0, 8, 1, 1, 0x11, 0)),
+        Jpegs.segment(0xC4, Jpegs.bytes(0), counts, Jpegs.bytes(dc, 0x10), counts, Jpegs.bytes(ac)), scans,
+        Jpegs.bytes(0xFF, 0xD9));
+  }
+
+  /** A scan from DC to this coefficient, of these bits of it (Ah and Al), coded so. */
+  private static byte[] scan(int to, int bits, Object code) {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    out.writeBytes(Jpegs.segment(0xDA, Jpegs.bytes(1, 1, 0, 0, to, bits)));
+    String data = code + "1111111"; // fills up the last byte
+    for (int at = 0; at + 8 <= data.length(); at += 8) {
+      int octet = Integer.parseInt(data.substring(at, at + 8), 2);
+      out.writeBytes(octet == 0xFF ? Jpegs.bytes(0xFF, 0) : Jpegs.bytes(octet));
+    }
+    return out.toByteArray();
+  }
+
+  @Test
   @DisplayName("orientation and profile stay, the rest with -k; a second run changes nothing")
   void metadata() throws Exception {
     byte[] picture = Pictures.jpeg(Pictures.picture(200, 150, BufferedImage.TYPE_3BYTE_BGR, 1), 0.9f);

@@ -209,6 +209,8 @@ class OutcomesTest {
     byte[] scans = KINDS.get("progressive");
     byte[] without = Jpegs.spliced(scans, Jpegs.scanData(scans), Jpegs.markers(scans)[0]);
     assertFails(without, "truncated: ", "a scan without data");
+    int last = IntStream.of(Jpegs.markers(scans)).filter(at -> scans[at + 1] == (byte) 0xDA).max().getAsInt();
+    assertFails(Jpegs.patched(scans, last, 0xD0), "corrupt: a part that cannot", "a scan without marker");
     BufferedImage flat = new BufferedImage(300, 200, BufferedImage.TYPE_INT_RGB); // two bits a block
     recompress(recompress(Pictures.jpeg(flat, 0.9f)));
     byte[] large = Pictures.jpeg(new BufferedImage(3_000, 3_000, BufferedImage.TYPE_BYTE_GRAY), 0.9f);
