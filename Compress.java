@@ -2474,7 +2474,8 @@ final class Requantizer {
       limit[k] = (int) Math.min(DEAD_ZONE / ratio, Short.MAX_VALUE);
     }
     int largest = 2048 / Math.max(dcStep, 1) + 1; // beyond it samples are white or black
-    dc = IntStream.range(-largest, isExact ? -largest : largest + 1).map(i -> nearest(i * dcStep)).toArray();
+    dc = new int[isExact ? 0 : 2 * largest + 1];
+    for (int i = 0; i < dc.length; i++) { dc[i] = nearest((i - largest) * dcStep); }
   }
 
   static int[] steps(int step) {
@@ -2612,7 +2613,7 @@ final class OptimalCode {
   private final int[] lengths = new int[17]; // how many codes there are of each
   private final byte[] symbols = new byte[256]; // by length of code
   private int total; // of these
-  private final long bits; // that all the symbols take, values included
+  private long bits; // that all the symbols take, values included
 
   OptimalCode(int[] counts) {
     int[] weights = counts.clone();
@@ -2635,7 +2636,7 @@ final class OptimalCode {
         }
       }
     }
-    bits = IntStream.range(0, 256).mapToLong(s -> counts[s] * (codes[s] & 31)).sum();
+    for (int s = 0; s < 256; s++) { bits += counts[s] * (codes[s] & 31); }
   }
 
   /** Figure K.1: the two rarest are joined until all are; symbol 256, rarer than all, takes the code of all ones. */
@@ -2654,7 +2655,9 @@ final class OptimalCode {
       rarest.add((first >> 10) + (second >> 10) << 10 | next);
     }
     int[] size = new int[257];
-    Arrays.setAll(size, s -> (int) IntStream.iterate(joined[s], up -> up > 0, up -> joined[up]).count());
+    for (int s = 0; s <= 256; s++) { // no stream: there are hundreds of them in each image
+      for (int up = joined[s]; up > 0; up = joined[up]) { size[s]++; }
+    }
     return size;
   }
 
