@@ -236,7 +236,7 @@ public class Compress implements Callable<Integer> {
   @Option(names = {"-q", "--quality"}, defaultValue = "30", paramLabel = "1..100",
       description = "JPEG quality: 30 is small and visibly coarse, as in the exercise (default); 75 to 85 suit albums")
   int quality;
-  @Option(names = {"-s", "--smallest"}, description = "far fewer bytes for as good a picture, in twice the time")
+  @Option(names = {"-s", "--smallest"}, description = "fewer bytes for as good a picture, in thrice the time")
   boolean smallest;
   @Option(names = {"-l", "--lossless"}, description = "the same picture to the bit in fewer bytes: only codes change")
   boolean lossless;
@@ -1997,7 +1997,7 @@ record Tiff(ByteBuffer bytes) {
   }
 }
 
-// What EXIF says of how a photograph looks: its orientation (tag 0x0112, 1 upright, to 8; -1: none); whether its colours
+// What EXIF says of how a photograph looks: its orientation (tag 0x0112, 1 upright, to 8; -1: none); if its colours
 // are Adobe RGB, as cameras mark it by EXIF alone (DCF 2.0); when it was taken (DateTimeOriginal: 2024:05:06 07:08:09);
 // the headroom of its HDR gain map, as Apple's maker's notes have it: tags 0x21 and 0x30, two rationals. Or empty.
 record Exif(int orientation, boolean adobeRgb, String taken, String headroom) {
@@ -2082,7 +2082,7 @@ final class StandardTables {
 }
 
 // The quantization tables of --smallest, made of published ones: luminance the geometric mean, 7 to 3, of jpegli's for
-// 4:2:0 (lib/jpegli/quant.cc: low frequencies grow less) and N. Robidoux's in mozjpeg; chrominance of jpegli's Cr and Cb.
+// 4:2:0 (lib/jpegli/quant.cc: low frequencies grow less) and N. Robidoux's in mozjpeg; chrominance of jpegli's.
 final class PerceptualTables {
   private static final int[] LUMINANCE = { // at quality 50
     10, 10, 16, 17, 27, 31, 37, 43, 10, 13, 17, 21, 30, 30, 38, 42, 16, 17, 21, 25, 32, 39,
@@ -3656,7 +3656,7 @@ final class CoefficientEngine {
   }
 
   // Recompresses a JPEG; one that has all of the picture, but no end marker, is whole. The copy has no metadata; it is
-  // baseline or, to be smallest or lossless, what is smaller. A JpegException: part of the picture is missing or damaged.
+  // baseline or, to be smallest or lossless, what is smaller. A JpegException: part of it is missing or damaged.
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
     double coarse = settings.smallest() ? coarseness(jpeg, header, settings) : 1;
     CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, coarse);
