@@ -1510,12 +1510,12 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
     Recompressor parts = new Recompressor(jpeg, header, Provenance.into(metadata, settings, jpeg.length), map);
     byte[] copy = parts.copy(again ? settings.lossless() : settings);
     boolean fits = settings.maxSize == 0 || jpeg.length <= settings.maxSize;
-    if (copy.length >= jpeg.length || fits && copy.length > jpeg.length * (1 - settings.threshold / 100)) {
-      String why = copy.length >= jpeg.length ? "it would not get smaller" : "it would hardly get smaller";
-      return new Copy(jpeg, true, header.exif.taken(), " kept: " + why, List.of());
-    }
-    return settings.maxSize > 0 && copy.length > settings.maxSize ? parts.fit(copy, settings, warnings)
+    Copy result = !fits && copy.length > settings.maxSize ? parts.fit(copy, settings, warnings)
         : new Copy(copy, false, header.exif.taken(), "", List.copyOf(warnings));
+    long saved = jpeg.length - result.bytes().length;
+    boolean kept = saved <= 0 || fits && saved < jpeg.length * settings.threshold / 100;
+    String how = saved > 0 ? " kept: it would hardly get smaller" : " kept: it would not get smaller";
+    return kept ? new Copy(jpeg, true, header.exif.taken(), how, fits ? List.of() : result.warnings()) : result;
   }
 
   private byte[] copy(Settings settings) throws IOException {

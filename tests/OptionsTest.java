@@ -145,6 +145,16 @@ class OptionsTest {
   }
 
   @Test
+  @DisplayName("--max-size holds for images that would only get larger at the quality asked for, too")
+  void maxSizeOfCoarse() throws Exception {
+    byte[] coarse = Pictures.jpeg(Pictures.picture(600, 400, BufferedImage.TYPE_3BYTE_BGR, 1), 0.3f);
+    byte[] small = Program.recompress(coarse, 90, Compress.Engine.auto); // again at 90 there is no byte to save
+    Files.write(Files.createDirectories(folder.resolve("IMAGES")).resolve("a.jpg"), small);
+    Program.run(folder, "-q90", "--max-size=" + small.length / 2).expect(0, "1 image, ", "in quality");
+    assertTrue(Files.size(folder.resolve("COMPRESSED_IMAGES/a.jpg")) <= small.length / 2);
+  }
+
+  @Test
   @DisplayName("--threshold keeps what would save less")
   void threshold() throws Exception {
     byte[] jpeg = Pictures.jpeg(Pictures.picture(200, 200, BufferedImage.TYPE_3BYTE_BGR, 1), 0.5f);
