@@ -354,7 +354,6 @@ public class Compress implements Callable<Integer> {
         keepMetadata, Text.bytes(maxSize), threshold);
   }
 
-  /** Wrong usage, unless the condition holds. */
   void require(boolean condition, String message) {
     if (!condition) { throw new ParameterException(command.commandLine(), message); }
   }
@@ -433,7 +432,7 @@ final class Run {
   Compress.Mode mode;
   private long started; // nanoseconds, as System.nanoTime has it
   private long ended;
-  double cores; // that it got: seconds of processor time in a second
+  double cores; // that it got: seconds of processor time in a second; 0: that is not measured
   private final boolean remember; // the results of all images, which takes memory, or of those that failed
   private final List<Result> results = new ArrayList<>();
   private final int[] images = new int[Outcome.values().length]; // by outcome
@@ -445,18 +444,12 @@ final class Run {
 
   void begin(Compress.Mode mode) {
     this.mode = mode;
-    cores = -processorTime();
     started = System.nanoTime();
   }
 
   void end() {
     ended = System.nanoTime();
-    cores = (cores + processorTime()) / seconds();
     LiveLine.clear();
-  }
-
-  private static double processorTime() { // seconds
-    return ProcessHandle.current().info().totalCpuDuration().map(time -> time.toNanos() / 1e9).orElse(Double.NaN);
   }
 
   /** How long it took, and how long after its start this time is, which System.nanoTime gave. */
@@ -480,11 +473,12 @@ final class Run {
 
   /** Lists the images that failed once more: the log of a long run has scrolled away, unless it is nothing else. */
   void printFailures() {
-    if (count(Outcome.FAILED) > 0 && total > 10 && !Log.quiet) {
-      System.err.println(Text.count(count(Outcome.FAILED), "image") + " failed:");
+    int failed = count(Outcome.FAILED);
+    if (failed > 0 && total > 10 && !Log.quiet) {
+      System.err.println(Text.count(failed, "image") + " failed:");
       results.stream().filter(result -> result.outcome() == Outcome.FAILED).limit(10).forEach(result ->
           System.err.println(Text.printable("  " + result.file().name() + ": " + result.remarks().getFirst())));
-      System.err.print(count(Outcome.FAILED) > 10 ? "  and " + (count(Outcome.FAILED) - 10) + " more\n" : "");
+      System.err.print(failed > 10 ? "  and " + (failed - 10) + " more\n" : "");
     }
   }
 }
@@ -504,7 +498,9 @@ final class Comparison {
         System.err.println((round == 0 ? "warming up" : "round " + round + " of " + ROUNDS) + ": " + mode);
       }
       ProcessImages process = new ProcessImages(options, files);
+      double before = processorTime();
       process.process(mode);
+      process.stats.run.cores = (processorTime() - before) / process.stats.run.seconds();
       if (!process.stats.allDone()) {
         System.err.println("Compress: nothing to compare: not all images could be compressed");
         return List.of();
@@ -524,6 +520,10 @@ final class Comparison {
       System.out.println("Something else keeps this machine busy: the runs did not get their cores.");
     }
     return medians;
+  }
+
+  private static double processorTime() { // of this process, in seconds
+    return ProcessHandle.current().info().totalCpuDuration().map(time -> time.toNanos() / 1e9).orElse(Double.NaN);
   }
 }
 
@@ -1593,7 +1593,6 @@ final class JpegException extends IOException {
   static final String CUT_SHORT = "truncated: the data ends within the header"; // more of the file might help
   JpegException(String message) { super(message); }
 
-  /** Throws unless this part of the JPEG is sound. */
   static void check(boolean sound, String part) throws JpegException {
     if (!sound) { throw new JpegException("corrupt: " + part); }
   }
@@ -2980,8 +2979,8 @@ final class Smallest {
 /** About a thousand MCUs of a photograph, a seventh at most: what would be seen of a copy's errors in them. */
 final class Sample {
   private record Block(Plane plane, float visible, float[] values) {}
-
   private final List<Block> blocks = new ArrayList<>();
+  private final Map<Plane, float[]> weights = new HashMap<>(); // by index: how much is seen of an error of 1
   private final double share;
   private final int luminance; // blocks that one of another component counts for
 
@@ -3005,11 +3004,12 @@ final class Sample {
     double sum = 0;
     for (Block block : blocks) {
       int[] table = tables.computeIfAbsent(block.plane, steps);
+      float[] seen = weights.computeIfAbsent(block.plane, p -> PerceptualTables.seen(p.table == 0 ? 0 : p.index));
       double lost = 0;
       for (int k = 0; k < 64; k++) {
         double level = block.values[k] / table[k];
         double error = (k > 0 && Math.abs(level) < deadZone ? level : level - Math.rint(level)) * table[k];
-        lost += block.plane.seen[k] * error * error;
+        lost += seen[k] * error * error;
       }
       sum += block.visible * lost * (block.plane.index == 0 ? 1 : luminance);
     }
@@ -3082,7 +3082,9 @@ final class CopyWriter {
     int everyRow = Math.max(1, plane.copy.wide() * plane.copy.high() / SAMPLE);
     Map<Integer, List<CopyScan>> scripts = values.stream().collect(Collectors.toMap(value -> value, scans));
     CopyScan.code(scripts.values().stream().flatMap(List::stream).toList(), plane, everyRow, false);
-    return Collections.min(values, Comparator.comparingLong(value -> bits(scripts.get(value), everyRow)));
+    Map<Integer, Long> bits = new HashMap<>(); // once each: a comparison would make the codes again
+    for (int value : values) { bits.put(value, bits(scripts.get(value), everyRow)); }
+    return Collections.min(values, Comparator.comparing(bits::get));
   }
 
   /** Writes what stands before the scans: the start, the quantization tables (B.2.4.1), the frame (B.2.2). */
@@ -3217,7 +3219,6 @@ final class Plane {
   Sample sample; // to be taken instead, or null
   Smallest smallest; // null: coefficients are rounded
   ChromaDownsampler downsampler; // null: none
-  float[] seen; // by index: how much is seen of an error of 1
 
   // The one of this index where these are all sampling factors of the copy.
   Plane(JpegHeader header, int index, int[] h, int[] v) {
@@ -3750,7 +3751,6 @@ final class CoefficientEngine {
       plane.requantizer = new Requantizer(isHalved(plane) ? ONES : plane.steps,
           isHalved(plane) ? ChromaDownsampler.FRACTION : 1, steps(plane, wanted));
       plane.sample = sample;
-      plane.seen = PerceptualTables.seen(plane.table == 0 ? 0 : plane.index);
       plane.symbols = new Symbols(plane.copy);
       plane.smallest = settings.smallest() ? new Smallest(plane, coarse, visible) : null;
       plane.downsampler = isHalved(plane) ? new ChromaDownsampler(plane, sampling.across(), sampling.down()) : null;

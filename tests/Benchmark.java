@@ -76,7 +76,8 @@ public class Benchmark implements Callable<Integer> {
   private static final String PILLOW = "\"$PYTHON\" -c 'import PIL.features as f; "
       + "print(f.version(\"pil\"), \"libjpeg-turbo\", f.version_feature(\"libjpeg_turbo\"))'";
   private static final String SHARP = "node -p 'v = require(\"sharp\").versions; v.sharp + \" libvips \" + v.vips'";
-  private static final String COMPRESS = "\"$JAVA\" $OPTIONS -cp \"$CLASSPATH\" Compress -q $QUALITY ";
+  private static final String JAVA = "\"$JAVA\" $OPTIONS -cp \"$CLASSPATH\" Compress ";
+  private static final String COMPRESS = JAVA + "-q $QUALITY ";
   private static final String FOLDERS = "\"$SOURCE\" \"$DESTINATION\"";
   private static final String JPEGOPTIM = "jpegoptim --version | sed -n 's/^jpegoptim v\\([^ ]*\\).*/\\1/p'";
   private static final String EACH_FILE = "xargs -0 -P $CORES -n 1 sh -c ";
@@ -99,7 +100,7 @@ public class Benchmark implements Callable<Integer> {
       new Peer("jpegli", "jpegli, 4:2:0", "cjpegli --version 2>&1 | sed -n 's/^cjpegli v\\([^ ]*\\).*/\\1/p' | head -1",
           EACH_FILE + "'cjpegli \"$1\" \"$DESTINATION/${1##*/}\" -q $QUALITY --chroma_subsampling=420' -- <\"$LIST\""),
       new Peer("lossless", "Compress, --lossless", "echo Java $VERSION",
-          "\"$JAVA\" $OPTIONS -cp \"$CLASSPATH\" Compress --lossless " + FOLDERS),
+          JAVA + "--lossless " + FOLDERS),
       new Peer("jpegoptim-lossless", "jpegoptim --all-progressive", JPEGOPTIM,
           "xargs -0 -P $CORES -n $EACH jpegoptim -q -s --all-progressive --dest=\"$DESTINATION\" <\"$LIST\""),
       new Peer("jpegtran", "jpegtran -optimize -progressive", "jpegtran -version 2>&1 | head -1",
@@ -309,14 +310,13 @@ public class Benchmark implements Callable<Integer> {
         Result goal = results.get(peers.get(0)).get(q);
         StringBuilder row = new StringBuilder(String.format("%d | %.3f", FIRST_QUALITIES.get(q), goal.means[m]));
         for (Peer peer : peers.subList(1, peers.size())) {
-          double[] ratios = new double[corpus.distinct];
-          for (int i = 0; i < ratios.length; i++) {
-            ratios[i] = bytesAt(goal.each[m][i], results.get(peer), m, i) / goal.sizes[i];
-          }
-          DoubleSummaryStatistics all = Arrays.stream(ratios).filter(ratio -> !Double.isNaN(ratio)).summaryStatistics();
-          double mean = Math.exp(Arrays.stream(ratios).filter(ratio -> !Double.isNaN(ratio)).map(Math::log).average()
-              .orElse(Double.NaN));
-          row.append(String.format(" | %.3f (%.3f to %.3f)", mean, all.getMin(), all.getMax()));
+          int measure = m;
+          DoubleSummaryStatistics logarithms = IntStream.range(0, corpus.distinct)
+              .mapToDouble(i -> Math.log(bytesAt(goal.each[measure][i], results.get(peer), measure, i) / goal.sizes[i]))
+              .filter(ratio -> !Double.isNaN(ratio)).summaryStatistics();
+          double mean = logarithms.getCount() == 0 ? Double.NaN : Math.exp(logarithms.getAverage());
+          row.append(String.format(" | %.3f (%.3f to %.3f)", mean, Math.exp(logarithms.getMin()),
+              Math.exp(logarithms.getMax())));
         }
         rows.add(row.toString());
       }
