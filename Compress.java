@@ -1696,6 +1696,7 @@ final class JpegHeader {
   int precision; // bits per sample
   int width, height; // pixels; a height of 0: defined by a DNL segment after the first scan
   List<Component> components;
+  int maxH = 1, maxV = 1; // the largest of their sampling factors
   final Kind kind; // null: none of them
   Exif exif = Exif.NONE;
   final Icc icc;
@@ -1759,6 +1760,8 @@ final class JpegHeader {
       JpegException.check(c.h >= 1 && c.h <= 4 && c.v >= 1 && c.v <= 4 && c.tq <= 3,
           "impossible sampling of a colour component");
       components.add(c);
+      maxH = Math.max(maxH, c.h);
+      maxV = Math.max(maxV, c.v);
     }
   }
 
@@ -1793,15 +1796,12 @@ final class JpegHeader {
         : kind == null ? components.size() + " colour components" : null;
     if (unsupported != null) { throw new JpegException("not supported: " + unsupported); }
     int blocks = components.stream().mapToInt( // A.2.4, without what fills their last MCUs up
-        c -> Math.ceilDiv(width * c.h, 8 * maxH()) * Math.ceilDiv(height * c.v, 8 * maxV())).sum();
+        c -> Math.ceilDiv(width * c.h, 8 * maxH) * Math.ceilDiv(height * c.v, 8 * maxV)).sum();
     if ((fileSize - firstScan) * 8 < blocks * (process == Marker.SOF2 ? 1 : 2)) { // bits that a block takes at least
       throw new JpegException("truncated: far too short for " + width + " x " + height + " pixels");
     }
   }
 
-  /** The sampling factors of the component that is sampled most, horizontally and vertically (T.81 A.1.1). */
-  int maxH() { return components.stream().mapToInt(Component::h).max().orElse(1); }
-  int maxV() { return components.stream().mapToInt(Component::v).max().orElse(1); }
 }
 
 /** Chooses the segments that stand in front of a copy's tables: what it keeps of its original's metadata. */
@@ -2535,38 +2535,43 @@ final class Coefficient {
 // From blocks to the best Huffman codes for them: baseline or progressive, and a search for --smallest.
 
 // A component of the copy: its coefficients, kept until their frequencies have given the best code, as symbols of a
-// sequential scan (T.81 F.1.2) with their value bits. AC coefficients are chars: RRRRSSSS in the low byte, less than 8
-// value bits above; more follow in a char of their own.
+// sequential scan (T.81 F.1.2) with their value bits, of each block that of DC first. A char is a symbol, RRRRSSSS, in
+// the low byte, less than 8 value bits above; more follow in a char of their own.
 final class Symbols {
   static final int END = 0x8000; // from here on a char ends a block: with an end of block code,
   static final int FULL = END | 0x10; // or, 63 not being zero, without: no sequential scan has 0x10
   static final int BLOCK = 260; // bytes of a row that a block takes at most
+  private static final char[] SMALL = new char[256]; // for -127 to 127, as sign and magnitude
+
+  static {
+    for (int m = 1; m < 128; m++) {
+      int size = Coefficient.size(m);
+      SMALL[m] = (char) (m << 8 | size);
+      SMALL[m | 128] = (char) ((1 << size) - 1 - m << 8 | size);
+    }
+  }
+
   final char[][] rows; // of blocks, those included that only fill up MCUs
-  final int[] dc; // by block, in the order of the MCUs: value bits << 8 | symbol, of the difference to the one before
   final int[] dcCounts = new int[256]; // of symbols
   final int[] acCounts = new int[256];
   private final char[][] mcuRow; // the rows in work
   private final int[] sizes; // of what is in them
   private int first; // of these
-  private int blocks;
   private int last; // DC coefficient
 
   Symbols(BlockGrid grid) {
     rows = new char[grid.mcusHigh() * grid.v()][];
-    dc = new int[grid.mcusWide() * grid.h() * rows.length];
     mcuRow = new char[grid.v()][grid.mcusWide() * grid.h() * BLOCK / 2];
     sizes = new int[grid.v()];
   }
 
   /** Adds a block in row y of the MCU row: its DC value; of the others kept[from] to kept[to - 1]. */
   void add(int y, int value, Requantizer requantizer, int[] kept, int from, int to) {
-    int difference = value - last;
-    int dcSize = Coefficient.size(Math.abs(difference));
-    dc[blocks++] = (difference + (difference >> 31) & (1 << dcSize) - 1) << 8 | dcSize;
-    dcCounts[dcSize]++;
-    last = value;
     char[] row = mcuRow[y];
-    int at = sizes[y];
+    int difference = value - last;
+    int sign = difference >> 31;
+    int at = put(row, sizes[y], 0, (difference ^ sign) - sign, sign, dcCounts);
+    last = value;
     int before = 0;
     for (int i = from; i < to; i++) {
       int k = Coefficient.index(kept[i]);
@@ -2576,14 +2581,25 @@ final class Symbols {
         acCounts[0xF0]++;
       }
       int level = requantizer.level(Coefficient.magnitude(kept[i]), k);
-      int size = Coefficient.size(level);
-      at = put(row, at, zeros << 4 | size, (level ^ Coefficient.sign(kept[i])) & (1 << size) - 1);
-      acCounts[zeros << 4 | size]++;
+      at = put(row, at, zeros << 4, level, Coefficient.sign(kept[i]), acCounts);
       before = k;
     }
     row[at++] = before < 63 ? (char) END : FULL;
     acCounts[0] += before < 63 ? 1 : 0;
     sizes[y] = at;
+  }
+
+  /** Puts a magnitude behind zeros, so many << 4, with its sign, at this place of a row; returns the place behind. */
+  private static int put(char[] row, int at, int run, int magnitude, int sign, int[] counts) {
+    if (magnitude < 128) {
+      int symbol = SMALL[magnitude | sign & 128] + run;
+      row[at] = (char) symbol;
+      counts[symbol & 0xFF]++;
+      return at + 1;
+    }
+    int size = Coefficient.size(magnitude);
+    counts[run | size]++;
+    return put(row, at, run | size, (magnitude ^ sign) & (1 << size) - 1);
   }
 
   /** Puts a symbol and its value at this place of a row; returns the place behind. */
@@ -2625,39 +2641,50 @@ final class OptimalCode {
       Arrays.setAll(weights, s -> (weights[s] + 1) / 2);
       size = codeSizes(weights);
     }
+    for (int s = 0; s < 256; s++) { lengths[size[s]]++; }
+    int[] end = new int[17]; // by length: of its symbols
+    for (int length = 1; length < 16; length++) { end[length + 1] = end[length] + lengths[length]; }
+    for (int s = 0; s < 256; s++) { // figure K.4
+      if (size[s] > 0) { symbols[end[size[s]]++] = (byte) s; }
+    }
     int code = 0;
-    for (int length = 1; length <= 16; length++, code <<= 1) { // figure K.4, annex C
-      for (int s = 0; s < 256; s++) {
-        if (size[s] == length) {
-          lengths[length]++;
-          symbols[total++] = (byte) s;
-          codes[s] = (long) code++ << (s & 15) + 5 | length + (s & 15);
-        }
+    for (int length = 1; length <= 16; length++, code <<= 1) { // annex C
+      for (; total < end[length]; total++) {
+        int s = symbols[total] & 0xFF;
+        codes[s] = (long) code++ << (s & 15) + 5 | length + (s & 15);
+        bits += counts[s] * (codes[s] & 31);
       }
     }
-    for (int s = 0; s < 256; s++) { bits += counts[s] * (codes[s] & 31); }
+    for (int n = 0; n < 16; n++) { bits += (long) n * counts[n << 4 | PLAIN]; }
   }
 
-  /** Figure K.1: the two rarest are joined until all are; symbol 256, rarer than all, takes the code of all ones. */
+  // Figure K.1: the two rarest are joined until all are; symbol 256, rarer than all, takes the code of all ones. Joined
+  // ones come rarest first, too: the next is always the first symbol left or the first joined one left.
   private static int[] codeSizes(int[] counts) {
-    PriorityQueue<Long> rarest = new PriorityQueue<>(); // frequency << 10 | symbol, or beyond them what is joined
-    rarest.add(256L);
+    long[] weights = new long[514]; // frequency << 9 | symbol, from the rarest on; and behind them what is joined
+    int n = 1;
+    weights[0] = 256;
     for (int s = 0; s < 256; s++) {
-      if (counts[s] > 0) { rarest.add((long) counts[s] << 10 | s); }
+      if (counts[s] > 0) { weights[n++] = (long) counts[s] << 9 | s; }
     }
-    int[] joined = new int[514]; // into what
-    for (int next = 257; rarest.size() > 1; next++) {
-      long first = rarest.poll();
-      long second = rarest.poll();
-      joined[(int) first & 1023] = next;
-      joined[(int) second & 1023] = next;
-      rarest.add((first >> 10) + (second >> 10) << 10 | next);
+    Arrays.sort(weights, 0, n);
+    int[] joined = new int[2 * n]; // into what
+    int symbol = 0;
+    int pair = n;
+    for (int next = n; next < 2 * n - 1; next++) {
+      for (int i = 0; i < 2; i++) {
+        int rarest = symbol < n && (pair == next || weights[symbol] >> 9 <= weights[pair] >> 9) ? symbol++ : pair++;
+        weights[next] += weights[rarest] >> 9 << 9;
+        joined[rarest] = next;
+      }
     }
-    int[] size = new int[257];
-    for (int s = 0; s <= 256; s++) { // no stream: there are hundreds of them in each image
-      for (int up = joined[s]; up > 0; up = joined[up]) { size[s]++; }
+    int[] sizes = new int[257];
+    int[] depths = new int[2 * n];
+    for (int i = 2 * n - 3; i >= 0; i--) {
+      depths[i] = depths[joined[i]] + 1;
+      if (i < n) { sizes[(int) weights[i] & 511] = depths[i]; }
     }
-    return size;
+    return sizes;
   }
 
   /** The bits that it takes: those of the symbols, so many times, and those of its table. */
@@ -2683,7 +2710,7 @@ final class BitPlanes {
 
   /** Reads the block at this place of a row; returns the place behind. */
   int read(char[] row, int from) {
-    int at = from;
+    int at = from + ((row[from] & 15) < 8 ? 1 : 2); // behind DC
     int k = 0;
     long bit0 = 0;
     long bit1 = 0;
@@ -2719,6 +2746,7 @@ final class BitPlanes {
 // of DC, or of one component a band of the others; and of these all bits but the lowest, or one bit more.
 final class CopyScan {
   static final int MAX_END_RUN = 0x7FFF; // G.1.2.2
+  private static final int MAX_MCU = 16; // blocks: ten (B.2.3), or those of a single component
   private static final int AC = 2; // codes: 0 and 1 of DC coefficients, and from here on two of the others
   private final Plane[] planes; // one, or all
   private final int from; // Ss: index of the first coefficient
@@ -2731,6 +2759,7 @@ final class CopyScan {
   private final int[] acCounts = counts[AC];
   private char[] symbols = new char[1024]; // of a band, as in Symbols
   private int size; // of what is in them
+  int size() { return size; }
   private int endRun; // EOBRUN: blocks that have ended and are not coded yet
   private int endPlace; // where they will be
 
@@ -2741,9 +2770,10 @@ final class CopyScan {
     this.high = high;
     this.low = low;
     for (Plane plane : from > 0 ? new Plane[0] : planes) {
-      Arrays.setAll(counts[plane.table], s -> counts[plane.table][s] + plane.symbols.dcCounts[s]);
-      int[] ac = counts[to > 0 ? AC + plane.table : 0];
-      Arrays.setAll(ac, s -> ac[s] + (to > 0 ? plane.symbols.acCounts[s] : 0));
+      for (int s = 0; s < 256; s++) {
+        counts[plane.table][s] += plane.symbols.dcCounts[s];
+        counts[AC + plane.table][s] += to > 0 ? plane.symbols.acCounts[s] : 0;
+      }
     }
   }
 
@@ -2771,8 +2801,8 @@ final class CopyScan {
 
   /** Makes the best codes; returns how many bits all takes, the symbols being one in so many. */
   long bits(int everyRow) {
-    Arrays.setAll(codes, i -> new OptimalCode(counts[i]));
-    bits = Arrays.stream(codes).mapToLong(code -> code.bits(everyRow)).sum();
+    for (int i = 0; bits == 0 && i < codes.length; i++) { codes[i] = new OptimalCode(counts[i]); }
+    if (bits == 0) { for (OptimalCode code : codes) { bits += code.bits(everyRow); } }
     return bits;
   }
 
@@ -2787,7 +2817,8 @@ final class CopyScan {
     header.put((byte) from).put((byte) to).put((byte) (high << 4 | low));
     out.beginScan(tables.toByteArray(), header.array(), bits);
     if (from > 0) {
-      out.block(symbols, 0, codes[AC].codes);
+      long[][] ac = {codes[AC].codes};
+      out.mcus(1, new char[][] {symbols}, new int[] {1}, ac, ac);
       symbols = null;
     }
     for (int y = 0; from == 0 && y < planes[0].copy.mcusHigh(); y++) { mcuRow(y, out); }
@@ -2796,29 +2827,22 @@ final class CopyScan {
 
   /** Writes coefficients MCU by MCU (A.2.3): the rows have their blocks in that order. */
   private void mcuRow(int y, CopyWriter out) {
-    int blocks = Arrays.stream(planes).mapToInt(plane -> plane.copy.h() * plane.copy.v()).sum(); // of an MCU
-    Plane[] plane = new Plane[blocks];
-    char[][] row = new char[blocks][];
-    int[] line = new int[blocks]; // of MCU: which of these it is in
-    int[] dc = new int[blocks];
     int n = 0;
-    for (Plane p : planes) {
-      int first = n;
-      for (; n < first + p.copy.h() * p.copy.v(); n++) {
-        plane[n] = p;
-        line[n] = n - (n - first) % p.copy.h();
-        row[n] = p.symbols.rows[y * p.copy.v() + (n - first) / p.copy.h()];
-        dc[n] = y * p.copy.mcusWide() * p.copy.h() * p.copy.v() + n - first;
+    for (Plane plane : planes) { n += plane.copy.v(); }
+    char[][] rows = new char[n][];
+    int[] wide = new int[n]; // blocks of an MCU in each of them
+    long[][] dc = new long[n][]; // and their codes
+    long[][] ac = new long[n][];
+    n = 0;
+    for (Plane plane : planes) {
+      for (int i = 0; i < plane.copy.v(); i++, n++) {
+        rows[n] = plane.symbols.rows[y * plane.copy.v() + i];
+        wide[n] = plane.copy.h();
+        dc[n] = codes[plane.table].codes;
+        ac[n] = to > 0 ? codes[AC + plane.table].codes : null;
       }
     }
-    int[] at = new int[blocks];
-    for (int x = 0; x < planes[0].copy.mcusWide(); x++) {
-      for (int i = 0; i < n; i++) {
-        out.put(codes[plane[i].table].codes, plane[i].symbols.dc[dc[i]]);
-        dc[i] += plane[i].copy.h() * plane[i].copy.v();
-        if (to > 0) { at[line[i]] = out.block(row[i], at[line[i]], codes[AC + plane[i].table].codes); }
-      }
-    }
+    out.mcus(planes[0].copy.mcusWide(), rows, wide, dc, ac);
   }
 
   /** Codes what of a block becomes known (G.1.2.2), and a bit more of what was known before (G.1.2.3). */
@@ -3029,14 +3053,11 @@ final class CopyWriter {
 
   /** The copy without metadata: baseline, or on request progressive where that is smaller. */
   static byte[] write(JpegHeader header, Plane[] planes, boolean mayBeProgressive) {
-    boolean together = Arrays.stream(planes).allMatch(Plane::isInterleaved);
-    List<Plane[]> groups =
-        together ? List.<Plane[]>of(planes) : Arrays.stream(planes).map(plane -> new Plane[] {plane}).toList();
-    List<CopyScan> scans = groups.stream().map(group -> new CopyScan(0, 63, 0, 0, group)).toList();
+    List<CopyScan> scans = scans(planes, 63);
     CopyWriter copy = new CopyWriter(header, planes, mayBeProgressive);
     int head = copy.position;
     if (mayBeProgressive) {
-      copy.write(groups.stream().map(group -> new CopyScan(0, 0, 0, 0, group)).toList());
+      copy.write(scans(planes, 0));
       for (Plane plane : planes) {
         List<CopyScan> script = script(plane);
         CopyScan.code(script, plane, 1, true);
@@ -3053,38 +3074,57 @@ final class CopyWriter {
     return Arrays.copyOf(copy.out, copy.position);
   }
 
+  /** The scans of all coefficients up to this one: one of all components or, where that may not be, one of each. */
+  private static List<CopyScan> scans(Plane[] planes, int to) {
+    List<CopyScan> scans = new ArrayList<>();
+    boolean together = true;
+    for (Plane plane : planes) {
+      scans.add(new CopyScan(0, to, 0, 0, plane));
+      together &= plane.isInterleaved();
+    }
+    return together ? List.of(new CopyScan(0, to, 0, 0, planes)) : scans;
+  }
+
   private void write(List<CopyScan> scans) {
     bits(scans, 1);
-    scans.forEach(scan -> scan.write(this));
+    for (CopyScan scan : scans) { scan.write(this); }
   }
 
   private static long bits(List<CopyScan> scans, int everyRow) {
-    return scans.stream().mapToLong(scan -> scan.bits(everyRow)).sum();
+    long bits = 0;
+    for (CopyScan scan : scans) { bits += scan.bits(everyRow); }
+    return bits;
   }
 
   // The scans of a component's AC coefficients that take the fewest bits, as a sample of its rows tells: how many bits
   // come later in scans of their own, and where the band of low frequencies ends.
   private static List<CopyScan> script(Plane plane) {
-    int end = best(plane, BAND_ENDS, some -> script(plane, 0, some));
-    int low = best(plane, LOWS, some -> script(plane, some, end));
-    return script(plane, low, low == 0 ? end : best(plane, BAND_ENDS, some -> script(plane, low, some)));
+    Map<List<Integer>, CopyScan> known = new HashMap<>(); // scripts share scans
+    int low = 2;
+    for (int before = -1, end = 5; ; before = low) {
+      int from = end;
+      low = best(plane, LOWS, some -> script(plane, some, from, known));
+      if (low == before) { return script(plane, low, end, new HashMap<>()); }
+      int l = low;
+      end = best(plane, BAND_ENDS, some -> script(plane, l, some, known));
+    }
   }
 
-  private static List<CopyScan> script(Plane plane, int low, int end) {
-    List<CopyScan> scans = new ArrayList<>(List.of(new CopyScan(1, end, 0, low, plane)));
-    if (end < 63) { scans.add(new CopyScan(end + 1, 63, 0, low, plane)); }
-    for (int bit = low; bit > 0; bit--) { scans.add(new CopyScan(1, 63, bit, bit - 1, plane)); }
-    return scans;
+  private static List<CopyScan> script(Plane plane, int low, int end, Map<List<Integer>, CopyScan> known) {
+    List<List<Integer>> scans = new ArrayList<>(List.of(List.of(1, end, 0, low)));
+    if (end < 63) { scans.add(List.of(end + 1, 63, 0, low)); }
+    for (int bit = low; bit > 0; bit--) { scans.add(List.of(1, 63, bit, bit - 1)); }
+    return scans.stream().map(scan -> known.computeIfAbsent(scan,
+        key -> new CopyScan(scan.get(0), scan.get(1), scan.get(2), scan.get(3), plane))).toList();
   }
 
   /** The value whose scans take the fewest bits. */
   private static int best(Plane plane, List<Integer> values, Function<Integer, List<CopyScan>> scans) {
     int everyRow = Math.max(1, plane.copy.wide() * plane.copy.high() / SAMPLE);
-    Map<Integer, List<CopyScan>> scripts = values.stream().collect(Collectors.toMap(value -> value, scans));
-    CopyScan.code(scripts.values().stream().flatMap(List::stream).toList(), plane, everyRow, false);
-    Map<Integer, Long> bits = new HashMap<>(); // once each: a comparison would make the codes again
-    for (int value : values) { bits.put(value, bits(scripts.get(value), everyRow)); }
-    return Collections.min(values, Comparator.comparing(bits::get));
+    Set<CopyScan> all = new LinkedHashSet<>();
+    for (int value : values) { all.addAll(scans.apply(value)); }
+    CopyScan.code(all.stream().filter(scan -> scan.size() == 0).toList(), plane, everyRow, false);
+    return Collections.min(values, Comparator.comparing(value -> bits(scans.apply(value), everyRow)));
   }
 
   /** Writes what stands before the scans: the start, the quantization tables (B.2.4.1), the frame (B.2.2). */
@@ -3099,7 +3139,7 @@ final class CopyWriter {
       int id = written.indexOf(IntBuffer.wrap(steps)); // components of the same steps share a table
       if (id < 0) {
         id = written.size();
-        boolean wide = Arrays.stream(steps).anyMatch(step -> step > 255);
+        boolean wide = Arrays.stream(steps).max().orElse(0) > 255;
         anyWide |= wide;
         written.add(IntBuffer.wrap(steps));
         tables.write(wide ? id | 0x10 : id);
@@ -3129,39 +3169,49 @@ final class CopyWriter {
     makeRoom(expected / 8 + expected / 1024 + 64); // some for zeros behind 0xFF
   }
 
-  /** Writes the AC coefficients of the block at this place of a row by these codes; returns the place behind. */
-  int block(char[] row, int from, long[] codes) {
-    int at = from;
-    int symbol;
-    do {
-      symbol = row[at++];
-      long code = codes[symbol & 0xFF];
-      int value = (symbol & 15) < 8 ? symbol >> 8 & 0x7F : row[at++];
-      put((int) (code >> 5) + value, (int) code & 31);
-    } while (symbol < Symbols.END);
-    return at;
-  }
-
-  /** Writes a symbol in the low byte by these codes, and the value above. */
-  void put(long[] codes, int token) {
-    long code = codes[token & 0xFF];
-    put((int) (code >> 5) + (token >>> 8), (int) code & 31);
-  }
-
-  /** Writes the lowest bits of a value, at most 31. */
-  void put(int value, int length) {
-    bits = bits << length | value;
-    count += length;
-    if (count >= 32) {
-      count -= 32;
-      int four = (int) (bits >>> count);
-      makeRoom(8);
-      if ((four & ~four - 0x01010101 & 0x80808080) == 0) { // none of the bytes is 0xFF
-        Segments.INTS.set(out, position, four);
-        position += 4;
-      } else {
-        for (int shift = 24; shift >= 0; shift -= 8) { put(four >> shift & 0xFF); }
+  // Writes so many MCUs: of each row of blocks, how many an MCU has in it, and the codes of their first symbol and of the
+  // others, which are left out where there are none.
+  void mcus(int mcus, char[][] rows, int[] wide, long[][] first, long[][] others) {
+    int[] places = new int[rows.length];
+    long bits = this.bits; // the hot loop: in registers
+    int count = this.count;
+    for (int mcu = 0; mcu < mcus; mcu++) {
+      for (int i = 0; i < rows.length; i++) {
+        char[] row = rows[i];
+        long[] dc = first[i];
+        long[] ac = others[i];
+        int at = places[i];
+        for (int left = wide[i]; left > 0; left--) {
+          long[] codes = dc;
+          int symbol;
+          do {
+            symbol = row[at++];
+            long code = codes[symbol & 0xFF];
+            int value = (symbol & 15) < 8 ? symbol >> 8 & 0x7F : row[at++];
+            bits = bits << (code & 31) | (code >> 5) + value;
+            count += (int) code & 31;
+            if (count >= 32) {
+              count -= 32;
+              put32((int) (bits >>> count));
+            }
+            codes = ac;
+          } while (symbol < Symbols.END && codes != null);
+          while (symbol < Symbols.END) { symbol = row[at++]; }
+        }
+        places[i] = at;
       }
+    }
+    this.bits = bits;
+    this.count = count;
+  }
+
+  private void put32(int four) {
+    makeRoom(8);
+    if ((four & ~four - 0x01010101 & 0x80808080) == 0) { // none of the bytes is 0xFF
+      Segments.INTS.set(out, position, four);
+      position += 4;
+    } else {
+      for (int shift = 24; shift >= 0; shift -= 8) { put(four >> shift & 0xFF); }
     }
   }
 
@@ -3171,7 +3221,8 @@ final class CopyWriter {
   }
 
   void endScan() {
-    put(0x7F, 7); // the last byte is filled up with ones
+    bits = bits << 7 | 0x7F; // the last byte is filled up with ones
+    count += 7;
     makeRoom(8);
     for (; count >= 8; count -= 8) { put((int) (bits >>> count - 8 & 0xFF)); }
     count = 0;
@@ -3230,11 +3281,17 @@ final class Plane {
     table = chrominance ? 1 : 0;
     isCoarse = chrominance && h[0] == 2 * h[index] && v[0] == 2 * v[index] && h.length == 3;
     source = h.length == 1 ? BlockGrid.of(header, 1, 1, 1, 1) // an MCU is one block (A.2.2)
-        : BlockGrid.of(header, component.h(), component.v(), header.maxH(), header.maxV());
-    BlockGrid grid = BlockGrid.of(header, h[index], v[index], Arrays.stream(h).max().orElse(1),
-        Arrays.stream(v).max().orElse(1));
-    boolean together = IntStream.range(0, h.length).map(i -> h[i] * v[i]).sum() <= MAX_BLOCKS;
-    copy = together ? grid : new BlockGrid(1, 1, grid.wide(), grid.high());
+        : BlockGrid.of(header, component.h(), component.v(), header.maxH, header.maxV);
+    int hMax = 0; // no streams where each image has several: a start that is cold runs them slowly
+    int vMax = 0;
+    int blocks = 0;
+    for (int i = 0; i < h.length; i++) {
+      hMax = Math.max(hMax, h[i]);
+      vMax = Math.max(vMax, v[i]);
+      blocks += h[i] * v[i];
+    }
+    BlockGrid grid = BlockGrid.of(header, h[index], v[index], hMax, vMax);
+    copy = blocks <= MAX_BLOCKS ? grid : new BlockGrid(1, 1, grid.wide(), grid.high());
     Arrays.fill(low, UNSEEN);
   }
 
@@ -3366,6 +3423,9 @@ final class Scan {
   private final int high;
   private final int low;
   private final int[] found = new int[64]; // coefficients of a block
+  private final ScanComponent[] mcu = new ScanComponent[64]; // by block of an MCU: its component,
+  private final int[] places = new int[64]; // where it is put,
+  private final int[] steps = new int[64]; // and by how much farther that of the next MCU
 
   Scan(Segments s, Tables tables, Plane[] frame, boolean progressive) throws JpegException {
     byte[] jpeg = s.jpeg;
@@ -3421,14 +3481,21 @@ final class Scan {
     BlockGrid grid = components[0].grid;
     int rows = components[0].plane.source.v() / grid.v(); // of MCUs of the scan, in one of the frame
     for (int sub = 0; sub < rows && y * rows + sub < grid.mcusHigh(); sub++) {
-      for (int x = 0; x < grid.mcusWide(); x++) {
-        boolean restarts = in.passRestart();
-        for (ScanComponent c : components) {
-          c.prediction = restarts ? 0 : c.prediction;
-          int block = (row * c.plane.source.v() + sub) * c.rows.stride + x * c.grid.h();
-          for (int i = 0; i < c.grid.v(); i++, block += c.rows.stride) {
-            for (int j = 0; j < c.grid.h(); j++) { block(c, block + j); }
-          }
+      int n = 0; // blocks of an MCU
+      for (ScanComponent c : components) {
+        for (int i = 0; i < c.grid.h() * c.grid.v(); i++) {
+          mcu[n] = c;
+          steps[n] = c.grid.h();
+          places[n++] = (row * c.plane.source.v() + sub + i / c.grid.h()) * c.rows.stride + i % c.grid.h();
+        }
+      }
+      for (int x = grid.mcusWide(); x > 0; x--) {
+        if (in.passRestart()) {
+          for (ScanComponent c : components) { c.prediction = 0; }
+        }
+        for (int i = 0; i < n; i++) {
+          block(mcu[i], places[i]);
+          places[i] += steps[i];
         }
       }
     }
@@ -3588,9 +3655,18 @@ final class ChromaDownsampler {
 record Sampling(JpegHeader header, int across, int down) {
   static Sampling of(JpegHeader header, Recompressor.Settings settings) {
     boolean mayHalve = header.kind == JpegHeader.Kind.YCBCR && !settings.isLossless();
-    int across = mayHalve ? toHalf(header.components.stream().mapToInt(JpegHeader.Component::h).toArray()) : 0;
-    int down = mayHalve ? toHalf(header.components.stream().mapToInt(JpegHeader.Component::v).toArray()) : 0;
+    int across = mayHalve ? toHalf(factors(header, true)) : 0;
+    int down = mayHalve ? toHalf(factors(header, false)) : 0;
     return across * down == 0 ? new Sampling(header, 1, 1) : new Sampling(header, across, down);
+  }
+
+  /** The sampling factors of the source's components, across or down. */
+  private static int[] factors(JpegHeader header, boolean across) {
+    int[] factors = new int[header.components.size()];
+    for (int i = 0; i < factors.length; i++) {
+      factors[i] = across ? header.components.get(i).h() : header.components.get(i).v();
+    }
+    return factors;
   }
 
   /** What to divide chroma's samples by, so that they are half as many as luminance's; 0: it cannot be done so. */
@@ -3599,17 +3675,25 @@ record Sampling(JpegHeader header, int across, int down) {
   }
 
   Plane[] planes() {
-    int[] h = factors(header.components.stream().mapToInt(JpegHeader.Component::h).toArray(), across);
-    int[] v = factors(header.components.stream().mapToInt(JpegHeader.Component::v).toArray(), down);
-    return IntStream.range(0, h.length).mapToObj(i -> new Plane(header, i, h, v)).toArray(Plane[]::new);
+    int[] h = ofCopy(factors(header, true), across);
+    int[] v = ofCopy(factors(header, false), down);
+    Plane[] planes = new Plane[h.length];
+    for (int i = 0; i < h.length; i++) { planes[i] = new Plane(header, i, h, v); }
+    return planes;
   }
 
   /** Sampling factors of the copy, of those of the source: the first so many times as large, all as small as can be. */
-  private static int[] factors(int[] factors, int luminance) {
+  private static int[] ofCopy(int[] factors, int luminance) {
     factors[0] *= luminance;
-    IntStream common = IntStream.range(2, 5).filter(d -> Arrays.stream(factors).allMatch(factor -> factor % d == 0));
-    int divisor = common.max().orElse(1);
-    return Arrays.stream(factors).map(factor -> factor / divisor).toArray();
+    int divisor = 4;
+    for (int i = 0; i < factors.length; i++) {
+      if (factors[i] % divisor > 0) {
+        divisor--;
+        i = -1; // all of them again
+      }
+    }
+    for (int i = 0; i < factors.length; i++) { factors[i] /= divisor; }
+    return factors;
   }
 
   boolean halves() { return across * down > 1; }
@@ -3651,7 +3735,7 @@ final class CoefficientEngine {
     for (Plane plane : sampling.planes()) {
       BlockGrid source = plane.source;
       bytes += (long) source.mcusWide() * source.h() * source.v() * sampling.rowsAtOnce() * BlockRows.BLOCK;
-      bytes += 6L * plane.copy.wide() * plane.copy.high() + (long) plane.copy.wide() * Symbols.BLOCK;
+      bytes += 4L * plane.copy.wide() * plane.copy.high() + (long) plane.copy.wide() * Symbols.BLOCK;
     }
     return bytes + (header.process == Marker.SOF2 ? MAX_SCANS * 60_000L : 1 << 20); // for tables
   }
@@ -3775,20 +3859,21 @@ final class CoefficientEngine {
     BlockGrid copy = plane.copy;
     int down = plane.downsampler == null ? 1 : sampling.down();
     int first = firstMcuRow * plane.source.v() / down; // row of the copy
-    int end = first + plane.source.v() * sampling.rowsAtOnce() / down;
-    for (int top = first; top < Math.min(end, copy.high()); top += copy.v()) {
-      for (int left = 0; left < copy.wide(); left += copy.h()) {
-        int mcu = top / copy.v() * copy.mcusWide() + left / copy.h();
-        for (int y = top; y < top + copy.v(); y++) {
-          for (int x = left; x < left + copy.h(); x++) {
+    int end = Math.min(first + plane.source.v() * sampling.rowsAtOnce() / down, copy.high());
+    int wide = copy.mcusWide();
+    for (int top = first; top < end; top += copy.v()) {
+      for (int mcu = 0; mcu < wide; mcu++) {
+        for (int i = 0; i < copy.v(); i++) {
+          for (int x = mcu * copy.h(); x < (mcu + 1) * copy.h(); x++) {
+            int y = top + i;
             int row = (y - first) * down; // of those in work
             if (x >= copy.wide() || y >= copy.high()) {
-              plane.symbols.addPadding(y - top);
+              plane.symbols.addPadding(i);
             } else if (plane.downsampler != null) {
-              plane.downsampler.deliver(y, x, mcu, y - top, blocks, row);
+              plane.downsampler.deliver(y, x, top / copy.v() * wide + mcu, i, blocks, row);
             } else {
               int block = row * blocks.stride + x;
-              plane.add(mcu, y - top, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
+              plane.add(top / copy.v() * wide + mcu, i, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
             }
           }
         }
