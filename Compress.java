@@ -235,7 +235,7 @@ public class Compress implements Callable<Integer> {
   @Option(names = {"-q", "--quality"}, defaultValue = "30", paramLabel = "1..100",
       description = "JPEG quality: 30 is small and visibly coarse, as in the exercise (default); 75 to 85 suit albums")
   int quality;
-  @Option(names = {"-s", "--smallest"}, description = "fewer bytes for as good a picture, in thrice the time")
+  @Option(names = {"-s", "--smallest"}, description = "fewer bytes for as good a picture, in 2 to 3 times the time")
   boolean smallest;
   @Option(names = {"-l", "--lossless"}, description = "the same picture to the bit in fewer bytes: only codes change")
   boolean lossless;
