@@ -106,7 +106,7 @@ class ClassroomTest {
     List<String> rows = rows(coloured.replaceAll("\u001b\\[[?\\d]*[a-zA-Z]", ""));
     assertEquals(2, rows.size(), coloured);
     for (String row : rows) { assertTrue(row.length() <= 60, row); }
-    assertEquals(5, coloured.split("\n\u001b\\[\\?7l").length - 1, "not cut at the edge of a narrower one: " + coloured);
+    assertEquals(5, coloured.split("\n\u001b\\[\\?7l").length - 1, "not cut where it is narrower: " + coloured);
     String plain = onTerminal("NO_COLOR=1");
     assertEquals(2, rows(plain).size(), plain);
     assertFalse(plain.contains("\u001b["), plain);
