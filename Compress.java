@@ -115,9 +115,7 @@ record CompressOneImage(ImageFile file, Compress options, Semaphore permits, Com
 
   private void report(Result result) {
     String progress = stats.add(result); // [3/4]
-    if (result.outcome() != Outcome.SKIPPED || !LiveLine.on) { // or the live line is enough
-      result.log(LOG, progress);
-    }
+    if (result.outcome() != Outcome.SKIPPED || !LiveLine.on) { result.log(LOG, progress); } // or the live line does
   }
 
   /** The work of the thread. It throws whatever makes it impossible. */
@@ -189,8 +187,9 @@ final class CompressionStats {
 
   /** The last line: how many images, their sizes before and after, the ratio after / before. */
   synchronized String report() {
-    return Text.format("%s%s, %s, ratio %s, in %.2f s", Text.count(total, "image"), run.outcomes(),
-        Text.sizes(sizeBefore, sizeAfter), Text.ratio(sizeBefore, sizeAfter), run.seconds());
+    String sizes = sizeBefore == 0 ? "" // nothing was compressed
+        : Text.sizes(sizeBefore, sizeAfter) + ", ratio " + Text.ratio(sizeBefore, sizeAfter) + ", ";
+    return Text.format("%s%s, %sin %.2f s", Text.count(total, "image"), run.outcomes(), sizes, run.seconds());
   }
 }
 
@@ -236,7 +235,7 @@ public class Compress implements Callable<Integer> {
   @Option(names = {"-q", "--quality"}, defaultValue = "30", paramLabel = "1..100",
       description = "JPEG quality: 30 is small and visibly coarse, as in the exercise (default); 75 to 85 suit albums")
   int quality;
-  @Option(names = {"-s", "--smallest"}, description = "fewer bytes for as good a picture, in thrice the time")
+  @Option(names = {"-s", "--smallest"}, description = "fewer bytes for as good a picture, in 2 to 3 times the time")
   boolean smallest;
   @Option(names = {"-l", "--lossless"}, description = "the same picture to the bit in fewer bytes: only codes change")
   boolean lossless;
@@ -336,10 +335,7 @@ public class Compress implements Callable<Integer> {
     process.stats.run.printFailures();
     files.finish(this, process.stats.run.results());
     if (timeline) { Timeline.print(this, runs); }
-    if (report != null && !runs.isEmpty()) {
-      Report.write(this, runs);
-      System.out.println("Wrote " + report + ".");
-    }
+    if (report != null && !runs.isEmpty()) { Report.write(this, runs); }
     if (dryRun) {
       System.out.println("Nothing was written" + (report == null ? "" : " but the report") + ": this was a dry run.");
     }
@@ -359,15 +355,15 @@ public class Compress implements Callable<Integer> {
   }
 }
 
-/** The logger of one class. tinylog adds the time; class, thread and level stand in the exercise's columns. */
+// The logger of one class: the time; class, thread and level in the exercise's columns. A terminal is narrow: there an
+// INFO line has no time and no level, and is cut at the edge; warnings and errors are whole.
 record Log(Class<?> owner) {
   static volatile boolean quiet; // only warnings and errors
 
   static { // runs once, in the thread that comes first; others that need this class wait for it
-    Configuration.set("writer", "console");
-    Configuration.set("writer.stream", "err");
-    String clear = LiveLine.TERMINAL ? "'" + LiveLine.CLEAR + "'" : ""; // quoted, or tinylog would take it for blanks
-    Configuration.set("writer.format", "{date: " + clear + "HH:mm:ss.SSS} {message}");
+    String start = LiveLine.TERMINAL ? "'" + LiveLine.CLEAR + "'" : "HH:mm:ss.SSS' '"; // quoted, or tinylog trims it
+    String format = "{date: " + start + "}{message}";
+    Configuration.replace(Map.of("writer", "console", "writer.stream", "err", "writer.format", format));
     Logger.isErrorEnabled(); // starts tinylog
   }
 
@@ -380,8 +376,11 @@ record Log(Class<?> owner) {
   void error(String text, Object... values) { log(Logger::error, "ERROR", text, values); }
 
   private void log(Consumer<Object> logger, String level, String text, Object... values) {
-    String columns = Text.format("%16s %12s %-6s ", owner.getSimpleName(), Thread.currentThread().getName(), level);
-    logger.accept(Text.printable(columns + Text.format(text, values)));
+    boolean cut = LiveLine.TERMINAL && level.equals("INFO");
+    String columns = Text.format(cut ? "%16s %7s " : LiveLine.TERMINAL ? "%16s %7s %s " : "%16s %12s %-6s ",
+        owner.getSimpleName(), Thread.currentThread().getName(), level);
+    String line = Text.printable(columns + Text.format(text, values));
+    logger.accept(cut ? Text.cut(line) : line);
     LiveLine.draw();
   }
 }
@@ -494,9 +493,8 @@ final class Comparison {
     for (int i = 0; i < (1 + ROUNDS) * modes.size(); i++) {
       int round = i / modes.size(); // 0 warms up: Java compiles the program as it runs
       Compress.Mode mode = modes.get(i % modes.size());
-      if (!options.quiet) {
-        System.err.println((round == 0 ? "warming up" : "round " + round + " of " + ROUNDS) + ": " + mode);
-      }
+      String what = round == 0 ? "warming up" : "round " + round + " of " + ROUNDS;
+      if (!options.quiet) { System.err.println(what + ": " + mode); }
       ProcessImages process = new ProcessImages(options, files);
       double before = processorTime();
       process.process(mode);
@@ -533,8 +531,8 @@ final class Timeline {
   static double axis(List<Run> runs) { return runs.stream().mapToDouble(Run::seconds).max().orElse(0); }
 
   static void print(Compress options, List<Run> runs) {
-    String bar = CommandLine.Help.Ansi.AUTO.enabled() ? "\u001b[32m%s\u001b[0m" : "%s"; // a terminal, no NO_COLOR
-    String end = Text.format("%.3f s", axis(runs));
+    boolean terminal = CommandLine.Help.Ansi.AUTO.enabled(); // and no NO_COLOR
+    String bar = terminal ? "\u001b[32m%s\u001b[0m" : "%s";
     for (Run run : runs) {
       Set<Result> slowest = run.results().stream().sorted(Comparator.comparingLong(i -> i.started() - i.ended()))
           .limit(MAX_ROWS).collect(Collectors.toSet());
@@ -552,9 +550,9 @@ final class Timeline {
             .append(Text.format(bar, "█".repeat(to - from)));
       });
       String indent = "\n" + " ".repeat(label + 1);
-      chart.append(indent).append("0 s").append(" ".repeat(columns - 3 - end.length())).append(end)
-          .append(indent).append("░ waiting  █ working");
-      System.out.println(Text.shown(System.out, chart.toString()));
+      chart.append(Text.format("%s0 s%" + (columns - 5) + ".3f s%1$s░ waiting  █ working", indent, axis(runs)));
+      String cut = chart.toString().replaceAll("(?m)^.+$", terminal ? Text.cut("$0") : "$0");
+      System.out.println(Text.shown(System.out, cut));
     }
   }
 }
@@ -642,6 +640,7 @@ final class Report {
             Text.size(image.after(), image.before()), image.milliseconds(), image.remarks())).toList()));
     String page = PAGE.replace("NONCE", UUID.randomUUID().toString()); // a secret, so that no other script runs
     Files.writeString(options.report, BEGIN + page.replace("DATA", data));
+    System.out.println("Wrote " + options.report + ".");
   }
 
   private static String kind(Run run) { return run.mode + (run.mode == Compress.Mode.sequential ? "" : " threads"); }
@@ -725,11 +724,11 @@ final class Report {
         "Open one to see original and copy under one slider; a click shows them at 100 %.":
         "Ouvrez-en une pour voir l'original et la copie sous un même curseur ; un clic les montre à 100 %.",
         "the image waits": "l'image attend", "a thread works": "un thread travaille", "The images": "Les images",
-        "only what failed": "seulement les manquées", "rows, one for each image": "lignes, une par image", from: "de",
+        "only what failed": "seulement les échecs", "rows, one for each image": "lignes, une par image", from: "de",
         "its copy is up to date": "sa copie est à jour", "it would not get smaller": "elle ne serait pas plus petite",
         "not there any more": "n'est plus là", copy: "copie", before: "avant", after: "après", ratio: "taux",
         time: "temps", outcome: "résultat", compressed: "compressée", kept: "gardée", skipped: "sautée",
-        failed: "manquée", "virtual threads": "threads virtuels", "platform threads": "threads de plateforme",
+        failed: "en échec", "virtual threads": "threads virtuels", "platform threads": "threads de plateforme",
         sequential: "séquentiel", "median of": "médiane de", "speed-up": "accélération", "in quality": "en qualité",
         lossless: "sans perte", cores: "cœurs", core: "cœur", "at most": "au plus", "in work at once": "à la fois",
         waited: "a attendu", worked: "a travaillé", B: "o", kB: "ko", MB: "Mo", GB: "Go"};
@@ -832,6 +831,8 @@ final class Text {
   static String format(String text, Object... values) { return String.format(Locale.ROOT, text, values); }
   /** A text in which file names cannot begin new lines or command the terminal. */
   static String printable(String text) { return text.replaceAll("\\p{IsControl}", "?"); }
+  /** The line, cut at the edge of the terminal: automatic wrap (DECAWM) is off, and what ran into the edge deleted. */
+  static String cut(String line) { return "\u001b[?7l" + line + "\u001b[K\u001b[?7h"; }
 
   /** The text with plain signs for blocks, where the stream's charset lacks those. */
   static String shown(PrintStream out, String text) {
@@ -852,12 +853,11 @@ final class Text {
         : larger < 1_000_000_000 ? format("%.2f MB", bytes / 1e6) : format("%.2f GB", bytes / 1e9);
   }
 
-  static String sizes(long before, long after) { return size(before) + " -> " + size(after, before); }
+  static String sizes(long before, long after) { return size(before).split(" ")[0] + " -> " + size(after, before); }
 
   /** How many bytes a size is: 500000, 500k or 0.5M, k and M being 1,000 and 1,000,000. */
   static long bytes(String size) {
-    return (long) Double.parseDouble(
-        size.toLowerCase(Locale.ROOT).replace("b", "").replace("k", "e3").replace("m", "e6"));
+    return (long) Double.parseDouble(size.replaceAll("[bB]", "").replaceAll("[kK]", "e3").replaceAll("[mM]", "e6"));
   }
 
   static String reason(Throwable problem) {

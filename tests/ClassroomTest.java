@@ -103,7 +103,10 @@ class ClassroomTest {
     assertFalse(Program.run(folder, "--timeline").out().contains("\u001b["), "no terminal");
     String coloured = onTerminal("-u NO_COLOR");
     assertTrue(coloured.contains("\u001b[32m"), coloured);
-    for (String row : rows(coloured)) { assertTrue(row.replaceAll("\u001b\\[\\d+m", "").length() <= 60, row); }
+    List<String> rows = rows(coloured.replaceAll("\u001b\\[[?\\d]*[a-zA-Z]", ""));
+    assertEquals(2, rows.size(), coloured);
+    for (String row : rows) { assertTrue(row.length() <= 60, row); }
+    assertEquals(5, coloured.split("\n\u001b\\[\\?7l").length - 1, "not cut where it is narrower: " + coloured);
     String plain = onTerminal("NO_COLOR=1");
     assertEquals(2, rows(plain).size(), plain);
     assertFalse(plain.contains("\u001b["), plain);

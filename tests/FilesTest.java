@@ -66,7 +66,7 @@ class FilesTest {
       a byte order mark before it | IMAGES/a.jpg | --files-from=- | \uFEFFIMAGES/a.jpg\\n \
           | '1 image, ' | a.jpg
       an empty folder: no error, and no destination is made | IMAGES/notes.txt | --mode=virtual | '' \
-          | '0 images, 0 B -> 0 B, ratio none, in ' | none
+          | '0 images, in ' | none
       """)
   void places(String what, String images, String option, String list, String report, String copies) throws Exception {
     images(images.split(" "));

@@ -78,7 +78,7 @@ class MainJobTest {
     long before = Program.size(IMAGES);
     long after = Program.size(compressed);
     double ratio = (double) after / before;
-    String expected = String.format(Locale.ROOT, "4 images, %.2f MB -> %.2f MB, ratio %.3f, in ",
+    String expected = String.format(Locale.ROOT, "4 images, %.2f -> %.2f MB, ratio %.3f, in ",
         before / 1e6, after / 1e6, ratio);
     assertTrue(run.out().matches(Pattern.quote(expected) + "\\d+\\.\\d\\d s\\R"), run.out());
     assertTrue(ratio > 0.1 && ratio < 0.3, "not like photographs: " + ratio);
@@ -90,7 +90,7 @@ class MainJobTest {
     for (String name : Program.files(IMAGES)) {
       long before = Files.size(IMAGES.resolve(name));
       long after = Files.size(compressed.resolve(name));
-      String expected = String.format(Locale.ROOT, " %s %.2f MB -> %.2f MB (%.3f) in ", name,
+      String expected = String.format(Locale.ROOT, " %s %.2f -> %.2f MB (%.3f) in ", name,
           before / 1e6, after / 1e6, (double) after / before);
       Pattern line = Pattern.compile("\\[\\d/4\\]" + Pattern.quote(expected) + "\\d+ ms");
       assertEquals(1, run.messages("INFO").stream().filter(line.asMatchPredicate()).count(), expected + run.err());

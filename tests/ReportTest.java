@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -123,7 +124,8 @@ class ReportTest {
     String page = Files.readString(folder.resolve("the page #1.html"));
     String data = between(page, "id=\"data\">", "</script>");
     String[] totals = run.out().lines().findFirst().orElseThrow().split(", (ratio )?| -> |in ");
-    for (int i = totals.length - 4; i < totals.length; i++) { // before, after, ratio, seconds
+    totals[totals.length - 5] += totals[totals.length - 4].replaceFirst(".* ", " "); // their unit is said once
+    for (int i = totals.length - 5; i < totals.length; i++) { // before, after, ratio, seconds
       assertTrue(totals[i].isEmpty() || data.contains("[\"" + totals[i] + "\","), totals[i] + " in " + data);
     }
     String warning = run.messages("WARN").getFirst().substring("warned.jpg ".length());
@@ -183,17 +185,17 @@ class ReportTest {
   }
 
   @Test
-  @DisplayName("the sizes of an image and of its copy have one unit, on the log's line and in the report")
+  @DisplayName("the sizes of an image and of its copy have one unit, said once, on the log's line and in the report")
   void units() throws Exception {
     byte[] jpeg = Pictures.jpeg(Pictures.smooth(40, 40), 0.9f);
     byte[] large = Jpegs.with(jpeg, Jpegs.segment(0xFE, "x".repeat(5_000))); // its copy has less than 1,000 bytes
     Files.write(Files.createDirectories(folder.resolve("IMAGES")).resolve("a.jpg"), large);
     Program.Result run = Program.run(folder).expect(0, "1 image, ");
     for (String line : List.of(run.messages("INFO").getLast(), run.out())) {
-      assertTrue(line.matches("(?s).* \\d\\.\\d kB -> 0\\.\\d kB.*"), line);
+      assertTrue(line.matches("(?s).* \\d\\.\\d -> 0\\.\\d kB.*"), line);
     }
-    assertEquals("130.0 kB -> 69.4 kB", Text.sizes(130_000, 69_400));
-    assertEquals("1.00 MB -> 0.07 MB", Text.sizes(1_000_000, 69_400));
+    assertEquals("130.0 -> 69.4 kB", Text.sizes(130_000, 69_400));
+    assertEquals("1.00 -> 0.07 MB", Text.sizes(1_000_000, 69_400));
   }
 
   @Test
@@ -234,7 +236,7 @@ class ReportTest {
     assertFalse(Files.exists(part.getParent()));
     assertTrue(dry.endsWith("\nNothing was written but the report: this was a dry run.\n"), dry);
     Program.run(folder).expect(0, dry.substring(0, dry.indexOf(", in ") + 5));
-    Program.run(folder, "-n", "-u").expect(0, "1 image (0 compressed, 0 kept, 1 skipped, 0 failed), ");
+    Program.run(folder, "-n", "-u").expect(0, "1 image (0 compressed, 0 kept, 1 skipped, 0 failed), in ");
     Files.writeString(folder.resolve("COMPRESSED_IMAGES/a.jpg"), "not ours");
     Program.run(folder, "-n").expect(1, "", "there is a file that Compress did not make"); // as it would
   }
@@ -272,6 +274,32 @@ class ReportTest {
     terminal.set(1, "TERM=dumb");
     assertFalse(Program.run(folder, "", terminal).out().contains("\u001b"));
     assertFalse(Program.run(folder).err().contains("\u001b"));
+  }
+
+  @Test
+  @DisplayName("on a terminal INFO lines are short, and cut at its edge; errors are whole, and wrapping stays on")
+  void linesOnTerminal() throws Exception {
+    assumeTrue(Program.succeeds(List.of("script", "-qec", "true", "/dev/null")), "no terminal can be opened here");
+    Path images = Files.createDirectory(folder.resolve("IMAGES"));
+    for (String name : Program.files(Program.project().resolve("IMAGES"))) {
+      Files.copy(Program.project().resolve("IMAGES").resolve(name), images.resolve(name));
+    }
+    String longName = "Noël chez mamie, ".repeat(4) + ".jpg";
+    Pictures.write(images.resolve(longName));
+    Files.writeString(images.resolve("broken " + longName), "not a JPEG");
+    List<String> lines = Program.run(folder, "", List.of("env", "TERM=xterm", "script", "-qec",
+        Program.quoted(Program.command()), "/dev/null")).out().lines().toList();
+    Pattern unwrapped = Pattern.compile("\u001b\\[K\u001b\\[\\?7l(.*)\u001b\\[K\u001b\\[\\?7h");
+    List<String> cut = lines.stream().map(unwrapped::matcher).filter(Matcher::matches).map(m -> m.group(1)).toList();
+    assertEquals(1 + 1 + 5, cut.size(), "" + lines); // how many, the folder, and the images
+    assertEquals(2 * cut.size(), String.join("", lines).split("\u001b\\[\\?7").length - 1, "" + lines);
+    for (String line : cut) {
+      assertTrue(line.matches(" *(ProcessImages +main|CompressOneImage image-.) (6 images|created|\\[./6]) .*"), line);
+      assertTrue(line.contains(longName) || line.replaceAll(" \\d+ ms", " 999 ms").length() < 80, line);
+    }
+    String error = "CompressOneImage image-2 ERROR [1/6] broken " + longName + " failed: not a JPEG";
+    assertTrue(lines.contains("\u001b[K" + error), "" + lines);
+    assertEquals(1 + 6, Program.run(folder).log().size()); // elsewhere with all columns
   }
 
   /** In a process of its own, for its terminal: how far a run is of which one image in 31 was done in 2.5 seconds. */

@@ -89,7 +89,8 @@ public final class SampleImages implements Callable<Integer> {
       Path file = folder.resolve(String.format(Locale.ROOT, "image-%04d.jpg", i + 1));
       if (i < DISTINCT) {
         jpegs.add(SCENES.get(i % SCENES.size()).photograph(size[0], size[1], 1 + i / SCENES.size()));
-        System.out.printf(Locale.ROOT, "%s %.2f MB%n", file, jpegs.get(i).length / 1e6);
+        double kB = jpegs.get(i).length / 1e3;
+        System.out.printf(Locale.ROOT, kB < 1_000 ? "%s %.1f kB%n" : "%s %.2f MB%n", file, kB < 1_000 ? kB : kB / 1e3);
       }
       Files.write(file, jpegs.get(i % DISTINCT));
     }

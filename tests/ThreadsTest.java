@@ -54,7 +54,7 @@ class ThreadsTest {
     }
     assertTrue(stats.allDone());
     assertFalse(new CompressionStats(1, false).allDone(), "one of one is not done");
-    assertTrue(stats.report().startsWith("1000000 images, 7.00 MB -> 3.00 MB, ratio 0.429, in "), stats.report());
+    assertTrue(stats.report().startsWith("1000000 images, 7.00 -> 3.00 MB, ratio 0.429, in "), stats.report());
   }
 
   @Test
