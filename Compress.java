@@ -2140,8 +2140,7 @@ final class PerceptualTables {
 // A Huffman code for decoding (T.81 annex C and F.2.2.3). An entry says what an AC code means: how many bits code and
 // value take (bits 0 to 7), by how much the index advances (8 to 15; END + r: end of band run), and the value.
 final class HuffmanCode {
-  static final int END = 128;
-  static final int INVALID = 64;
+  static final int END = 128, INVALID = 64; // advances: that of no code leads out of every block
   static final int LIMITS = 128;
   static final int LARGE_FILE = 1 << 18; // bytes from which on it is worth to make large tables
   static final int NONE = 255; // advance in a lookup where the bits do not hold even one code and its value
@@ -2193,8 +2192,8 @@ final class HuffmanCode {
     int run = code >> 4 & 15;
     int size = code & 15;
     if (size > 0 && size < 15) { return extend(next << length, size) << 16 | run + 1 << 8 | length + size; }
-    boolean end = run == 0 || progressive;
-    return code == 0 || size > 14 ? INVALID << 8 | 1 : (run == 15 ? 16 : end ? END + run : INVALID) << 8 | length;
+    int end = END + (progressive ? run : 0); // of a block of a sequential scan: any run but 15, as in libjpeg
+    return code == 0 || size > 14 ? INVALID << 8 | 1 : (run == 15 ? 16 : end) << 8 | length;
   }
 
   /** The value of so many bits that come next (F.2.2.1, figure F.12). */
@@ -2219,9 +2218,7 @@ final class HuffmanCode {
   }
 
   private int several(long next, int small) {
-    int used = 0;
-    int coefficient = 0;
-    int advance = 0;
+    int used = 0, advance = 0, coefficient = 0;
     while (advance < END) {
       int entry = entry(next << used);
       int magnitude = Math.abs(entry >> 16);
@@ -2256,8 +2253,7 @@ final class ScanReader {
   private int safe = -1; // up to this bit in it there are those of a whole block
   private boolean complete; // behind it there is a marker, or nothing
   private final int restartInterval; // in MCUs; 0: none
-  private int untilRestart;
-  private int restarts;
+  private int untilRestart, restarts; // MCUs, and markers that were passed
 
   ScanReader(byte[] data, int position, int end, int restartInterval) {
     this.data = data;
@@ -2283,9 +2279,7 @@ final class ScanReader {
       System.arraycopy(data, position, piece, filled, next - position);
       filled += next - position;
       position = next;
-      while (next < stop && position + 1 < end && data[position + 1] == -1) { // fill bytes (B.1.1.2)
-        position++;
-      }
+      while (next < stop && position + 1 < end && data[position + 1] == -1) { position++; } // fill bytes (B.1.1.2)
       complete = next == end || next < stop && (position + 1 == end || data[position + 1] != 0);
       if (next < stop && !complete) {
         piece[filled++] = -1;
@@ -2313,9 +2307,8 @@ final class ScanReader {
     int code = dc.code(bits);
     if (code == 0) { throw damaged("a code that means nothing"); }
     int length = code >> 8;
-    int size = code & 15;
-    next += length + size;
-    return HuffmanCode.extend(bits << length, size);
+    next += length + (code & 15);
+    return HuffmanCode.extend(bits << length, code & 15);
   }
 
   // Takes coefficients behind index k up to an index of 63 at most (F.2.2.2), and puts those that are over the
@@ -2326,8 +2319,7 @@ final class ScanReader {
     int state = k << 6; // the index, and in the lowest 6 bits how many bits of a word have been taken
     do {
       long word = bits(next);
-      int entry;
-      int coefficient;
+      int entry, coefficient;
       do { // the hot loop: no calls that stay, few variables for few registers, no branch on what is kept
         entry = lookup[HuffmanCode.LIMITS + (int) (word >>> shift)];
         word <<= entry; // by its lowest 6 bits
@@ -2477,11 +2469,7 @@ final class Requantizer {
     for (int i = 0; i < dc.length; i++) { dc[i] = nearest((i - largest) * dcStep); }
   }
 
-  static int[] steps(int step) {
-    int[] steps = new int[64];
-    Arrays.fill(steps, step);
-    return steps;
-  }
+  static int[] steps(int step) { return IntStream.range(0, 64).map(k -> step).toArray(); }
 
   /** The new value of the magnitude of an AC coefficient that passed: 1 to 1023. */
   int level(int magnitude, int k) {
@@ -3309,6 +3297,8 @@ final class BlockRows {
 
 /** The tables that stand between the scans, and hold for those behind (T.81 B.2.4). */
 final class Tables {
+  private static final JPEGHuffmanTable[] USUAL = {JPEGHuffmanTable.StdDCLuminance,
+      JPEGHuffmanTable.StdDCChrominance, JPEGHuffmanTable.StdACLuminance, JPEGHuffmanTable.StdACChrominance};
   final int[][] quantization = new int[4][]; // by identifier: what was defined last
   private final int[] huffman = new int[32]; // where they stand, by class (0 DC, 16 AC) and identifier; 0: nowhere
   int restartInterval;
@@ -3337,17 +3327,25 @@ final class Tables {
     }
   }
 
+  /** The code of a table; where a sequential scan has none, as in frames of films, libjpeg takes the usual (K.3). */
   HuffmanCode code(byte[] jpeg, int id, boolean progressive) throws JpegException {
-    JpegException.check(huffman[id] > 0, "a Huffman table is missing");
-    return new HuffmanCode(jpeg, huffman[id], id < 16, progressive);
+    boolean there = huffman[id] > 0;
+    JpegException.check(there || !progressive && (id & 15) < 2, "a Huffman table is missing");
+    return new HuffmanCode(there ? jpeg : usual(USUAL[id >> 3 | id & 1]), huffman[id], id < 16, progressive);
+  }
+
+  private static byte[] usual(JPEGHuffmanTable table) {
+    ByteBuffer bytes = ByteBuffer.allocate(16 + 256);
+    for (short count : table.getLengths()) { bytes.put((byte) count); }
+    for (short symbol : table.getValues()) { bytes.put((byte) symbol); }
+    return bytes.array();
   }
 }
 
 /** A component in a scan: what decodes it, and where its blocks are put. */
 final class ScanComponent {
   Plane plane;
-  HuffmanCode dc;
-  HuffmanCode ac;
+  HuffmanCode dc, ac;
   int[] lookup; // of ac
   BlockRows rows;
   BlockGrid grid; // its MCUs are one block if it is alone in the scan (A.2.2)
@@ -3361,10 +3359,7 @@ final class Scan {
   final ScanReader in;
   private final ScanComponent[] components;
   private final boolean progressive;
-  private final int from; // Ss, Se, Ah, Al: what coefficients it has, and which bits of them
-  private final int to;
-  private final int high;
-  private final int low;
+  private final int from, to, high, low; // Ss, Se, Ah, Al: what coefficients it has, and which bits of them
   private final int[] found = new int[64]; // coefficients of a block
 
   Scan(Segments s, Tables tables, Plane[] frame, boolean progressive) throws JpegException {
@@ -3395,8 +3390,7 @@ final class Scan {
       }
       plane.steps = plane.steps == null ? tables.quantization[plane.component.tq()] : plane.steps; // at its first scan
       JpegException.check(plane.steps != null, "a quantization table is missing");
-      ScanComponent c = new ScanComponent();
-      components[i] = c;
+      ScanComponent c = components[i] = new ScanComponent();
       c.plane = plane;
       c.dc = from + high > 0 ? null : tables.code(jpeg, codes >> 4 & 15, progressive);
       c.ac = to == 0 ? null : tables.code(jpeg, 16 + (codes & 15), progressive);
