@@ -3350,11 +3350,13 @@ final class ScanComponent {
   BlockRows rows;
   BlockGrid grid; // its MCUs are one block if it is alone in the scan (A.2.2)
   int prediction; // the DC coefficient before
+  int white, glaring; // its magnitude in blocks of white or black, as encoders have it; how many are beyond that
 }
 
 // A scan (T.81 B.2.3, F.2, annex G). All scans of an image are decoded side by side, one MCU row at a time, so that a
 // few rows of the image are in memory and never the whole.
 final class Scan {
+  private static final int MAX_GLARING = 8; // blocks of a component: damaged data soon has more, photographs have none
   final boolean isAll; // of the picture, and so can be decoded at once
   final ScanReader in;
   private final ScanComponent[] components;
@@ -3392,6 +3394,7 @@ final class Scan {
       JpegException.check(plane.steps != null, "a quantization table is missing");
       ScanComponent c = components[i] = new ScanComponent();
       c.plane = plane;
+      c.white = (1024 + 128) / Math.max(plane.steps[0], 1) + 1;
       c.dc = from + high > 0 ? null : tables.code(jpeg, codes >> 4 & 15, progressive);
       c.ac = to == 0 ? null : tables.code(jpeg, 16 + (codes & 15), progressive);
       c.grid = n > 1 ? plane.source : new BlockGrid(1, 1, plane.source.wide(), plane.source.high());
@@ -3452,7 +3455,10 @@ final class Scan {
   /** The next DC coefficient of a component, as far as its bits are given (F.2.2.1, G.1.2.1). */
   private int nextDc(ScanComponent c) throws JpegException {
     c.prediction += in.difference(c.dc);
-    return Math.clamp((long) c.prediction << low, -0x2000, 0x1FFF); // so that 14 bits hold a difference
+    long dc = (long) c.prediction << low;
+    if (Math.abs(dc) <= c.white) { return (int) dc; }
+    if (++c.glaring > MAX_GLARING) { throw in.damaged("too much is brighter than white or darker than black"); }
+    return Math.clamp(dc, -0x2000, 0x1FFF); // so that 14 bits hold a difference
   }
 }
 

@@ -282,13 +282,20 @@ class OutcomesTest {
   }
 
   @Test
-  @DisplayName("what is brighter than white becomes white, what is darker than black black, as by djpeg")
+  @DisplayName("what is brighter than white becomes white, what is darker than black black, as by djpeg; much of that "
+      + "is damage")
   void impossibleBrightness() throws Exception {
     for (int rgb : new int[] {0xFFFFFF, 0}) {
-      byte[] jpeg = Jpegs.encode(Pictures.painted(16, 16, BufferedImage.TYPE_INT_RGB, (x, y) -> rgb),
-          Jpegs.Form.of("11"));
-      byte[] beyond = Jpegs.patched(jpeg, Jpegs.find(jpeg, 0xDB).from() + 5, 6); // the step of DC, three times as large
-      assertTrue(Pictures.psnr(Pictures.decode(beyond), recompress(beyond)) > 50, "samples of " + rgb);
+      for (int size : new int[] {16, 32}) {
+        BufferedImage picture = Pictures.painted(size, size, BufferedImage.TYPE_INT_RGB, (x, y) -> rgb);
+        byte[] jpeg = Jpegs.encode(picture, Jpegs.Form.of("11"));
+        byte[] beyond = Jpegs.patched(jpeg, Jpegs.find(jpeg, 0xDB).from() + 5, 6); // the step of DC, thrice as large
+        if (size == 16) {
+          assertTrue(Pictures.psnr(Pictures.decode(beyond), recompress(beyond)) > 50, "samples of " + rgb);
+        } else {
+          assertFails(beyond, "corrupt: too much is brighter than white", "samples of " + rgb);
+        }
+      }
     }
   }
 
