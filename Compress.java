@@ -956,8 +956,7 @@ record ImageFile(Path image, Source source, String problem) {
   private void write(Provenance made, BasicFileAttributes original, Compress options, Path equal,
       WholeFile.Action<FileChannel, byte[]> content) throws IOException {
     refuse();
-    boolean free = !Files.exists(copy(), LinkOption.NOFOLLOW_LINKS);
-    if (!free && !replaces(equal, made, options.overwrite)) {
+    if (Files.exists(copy(), LinkOption.NOFOLLOW_LINKS) && !replaces(equal, made, options.overwrite)) {
       return;
     } else if (options.dryRun) { // the next to have this place would find a copy there
       Path first = PLANNED.putIfAbsent(ImageFiles.real(folder()).resolve(copy().getFileName()), image);
@@ -1035,9 +1034,7 @@ record ImageFile(Path image, Source source, String problem) {
       long modified = now.lastModifiedTime().toMillis();
       long age = System.currentTimeMillis() - modified;
       int tick = modified % 1_000 == 0 ? LONG_TICK : CLOCK_TICK;
-      if (age >= 0 && age < tick) {
-        Thread.sleep(tick - age); // two changes within one tick have the same time
-      }
+      if (age >= 0 && age < tick) { Thread.sleep(tick - age); } // two changes within one tick have the same time
       byte[] bytes = read((int) Math.min(now.size(), MOST));
       if (bytes.length == Files.size(image) && Files.getLastModifiedTime(image).equals(now.lastModifiedTime())) {
         return new State(bytes, now);
@@ -1262,8 +1259,7 @@ final class ImageFiles {
 
   /** Deletes what killed runs left in the folders of the copies; but nothing where images are. */
   private void clearLeftovers() {
-    List<ImageFile> files =
-        Stream.concat(images.stream(), rest.stream()).filter(file -> file.problem() == null).toList();
+    List<ImageFile> files = Stream.concat(images.stream(), rest.stream()).filter(f -> f.problem() == null).toList();
     Set<Path> ofImages = files.stream().map(file -> file.image().toAbsolutePath().getParent()).distinct()
         .map(ImageFiles::real).collect(Collectors.toSet());
     files.stream().map(ImageFile::folder).distinct().map(ImageFiles::real).distinct()
@@ -1384,9 +1380,7 @@ final class WholeFile {
           Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
           original instanceof PosixFileAttributes ? CLOSED : new FileAttribute<?>[0])) {
         ifSupported(() -> channel.lock(LAST_BYTE, 1, false)); // until it is complete, or the process ends, however
-        if (original instanceof PosixFileAttributes access) {
-          setAccess(part, access); // while it is empty
-        }
+        if (original instanceof PosixFileAttributes access) { setAccess(part, access); } // while it is empty
         byte[] attribute = content.on(channel);
         if (attribute != null) { // only now: that opens and closes the part, which gives the lock back
           ifSupported(() -> Files.setAttribute(part, Provenance.ATTRIBUTE, attribute));
@@ -1402,12 +1396,21 @@ final class WholeFile {
     }
   }
 
-  /** Gives the part its final name. One thread at a time, for looking at what is there and moving are two steps. */
+  // Gives the part its final name. A link never replaces what another process has put there meanwhile. Looking at what
+  // is there and moving do: that is for one thread at a time, and for the process that has locked a file for this name.
   private static synchronized void rename(Path part, Path file, Action<Path, Boolean> replaces) throws IOException {
-    // A link, unlike a move, never replaces what another process has put there meanwhile.
-    if (!ifSupported(() -> Files.createLink(file, part))
-        && (!Files.exists(file, LinkOption.NOFOLLOW_LINKS) || replaces.on(part))) {
-      Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    long number = Provenance.hash(file.getFileName().toString().toUpperCase(Locale.ROOT)); // exFAT has no capitals
+    Path turn = file.resolveSibling(Text.format(".compress-%016x.part", number));
+    for (boolean done = ifSupported(() -> Files.createLink(file, part)); !done; ) {
+      try (FileChannel channel = FileChannel.open(turn, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+        ifSupported(() -> channel.lock(LAST_BYTE, 1, false));
+        done = Files.exists(turn); // or the process before has deleted it
+        if (done && (!Files.exists(file, LinkOption.NOFOLLOW_LINKS) || replaces.on(part))) {
+          Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        }
+      } finally {
+        ifSupported(() -> Files.deleteIfExists(turn));
+      }
     }
   }
 
@@ -1556,9 +1559,8 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
 final class PixelEngine {
   /** The bytes of heap that it takes: the file twice, the pixels (of inks as sRGB, too), what is written. */
   static long memory(JpegHeader header) {
-    long pixels = (long) header.width * header.height;
-    long samples = pixels * header.components.size();
-    return 2L * header.fileSize + (header.isCmyk() ? 2 : 1) * samples + 2 * pixels + (1 << 20);
+    long samples = (header.isCmyk() ? 2 : 1) * header.components.size();
+    return 2L * header.fileSize + (samples + 2) * header.width * header.height + (1 << 20);
   }
 
   static byte[] recompress(byte[] jpeg, JpegHeader header, int quality) throws IOException {
@@ -2070,9 +2072,8 @@ final class StandardTables {
   /** The 64 steps, in zigzag order, that libjpeg uses at a quality of 1 to 100. */
   static int[] steps(boolean chrominance, int quality) {
     int[] base = (chrominance ? JPEGQTable.K2Chrominance : JPEGQTable.K1Luminance).getTable();
-    int percent = (int) percent(quality);
     int[] steps = new int[64];
-    Arrays.setAll(steps, k -> Math.clamp((base[ZIGZAG[k]] * percent + 50) / 100, 1, 255));
+    Arrays.setAll(steps, k -> Math.clamp((base[ZIGZAG[k]] * (int) percent(quality) + 50) / 100, 1, 255));
     return steps;
   }
 
@@ -2157,8 +2158,7 @@ final class HuffmanCode {
     bits = dc || d.length < LARGE_FILE ? 10 : 13;
     codes = new char[1 << bits];
     symbols = Arrays.copyOfRange(d, at + 16, at + 16 + 256); // at most; what stands behind them has no code
-    int code = 0;
-    int index = 0;
+    int code = 0, index = 0;
     for (int length = 1; length <= 16; length++, code <<= 1) {
       base[length] = index - code;
       for (int end = index + (d[at + length - 1] & 0xFF); index < end; code++, index++) {
@@ -3329,9 +3329,9 @@ final class Tables {
 
   /** The code of a table; where a sequential scan has none, as in frames of films, libjpeg takes the usual (K.3). */
   HuffmanCode code(byte[] jpeg, int id, boolean progressive) throws JpegException {
-    boolean there = huffman[id] > 0;
-    JpegException.check(there || !progressive && (id & 15) < 2, "a Huffman table is missing");
-    return new HuffmanCode(there ? jpeg : usual(USUAL[id >> 3 | id & 1]), huffman[id], id < 16, progressive);
+    int at = huffman[id];
+    JpegException.check(at > 0 || !progressive && (id & 15) < 2, "a Huffman table is missing");
+    return new HuffmanCode(at > 0 ? jpeg : usual(USUAL[id >> 3 | id & 1]), at, id < 16, progressive);
   }
 
   private static byte[] usual(JPEGHuffmanTable table) {
