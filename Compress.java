@@ -956,8 +956,7 @@ record ImageFile(Path image, Source source, String problem) {
   private void write(Provenance made, BasicFileAttributes original, Compress options, Path equal,
       WholeFile.Action<FileChannel, byte[]> content) throws IOException {
     refuse();
-    boolean free = !Files.exists(copy(), LinkOption.NOFOLLOW_LINKS);
-    if (!free && !replaces(equal, made, options.overwrite)) {
+    if (Files.exists(copy(), LinkOption.NOFOLLOW_LINKS) && !replaces(equal, made, options.overwrite)) {
       return;
     } else if (options.dryRun) { // the next to have this place would find a copy there
       Path first = PLANNED.putIfAbsent(ImageFiles.real(folder()).resolve(copy().getFileName()), image);
@@ -1035,9 +1034,7 @@ record ImageFile(Path image, Source source, String problem) {
       long modified = now.lastModifiedTime().toMillis();
       long age = System.currentTimeMillis() - modified;
       int tick = modified % 1_000 == 0 ? LONG_TICK : CLOCK_TICK;
-      if (age >= 0 && age < tick) {
-        Thread.sleep(tick - age); // two changes within one tick have the same time
-      }
+      if (age >= 0 && age < tick) { Thread.sleep(tick - age); } // two changes within one tick have the same time
       byte[] bytes = read((int) Math.min(now.size(), MOST));
       if (bytes.length == Files.size(image) && Files.getLastModifiedTime(image).equals(now.lastModifiedTime())) {
         return new State(bytes, now);
@@ -1262,8 +1259,7 @@ final class ImageFiles {
 
   /** Deletes what killed runs left in the folders of the copies; but nothing where images are. */
   private void clearLeftovers() {
-    List<ImageFile> files =
-        Stream.concat(images.stream(), rest.stream()).filter(file -> file.problem() == null).toList();
+    List<ImageFile> files = Stream.concat(images.stream(), rest.stream()).filter(f -> f.problem() == null).toList();
     Set<Path> ofImages = files.stream().map(file -> file.image().toAbsolutePath().getParent()).distinct()
         .map(ImageFiles::real).collect(Collectors.toSet());
     files.stream().map(ImageFile::folder).distinct().map(ImageFiles::real).distinct()
@@ -1384,9 +1380,7 @@ final class WholeFile {
           Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
           original instanceof PosixFileAttributes ? CLOSED : new FileAttribute<?>[0])) {
         ifSupported(() -> channel.lock(LAST_BYTE, 1, false)); // until it is complete, or the process ends, however
-        if (original instanceof PosixFileAttributes access) {
-          setAccess(part, access); // while it is empty
-        }
+        if (original instanceof PosixFileAttributes access) { setAccess(part, access); } // while it is empty
         byte[] attribute = content.on(channel);
         if (attribute != null) { // only now: that opens and closes the part, which gives the lock back
           ifSupported(() -> Files.setAttribute(part, Provenance.ATTRIBUTE, attribute));
@@ -1402,12 +1396,21 @@ final class WholeFile {
     }
   }
 
-  /** Gives the part its final name. One thread at a time, for looking at what is there and moving are two steps. */
+  // Gives the part its final name. A link never replaces what another process has put there meanwhile. Looking at what
+  // is there and moving do: that is for one thread at a time, and for the process that has locked a file for this name.
   private static synchronized void rename(Path part, Path file, Action<Path, Boolean> replaces) throws IOException {
-    // A link, unlike a move, never replaces what another process has put there meanwhile.
-    if (!ifSupported(() -> Files.createLink(file, part))
-        && (!Files.exists(file, LinkOption.NOFOLLOW_LINKS) || replaces.on(part))) {
-      Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    long number = Provenance.hash(file.getFileName().toString().toUpperCase(Locale.ROOT)); // exFAT has no capitals
+    Path turn = file.resolveSibling(Text.format(".compress-%016x.part", number));
+    for (boolean done = ifSupported(() -> Files.createLink(file, part)); !done; ) {
+      try (FileChannel channel = FileChannel.open(turn, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+        ifSupported(() -> channel.lock(LAST_BYTE, 1, false));
+        done = Files.exists(turn); // or the process before has deleted it
+        if (done && (!Files.exists(file, LinkOption.NOFOLLOW_LINKS) || replaces.on(part))) {
+          Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        }
+      } finally {
+        ifSupported(() -> Files.deleteIfExists(turn));
+      }
     }
   }
 
@@ -1556,9 +1559,8 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
 final class PixelEngine {
   /** The bytes of heap that it takes: the file twice, the pixels (of inks as sRGB, too), what is written. */
   static long memory(JpegHeader header) {
-    long pixels = (long) header.width * header.height;
-    long samples = pixels * header.components.size();
-    return 2L * header.fileSize + (header.isCmyk() ? 2 : 1) * samples + 2 * pixels + (1 << 20);
+    long samples = (header.isCmyk() ? 2 : 1) * header.components.size();
+    return 2L * header.fileSize + (samples + 2) * header.width * header.height + (1 << 20);
   }
 
   static byte[] recompress(byte[] jpeg, JpegHeader header, int quality) throws IOException {
@@ -2070,9 +2072,8 @@ final class StandardTables {
   /** The 64 steps, in zigzag order, that libjpeg uses at a quality of 1 to 100. */
   static int[] steps(boolean chrominance, int quality) {
     int[] base = (chrominance ? JPEGQTable.K2Chrominance : JPEGQTable.K1Luminance).getTable();
-    int percent = (int) percent(quality);
     int[] steps = new int[64];
-    Arrays.setAll(steps, k -> Math.clamp((base[ZIGZAG[k]] * percent + 50) / 100, 1, 255));
+    Arrays.setAll(steps, k -> Math.clamp((base[ZIGZAG[k]] * (int) percent(quality) + 50) / 100, 1, 255));
     return steps;
   }
 
@@ -2140,8 +2141,7 @@ final class PerceptualTables {
 // A Huffman code for decoding (T.81 annex C and F.2.2.3). An entry says what an AC code means: how many bits code and
 // value take (bits 0 to 7), by how much the index advances (8 to 15; END + r: end of band run), and the value.
 final class HuffmanCode {
-  static final int END = 128;
-  static final int INVALID = 64;
+  static final int END = 128, INVALID = 64; // advances: that of no code leads out of every block
   static final int LIMITS = 128;
   static final int LARGE_FILE = 1 << 18; // bytes from which on it is worth to make large tables
   static final int NONE = 255; // advance in a lookup where the bits do not hold even one code and its value
@@ -2158,8 +2158,7 @@ final class HuffmanCode {
     bits = dc || d.length < LARGE_FILE ? 10 : 13;
     codes = new char[1 << bits];
     symbols = Arrays.copyOfRange(d, at + 16, at + 16 + 256); // at most; what stands behind them has no code
-    int code = 0;
-    int index = 0;
+    int code = 0, index = 0;
     for (int length = 1; length <= 16; length++, code <<= 1) {
       base[length] = index - code;
       for (int end = index + (d[at + length - 1] & 0xFF); index < end; code++, index++) {
@@ -2193,8 +2192,8 @@ final class HuffmanCode {
     int run = code >> 4 & 15;
     int size = code & 15;
     if (size > 0 && size < 15) { return extend(next << length, size) << 16 | run + 1 << 8 | length + size; }
-    boolean end = run == 0 || progressive;
-    return code == 0 || size > 14 ? INVALID << 8 | 1 : (run == 15 ? 16 : end ? END + run : INVALID) << 8 | length;
+    int end = END + (progressive ? run : 0); // of a block of a sequential scan: any run but 15, as in libjpeg
+    return code == 0 || size > 14 ? INVALID << 8 | 1 : (run == 15 ? 16 : end) << 8 | length;
   }
 
   /** The value of so many bits that come next (F.2.2.1, figure F.12). */
@@ -2219,9 +2218,7 @@ final class HuffmanCode {
   }
 
   private int several(long next, int small) {
-    int used = 0;
-    int coefficient = 0;
-    int advance = 0;
+    int used = 0, advance = 0, coefficient = 0;
     while (advance < END) {
       int entry = entry(next << used);
       int magnitude = Math.abs(entry >> 16);
@@ -2256,8 +2253,7 @@ final class ScanReader {
   private int safe = -1; // up to this bit in it there are those of a whole block
   private boolean complete; // behind it there is a marker, or nothing
   private final int restartInterval; // in MCUs; 0: none
-  private int untilRestart;
-  private int restarts;
+  private int untilRestart, restarts; // MCUs, and markers that were passed
 
   ScanReader(byte[] data, int position, int end, int restartInterval) {
     this.data = data;
@@ -2283,9 +2279,7 @@ final class ScanReader {
       System.arraycopy(data, position, piece, filled, next - position);
       filled += next - position;
       position = next;
-      while (next < stop && position + 1 < end && data[position + 1] == -1) { // fill bytes (B.1.1.2)
-        position++;
-      }
+      while (next < stop && position + 1 < end && data[position + 1] == -1) { position++; } // fill bytes (B.1.1.2)
       complete = next == end || next < stop && (position + 1 == end || data[position + 1] != 0);
       if (next < stop && !complete) {
         piece[filled++] = -1;
@@ -2313,9 +2307,8 @@ final class ScanReader {
     int code = dc.code(bits);
     if (code == 0) { throw damaged("a code that means nothing"); }
     int length = code >> 8;
-    int size = code & 15;
-    next += length + size;
-    return HuffmanCode.extend(bits << length, size);
+    next += length + (code & 15);
+    return HuffmanCode.extend(bits << length, code & 15);
   }
 
   // Takes coefficients behind index k up to an index of 63 at most (F.2.2.2), and puts those that are over the
@@ -2326,8 +2319,7 @@ final class ScanReader {
     int state = k << 6; // the index, and in the lowest 6 bits how many bits of a word have been taken
     do {
       long word = bits(next);
-      int entry;
-      int coefficient;
+      int entry, coefficient;
       do { // the hot loop: no calls that stay, few variables for few registers, no branch on what is kept
         entry = lookup[HuffmanCode.LIMITS + (int) (word >>> shift)];
         word <<= entry; // by its lowest 6 bits
@@ -2477,11 +2469,7 @@ final class Requantizer {
     for (int i = 0; i < dc.length; i++) { dc[i] = nearest((i - largest) * dcStep); }
   }
 
-  static int[] steps(int step) {
-    int[] steps = new int[64];
-    Arrays.fill(steps, step);
-    return steps;
-  }
+  static int[] steps(int step) { return IntStream.range(0, 64).map(k -> step).toArray(); }
 
   /** The new value of the magnitude of an AC coefficient that passed: 1 to 1023. */
   int level(int magnitude, int k) {
@@ -3366,6 +3354,8 @@ final class BlockRows {
 
 /** The tables that stand between the scans, and hold for those behind (T.81 B.2.4). */
 final class Tables {
+  private static final JPEGHuffmanTable[] USUAL = {JPEGHuffmanTable.StdDCLuminance,
+      JPEGHuffmanTable.StdDCChrominance, JPEGHuffmanTable.StdACLuminance, JPEGHuffmanTable.StdACChrominance};
   final int[][] quantization = new int[4][]; // by identifier: what was defined last
   private final int[] huffman = new int[32]; // where they stand, by class (0 DC, 16 AC) and identifier; 0: nowhere
   int restartInterval;
@@ -3394,34 +3384,41 @@ final class Tables {
     }
   }
 
+  /** The code of a table; where a sequential scan has none, as in frames of films, libjpeg takes the usual (K.3). */
   HuffmanCode code(byte[] jpeg, int id, boolean progressive) throws JpegException {
-    JpegException.check(huffman[id] > 0, "a Huffman table is missing");
-    return new HuffmanCode(jpeg, huffman[id], id < 16, progressive);
+    int at = huffman[id];
+    JpegException.check(at > 0 || !progressive && (id & 15) < 2, "a Huffman table is missing");
+    return new HuffmanCode(at > 0 ? jpeg : usual(USUAL[id >> 3 | id & 1]), at, id < 16, progressive);
+  }
+
+  private static byte[] usual(JPEGHuffmanTable table) {
+    ByteBuffer bytes = ByteBuffer.allocate(16 + 256);
+    for (short count : table.getLengths()) { bytes.put((byte) count); }
+    for (short symbol : table.getValues()) { bytes.put((byte) symbol); }
+    return bytes.array();
   }
 }
 
 /** A component in a scan: what decodes it, and where its blocks are put. */
 final class ScanComponent {
   Plane plane;
-  HuffmanCode dc;
-  HuffmanCode ac;
+  HuffmanCode dc, ac;
   int[] lookup; // of ac
   BlockRows rows;
   BlockGrid grid; // its MCUs are one block if it is alone in the scan (A.2.2)
   int prediction; // the DC coefficient before
+  int white, glaring; // its magnitude in blocks of white or black, as encoders have it; how many are beyond that
 }
 
 // A scan (T.81 B.2.3, F.2, annex G). All scans of an image are decoded side by side, one MCU row at a time, so that a
 // few rows of the image are in memory and never the whole.
 final class Scan {
+  private static final int MAX_GLARING = 8; // blocks of a component: damaged data soon has more, photographs have none
   final boolean isAll; // of the picture, and so can be decoded at once
   final ScanReader in;
   private final ScanComponent[] components;
   private final boolean progressive;
-  private final int from; // Ss, Se, Ah, Al: what coefficients it has, and which bits of them
-  private final int to;
-  private final int high;
-  private final int low;
+  private final int from, to, high, low; // Ss, Se, Ah, Al: what coefficients it has, and which bits of them
   private final int[] found = new int[64]; // coefficients of a block
   private final ScanComponent[] mcu = new ScanComponent[64]; // by block of an MCU: its component,
   private final int[] places = new int[64]; // where it is put,
@@ -3455,9 +3452,9 @@ final class Scan {
       }
       plane.steps = plane.steps == null ? tables.quantization[plane.component.tq()] : plane.steps; // at its first scan
       JpegException.check(plane.steps != null, "a quantization table is missing");
-      ScanComponent c = new ScanComponent();
-      components[i] = c;
+      ScanComponent c = components[i] = new ScanComponent();
       c.plane = plane;
+      c.white = (1024 + 128) / Math.max(plane.steps[0], 1) + 1;
       c.dc = from + high > 0 ? null : tables.code(jpeg, codes >> 4 & 15, progressive);
       c.ac = to == 0 ? null : tables.code(jpeg, 16 + (codes & 15), progressive);
       c.grid = n > 1 ? plane.source : new BlockGrid(1, 1, plane.source.wide(), plane.source.high());
@@ -3525,7 +3522,10 @@ final class Scan {
   /** The next DC coefficient of a component, as far as its bits are given (F.2.2.1, G.1.2.1). */
   private int nextDc(ScanComponent c) throws JpegException {
     c.prediction += in.difference(c.dc);
-    return Math.clamp((long) c.prediction << low, -0x2000, 0x1FFF); // so that 14 bits hold a difference
+    long dc = (long) c.prediction << low;
+    if (Math.abs(dc) <= c.white) { return (int) dc; }
+    if (++c.glaring > MAX_GLARING) { throw in.damaged("too much is brighter than white or darker than black"); }
+    return Math.clamp(dc, -0x2000, 0x1FFF); // so that 14 bits hold a difference
   }
 }
 

@@ -243,14 +243,21 @@ class OutcomesTest {
   }
 
   @Test
-  @DisplayName("tables that are missing or damaged fail, and so does a component that never comes")
+  @DisplayName("tables that are missing or damaged fail, and so does a component that never comes; where a sequential "
+      + "JPEG has no Huffman tables, it has the usual ones, as a frame of a film")
   void tables() {
     KINDS.forEach((kind, jpeg) -> {
       for (int marker : new int[] {0xDB, 0xC4, 0xC0}) {
         Jpegs.Segment table = marker == 0xC0 ? Jpegs.frame(jpeg) : Jpegs.find(jpeg, marker);
         String what = kind + " " + Integer.toHexString(marker);
-        if (marker != 0xC4 || !kind.startsWith("progressive")) { // whose tables may be replaced before use
-          assertFails(Jpegs.spliced(jpeg, table.from(), table.to()), DAMAGED, what + " missing");
+        byte[] without = jpeg;
+        for (Jpegs.Segment each : Jpegs.segments(jpeg).reversed()) {
+          without = each.marker() == table.marker() ? Jpegs.spliced(without, each.from(), each.to()) : without;
+        }
+        if (marker == 0xC4 && !kind.startsWith("progressive")) {
+          assertArrayEquals(recompress(jpeg), recompress(without), what + " missing");
+        } else {
+          assertFails(without, DAMAGED, what + " missing");
         }
         assertFails(Jpegs.patched(jpeg, table.from() + 2, 0, 1), "corrupt: ", what + " with a length of 1");
         assertFails(Jpegs.patched(jpeg, table.from() + 2, 0xFF, 0xFF), DAMAGED, what + " of 64 kB");
@@ -275,14 +282,30 @@ class OutcomesTest {
   }
 
   @Test
-  @DisplayName("what is brighter than white becomes white, what is darker than black black, as by djpeg")
+  @DisplayName("what is brighter than white becomes white, what is darker than black black, as by djpeg; much of that "
+      + "is damage")
   void impossibleBrightness() throws Exception {
     for (int rgb : new int[] {0xFFFFFF, 0}) {
-      byte[] jpeg = Jpegs.encode(Pictures.painted(16, 16, BufferedImage.TYPE_INT_RGB, (x, y) -> rgb),
-          Jpegs.Form.of("11"));
-      byte[] beyond = Jpegs.patched(jpeg, Jpegs.find(jpeg, 0xDB).from() + 5, 6); // the step of DC, three times as large
-      assertTrue(Pictures.psnr(Pictures.decode(beyond), recompress(beyond)) > 50, "samples of " + rgb);
+      for (int size : new int[] {16, 32}) {
+        BufferedImage picture = Pictures.painted(size, size, BufferedImage.TYPE_INT_RGB, (x, y) -> rgb);
+        byte[] jpeg = Jpegs.encode(picture, Jpegs.Form.of("11"));
+        byte[] beyond = Jpegs.patched(jpeg, Jpegs.find(jpeg, 0xDB).from() + 5, 6); // the step of DC, thrice as large
+        if (size == 16) {
+          assertTrue(Pictures.psnr(Pictures.decode(beyond), recompress(beyond)) > 50, "samples of " + rgb);
+        } else {
+          assertFails(beyond, "corrupt: too much is brighter than white", "samples of " + rgb);
+        }
+      }
     }
+  }
+
+  @Test
+  @DisplayName("a code for zeros that no JPEG has ends its block, as by djpeg")
+  void unknownRun() {
+    byte[] jpeg = KINDS.get("221111");
+    Jpegs.Segment codes = Jpegs.segments(jpeg).stream().filter(s -> s.marker() == 0xC4).toList().getLast();
+    byte[] strange = Jpegs.patched(jpeg, codes.from() + 5 + 16 + 3, 0x40); // for the end of a block
+    assertArrayEquals(recompress(jpeg), recompress(strange));
   }
 
   @Test

@@ -14,6 +14,7 @@ import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.*;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.*;
 import org.junit.jupiter.api.io.TempDir;
@@ -212,6 +213,44 @@ class WholeFilesTest {
       clearer.destroyForcibly().waitFor();
     }
     assertEquals(10, Program.files(folder).size());
+  }
+
+  @Test
+  @DisplayName("where links cannot tell two runs apart that want one name at one instant, the second sees the first's "
+      + "copy; one that is killed meanwhile stops nobody, and leaves nothing that is not cleared")
+  void oneName() throws Exception {
+    for (boolean killed : new boolean[] {false, true}) {
+      Path file = Files.write(folder.resolve("a.jpg"), new byte[0]); // counts as none, but no link can be made there
+      Process rival = start(Rival.class, file);
+      try {
+        assertEquals('!', rival.getInputStream().read()); // it has looked, and is about to move its copy
+        if (killed) { rival.destroyForcibly().waitFor(); }
+        write(file, new byte[10], part -> {
+          assertEquals(killed ? 0 : 20, Files.size(file));
+          return killed;
+        });
+        assertEquals(killed, rival.waitFor() != 0);
+      } finally {
+        rival.destroyForcibly();
+      }
+      WholeFile.clearLeftovers(folder);
+      assertEquals(List.of("a.jpg"), Program.files(folder));
+      assertEquals(killed ? 10 : 20, Files.size(file));
+    }
+  }
+
+  /** In a process of its own: writes a file, and takes its time between looking at what is there and moving. */
+  static final class Rival {
+    public static void main(String[] arguments) throws IOException {
+      Path file = Path.of(arguments[0]);
+      write(file, new byte[20], part -> {
+        boolean free = Files.size(file) == 0;
+        System.out.print("!");
+        System.out.flush();
+        LockSupport.parkNanos(500_000_000);
+        return free;
+      });
+    }
   }
 
   @Test
