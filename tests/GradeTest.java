@@ -11,6 +11,7 @@ import java.util.regex.*;
 import java.util.stream.*;
 import org.junit.jupiter.api.*;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.*;
 import org.junit.jupiter.params.*;
 import org.junit.jupiter.params.provider.*;
 
@@ -20,6 +21,8 @@ import org.junit.jupiter.params.provider.*;
  * {@code ./.jbang/jbang --main=GradeTest tests/AllTests.java '.*' 10}.
  */
 @DisplayName("Grade: the checklist of the exercise")
+@Order(1) // it takes longest, most of it waiting
+@Execution(ExecutionMode.CONCURRENT)
 class GradeTest {
   private static final String POINTS = "images, quality, log, threads, folder, totals, ratio, sequential, end";
 
