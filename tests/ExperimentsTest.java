@@ -160,7 +160,7 @@ class ExperimentsTest {
     assumeTrue(Files.isDirectory(Path.of("/proc/self")), "threads are counted in /proc");
     byte[] tiny = Pictures.jpeg(Pictures.picture(16, 16, 1, 1), 0.9f);
     Files.createDirectory(folder.resolve("TINY"));
-    for (int i = 0; i < 1_500; i++) { Files.write(folder.resolve("TINY/" + i + ".jpg"), tiny); }
+    for (int i = 0; i < 600; i++) { Files.write(folder.resolve("TINY/" + i + ".jpg"), tiny); }
     assertTrue(mostThreads(command(changed(7), "--mode=platform", "--threads=1", "TINY", "tiny-1")) > 300);
     assertTrue(mostThreads(command(UNCHANGED, "--threads=1", "TINY", "tiny-2")) < 100);
   }
@@ -182,8 +182,9 @@ class ExperimentsTest {
   @DisplayName("8: without the semaphores memory runs out; with them the same heap is enough")
   void semaphoresRemoved() throws Exception {
     String[] arguments = {"--mode=platform", "--engine=pixels", "--timeline", "LARGE", "large"};
-    Path large = Pictures.write(folder.resolve("LARGE/picture.jpg"), 4000, 3000);
-    for (int i = 1; i <= 3; i++) { Files.copy(large, folder.resolve("LARGE/picture" + i + ".jpg")); }
+    Path large = Program.project().resolve("IMAGES/harbour.jpg");
+    Files.createDirectory(folder.resolve("LARGE"));
+    for (int i = 1; i <= 4; i++) { Files.copy(large, folder.resolve("LARGE/picture" + i + ".jpg")); }
     run(UNCHANGED, arguments).expect(0, "");
     String chart = run(changed(8), arguments).expect(1, "", "failed: not enough memory").out();
     List<String> bars = ClassroomTest.rows(chart);
