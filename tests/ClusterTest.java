@@ -19,7 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** README's "On many machines": its lines are taken from there, and run. */
 class ClusterTest {
   private static final Path PROJECT = Program.project();
-  private static final int IMAGES = 24;
+  private static final int IMAGES = 16;
 
   @TempDir static Path shared; // holds Pictures, the copies of a single run in Single, and compress.jar
 
@@ -77,7 +77,7 @@ class ClusterTest {
       String sbatch = block("\nsbatch ").lines().skip(1).findFirst().orElseThrow();
       slurm(cluster, sbatch.replace("0-7", "0-3").split(" "));
       Path log = folder.resolve("compress-1_0.log");
-      await("the first copy", () -> Files.exists(log) && read(log).contains(" [1/6] "));
+      await("the first copy", () -> Files.exists(log) && read(log).contains(" [1/4] "));
       slurm(cluster, "scontrol", "requeue", "1_0");
       await("its end", () -> slurm(cluster, "squeue", "-h", "-r", "-j", "1_0", "-o", "%T").startsWith("PENDING"));
       // Slurm would wait two minutes, for what is left of the first start to go: three seconds are enough here.

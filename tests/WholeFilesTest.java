@@ -205,7 +205,7 @@ class WholeFilesTest {
     Process clearer = start(Clearer.class, folder);
     try {
       assertEquals('!', clearer.getInputStream().read()); // it has begun
-      long end = System.nanoTime() + 1_500_000_000L;
+      long end = System.nanoTime() + 800_000_000L;
       for (int i = 0; i < 10 || System.nanoTime() < end; i++) { write(folder.resolve("copy" + i % 10), new byte[10]); }
       assertTrue(clearer.isAlive());
     } finally {
