@@ -58,18 +58,18 @@ class ThreadsTest {
   }
 
   @Test
-  @DisplayName("exactly one of 200 threads creates the destination, each of 10 times")
+  @DisplayName("exactly one of 200 threads creates the destination, each of 30 times")
   void oneThreadCreatesTheDestination() throws Exception {
     List<String> command = Program.java(List.of(), folder.toString());
     command.set(command.indexOf("Compress"), FolderRace.class.getName());
     Program.Result race = Program.run(folder, "", command).expect(0, "");
-    assertEquals(10, race.err().lines().filter(line -> line.contains("created made-")).count(), race.err());
+    assertEquals(30, race.err().lines().filter(line -> line.contains("created made-")).count(), race.err());
   }
 
-  /** In a process of its own, for its log: 200 threads at once want a folder; 10 times, each time another one. */
+  /** In a process of its own, for its log: 200 threads at once want a folder; 30 times, each time another one. */
   static final class FolderRace {
     public static void main(String[] arguments) throws Exception {
-      for (int round = 0; round < 10; round++) {
+      for (int round = 0; round < 30; round++) {
         Path destination = Path.of(arguments[0], "made-" + round);
         CountDownLatch gate = new CountDownLatch(1);
         try (ExecutorService threads = Executors.newThreadPerTaskExecutor(Thread.ofPlatform().factory())) {
