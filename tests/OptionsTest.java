@@ -113,7 +113,7 @@ class OptionsTest {
 
   @ParameterizedTest(name = "{0}")
   @DisplayName("--max-size: no copy is larger, each is nearly as large, in the best quality that is; what never fits says so")
-  @ValueSource(strings = {"-mvirtual", "-s", "-k"})
+  @ValueSource(strings = {"-s", "-k"})
   void maxSize(String option) throws Exception {
     byte[] busy = Pictures.jpeg(Pictures.picture(600, 400, BufferedImage.TYPE_3BYTE_BGR, 1), 0.95f);
     byte[] large = Pictures.jpeg(Pictures.picture(1200, 800, BufferedImage.TYPE_3BYTE_BGR, 1), 0.95f);

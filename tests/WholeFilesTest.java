@@ -240,9 +240,7 @@ class WholeFilesTest {
   @ParameterizedTest(name = "{0}")
   @DisplayName("a copy that cannot be written fails for its reason and leaves nothing, what stood there stays")
   @CsvSource(delimiter = '|', quoteCharacter = '"', textBlock = """
-      no room in a file, engine auto | ulimit -f 64; exec "$@" --engine=auto -q 85 --overwrite \
-          | 1 compressed | large.jpg failed: File too large | large.jpg=older copy, small.jpg=a copy
-      no room in a file, engine pixels | ulimit -f 64; exec "$@" --engine=pixels -q 85 --overwrite \
+      no room in a file | ulimit -f 64; exec "$@" -q 85 --overwrite \
           | 1 compressed | large.jpg failed: File too large | large.jpg=older copy, small.jpg=a copy
       a full disk | if mount -t tmpfs -o size=44k tmpfs $COPIES; then printf 'older copy' >$COPIES/large.jpg; \
           exec "$@" -q 85 -t 1 --overwrite; fi; exit 77 \
