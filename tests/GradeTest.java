@@ -11,7 +11,6 @@ import java.util.regex.*;
 import java.util.stream.*;
 import org.junit.jupiter.api.*;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.api.parallel.*;
 import org.junit.jupiter.params.*;
 import org.junit.jupiter.params.provider.*;
 
@@ -21,7 +20,6 @@ import org.junit.jupiter.params.provider.*;
  * {@code ./.jbang/jbang --main=GradeTest tests/AllTests.java '.*' 10}.
  */
 @DisplayName("Grade: the checklist of the exercise")
-@Execution(ExecutionMode.CONCURRENT) // much of it is waiting
 class GradeTest {
   private static final String POINTS = "images, quality, log, threads, folder, totals, ratio, sequential, end";
 

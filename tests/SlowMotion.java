@@ -201,7 +201,7 @@ final class SlowMotion {
   /** Waits for something to happen, and holds its thread or lets it and others go. */
   @SuppressWarnings("unchecked") // the handler of a request takes its events
   private void awaitEvents() throws Exception {
-    events = machine.eventQueue().remove(held.isEmpty() && theEnd == null ? 1000 : 30);
+    events = machine.eventQueue().remove(held.isEmpty() && theEnd == null ? 1000 : 10);
     EventSet came = events;
     lastAct = came == null ? lastAct : System.nanoTime();
     for (Event event : came == null ? Set.<Event>of() : came) {
