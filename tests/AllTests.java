@@ -1,7 +1,9 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 // SPDX-License-Identifier: MIT
 //JAVA 21+
-//JAVAC_OPTIONS --release 21
+// Most code runs once here: the second compiler of the JVM costs more than it brings.
+//JAVAC_OPTIONS --release 21 -J-XX:TieredStopAtLevel=1
+//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1
 //DEPS org.junit.jupiter:junit-jupiter:6.1.3
 //DEPS org.junit.platform:junit-platform-launcher:6.1.3
 //DEPS com.google.jimfs:jimfs:1.3.0
@@ -11,15 +13,19 @@
 //SOURCES Jpegs.java
 //SOURCES *Test.java
 
+import static java.util.Comparator.comparingInt;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClasspathRoots;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.LockSupport;
+import org.junit.jupiter.api.ClassOrderer;
+import org.junit.jupiter.api.ClassOrdererContext;
 import org.junit.platform.engine.TestExecutionResult;
 import org.junit.platform.engine.TestExecutionResult.Status;
 import org.junit.platform.engine.discovery.ClassNameFilter;
@@ -45,13 +51,14 @@ public class AllTests {
         LauncherDiscoveryRequestBuilder.request()
             .selectors(selectClasspathRoots(Set.of(jar)))
             .filters(ClassNameFilter.includeClassNamePatterns(names))
-            // Much of a test is waiting for a program to start: two classes at a time use two cores well.
+            // Much of a test is waiting for a program: three at a time use two cores well, the longest first.
+            .configurationParameter("junit.jupiter.testclass.order.default", LongestFirst.class.getName())
             .configurationParameter("junit.jupiter.execution.parallel.enabled", "true")
             .configurationParameter("junit.jupiter.execution.parallel.mode.default", "same_thread")
             .configurationParameter("junit.jupiter.execution.parallel.mode.classes.default", "concurrent")
             .configurationParameter("junit.jupiter.execution.parallel.config.executor-service", "WORKER_THREAD_POOL")
             .configurationParameter("junit.jupiter.execution.parallel.config.strategy", "fixed")
-            .configurationParameter("junit.jupiter.execution.parallel.config.fixed.parallelism", "2")
+            .configurationParameter("junit.jupiter.execution.parallel.config.fixed.parallelism", "3")
             .build();
     Lines lines = new Lines();
     LauncherFactory.create().execute(request, lines);
@@ -61,6 +68,17 @@ public class AllTests {
     System.out.printf("%n%d passed, %d failed%s%n", summary.getTestsSucceededCount(), summary.getTotalFailureCount(),
         skipped == 0 ? "" : ", " + skipped + " skipped");
     System.exit(summary.getTotalFailureCount() == 0 && summary.getTestsSucceededCount() > 0 ? 0 : 1);
+  }
+
+  /** So that none of these is left alone at the end. */
+  static final class LongestFirst implements ClassOrderer {
+    private static final List<String> LONG =
+        List.of("LauncherTest", "WholeFilesTest", "FilesTest", "ExperimentsTest", "GradeTest");
+
+    @Override
+    public void orderClasses(ClassOrdererContext all) {
+      all.getClassDescriptors().sort(comparingInt(test -> -LONG.indexOf(test.getTestClass().getName())));
+    }
   }
 
   /** Counts the tests, and prints each as it ends, with its class; of one that takes long, every while that it runs. */

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 @DisplayName("The experiments of README.md")
 class ExperimentsTest {
   private static final String UNCHANGED = System.getProperty("java.class.path");
+  private static final Path COMPRESS = Program.project().resolve("Compress.java");
 
   @TempDir static Path folder;
 
@@ -28,10 +29,14 @@ class ExperimentsTest {
 
   /** The class path of a Compress with the changes of an experiment, less those of these numbers. */
   private static String changed(int experiment, Integer... without) throws IOException {
-    String compress = Files.readString(Program.project().resolve("Compress.java"));
+    return compiled(folder, code(Files.readString(COMPRESS), experiment, without), "--release", "21");
+  }
+
+  /** Some code with the changes of an experiment, less those of these numbers. */
+  private static String code(String code, int experiment, Integer... without) throws IOException {
     String diffs = diffs("Experiment " + experiment + ":");
     assertNotEquals("", diffs, "README.md shows no change for experiment " + experiment);
-    return compiled(folder, edited(compress, diffs, without), "--release", "21");
+    return edited(code, diffs, without);
   }
 
   /** The diffs below README.md's heading that begins so, one after the other. */
@@ -115,20 +120,17 @@ class ExperimentsTest {
   }
 
   @Test
-  @DisplayName("3: without synchronized additions are lost; with it, and the pause, the sum is right")
-  void total() throws Exception {
+  @DisplayName("3, 4: without the locks additions are lost, the folder is created more than once; "
+      + "with them, and the pauses, the sum is right, the folder created once")
+  void locksRemoved() throws Exception {
     String size = ", " + Text.size(Program.size(folder.resolve("IMAGES"))).replace(" MB", " -> ");
-    Program.Result wrong = run(changed(3), "--threads=4", "IMAGES", "total-1");
+    Program.Result wrong = run(changed(3), "--threads=4", "IMAGES", "total");
     assertFalse(wrong.out().contains(size), wrong.out());
-    Program.Result right = run(changed(3, 1), "--threads=4", "IMAGES", "total-2");
+    assertTrue(created(run(changed(4), "--threads=4", "IMAGES", "folder")) > 1);
+    String pauses = code(code(Files.readString(COMPRESS), 3, 1), 4, 1);
+    Program.Result right = run(compiled(folder, pauses, "--release", "21"), "--threads=4", "IMAGES", "pauses");
     assertTrue(right.out().contains(size), right.out());
-  }
-
-  @Test
-  @DisplayName("4: without the lock the folder is created more than once; with it, and the pause, once")
-  void folderCreatedTwice() throws Exception {
-    assertTrue(created(run(changed(4), "--threads=4", "IMAGES", "folder-1")) > 1);
-    assertEquals(1, created(run(changed(4, 1), "--threads=4", "IMAGES", "folder-2")));
+    assertEquals(1, created(right));
   }
 
   @Test
@@ -162,9 +164,9 @@ class ExperimentsTest {
     assumeTrue(Files.isDirectory(Path.of("/proc/self")), "threads are counted in /proc");
     byte[] tiny = Pictures.jpeg(Pictures.picture(16, 16, 1, 1), 0.9f);
     Files.createDirectory(folder.resolve("TINY"));
-    for (int i = 0; i < 1_500; i++) { Files.write(folder.resolve("TINY/" + i + ".jpg"), tiny); }
-    assertTrue(mostThreads(command(changed(7), "--mode=platform", "--threads=1", "TINY", "tiny-1")) > 300);
-    assertTrue(mostThreads(command(UNCHANGED, "--threads=1", "TINY", "tiny-2")) < 100);
+    for (int i = 0; i < 600; i++) { Files.write(folder.resolve("TINY/" + i + ".jpg"), tiny); }
+    assertTrue(mostThreads(command(changed(7), "--mode=platform", "--quiet", "--threads=1", "TINY", "tiny-1")) > 300);
+    assertTrue(mostThreads(command(UNCHANGED, "--quiet", "--threads=1", "TINY", "tiny-2")) < 100);
   }
 
   /** The most threads that the system counted in a process while it ran. */
@@ -184,8 +186,9 @@ class ExperimentsTest {
   @DisplayName("8: without the semaphores memory runs out; with them the same heap is enough")
   void semaphoresRemoved() throws Exception {
     String[] arguments = {"--mode=platform", "--engine=pixels", "--timeline", "LARGE", "large"};
-    Path large = Pictures.write(folder.resolve("LARGE/picture.jpg"), 4000, 3000);
-    for (int i = 1; i <= 3; i++) { Files.copy(large, folder.resolve("LARGE/picture" + i + ".jpg")); }
+    Path large = Program.project().resolve("IMAGES/harbour.jpg");
+    Files.createDirectory(folder.resolve("LARGE"));
+    for (int i = 1; i <= 4; i++) { Files.copy(large, folder.resolve("LARGE/picture" + i + ".jpg")); }
     run(UNCHANGED, arguments).expect(0, "");
     String chart = run(changed(8), arguments).expect(1, "", "failed: not enough memory").out();
     List<String> bars = ClassroomTest.rows(chart);

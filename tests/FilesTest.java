@@ -61,10 +61,9 @@ class FilesTest {
           | IMAGES/a.jpg IMAGES/b.jpg IMAGES/sub/c.jpg elsewhere/d.jpg | --files-from=list \
           | IMAGES/a.jpg\\n\\nIMAGES/sub/c.jpg\\r\\nelsewhere/d.jpg\\n./IMAGES/a.jpg\\n \
           | '3 images, ' | a.jpg elsewhere/d.jpg sub/c.jpg
-      a list from standard input | IMAGES/a.jpg IMAGES/b.jpg | --files-from=- | IMAGES/b.jpg\\n \
+      a list from standard input, and a byte order mark before it \
+          | IMAGES/a.jpg IMAGES/b.jpg | --files-from=- | \uFEFFIMAGES/b.jpg\\n \
           | '1 image, ' | b.jpg
-      a byte order mark before it | IMAGES/a.jpg | --files-from=- | \uFEFFIMAGES/a.jpg\\n \
-          | '1 image, ' | a.jpg
       an empty folder: no error, and no destination is made | IMAGES/notes.txt | --mode=virtual | '' \
           | '0 images, in ' | none
       """)
@@ -92,7 +91,7 @@ class FilesTest {
   @DisplayName("a destination that another run creates at this very moment is a folder like any other")
   void createdMeanwhile() throws Exception {
     Compress options = Program.options(Files.createDirectory(folder.resolve("IMAGES")), null);
-    for (int n = 0; n < 1_000; n++) { // the moment is one of microseconds: another one for each
+    for (int n = 0; n < 300; n++) { // the moment is one of microseconds: another one for each
       Path destination = folder.resolve("copies-" + n);
       long moment = System.nanoTime() + 200_000;
       long other = moment + (n % 100 - 80) * 500;
@@ -148,18 +147,18 @@ class FilesTest {
   void otherLetters() throws Exception {
     images("IMAGES/a.jpg");
     // In ISO 8859-1, as cards and archives of long ago have them: no valid UTF-8, and not what C knows.
-    String copy = "mkdir latin copies; for e in '\\351' '\\350'; do name=$(printf $e); mkdir latin/$name;"
+    String copy = "mkdir latin copies others; for e in '\\351' '\\350'; do name=$(printf $e); mkdir latin/$name;"
         + " cp IMAGES/a.jpg latin/$name.jpg; cp IMAGES/a.jpg latin/$name/; done;"
-        + " ln -s latin/$(printf '\\351') in; mkdir copies/$(printf '\\352');"
-        + " ln -s copies/$(printf '\\352') out";
+        + " ln -s latin/$(printf '\\351') in; mkdir others/$(printf '\\352');"
+        + " ln -s others/$(printf '\\352') out";
     assumeTrue(shell(copy).status() == 0, "this disk takes UTF-8 only");
     for (String locale : List.of("C", "C.UTF-8")) {
-      for (String arguments : List.of(" -r latin copies", " in out", " -r -u latin again")) {
+      for (String arguments : List.of(" in out", " -r -u latin copies")) {
         Program.Result result = shell("LC_ALL=" + locale + " " + Program.quoted(Program.command()) + arguments);
         assertFalse(result.expect(0, "").out().contains("any more"), result.out()); // each copy's image is found
       }
     }
-    assertEquals("5", shell("find copies -name '*.jpg' | wc -l").out().strip());
+    assertEquals("5", shell("find copies others -name '*.jpg' | wc -l").out().strip());
   }
 
   @Test
@@ -176,13 +175,13 @@ class FilesTest {
   }
 
   @Test
-  @DisplayName("a list's names are bytes, in any locale; a line of 50 MB is no name; @x and 3 GB are what they are")
+  @DisplayName("a list's names are bytes, in any locale; a line of 5 MB is no name; @x and 3 GB are what they are")
   void listedBytes() throws Exception {
     images("IMAGES/a.jpg", "IMAGES/@x/b.jpg");
     String latin = "(cd IMAGES && cp a.jpg \"$(printf '\\351').jpg\" && truncate -s 3G big.jpg"
         + " && cp a.jpg \"$(printf '\\303\\251').jpg\""
         + " && printf 'IMAGES/\\351.jpg\\nIMAGES/\\303\\251.jpg\\nIMAGES/big.jpg\\n'" // the list
-        + " && head -c 50000000 /dev/zero | tr '\\0' x && echo && echo IMAGES/a.jpg)";
+        + " && head -c 5000000 /dev/zero | tr '\\0' x && echo && echo IMAGES/a.jpg)";
     assumeTrue(shell(latin + " >/dev/null").status() == 0, "this disk takes UTF-8 only");
     for (String locale : List.of("C", "C.UTF-8")) {
       shell(latin + " | LC_ALL=" + locale + " " + Program.quoted(Program.command("--files-from=-", "IMAGES", locale)))
@@ -218,9 +217,9 @@ class FilesTest {
     Program.run(folder, "-r", "IMAGES/a.jpg", "IMAGES/b.jpg", "Two", "Small")
         .expect(1, "4 images (3 compressed, 0 kept, 0 skipped, 1 failed), ",
             "a.jpg failed: its copy would replace that of IMAGES/a.jpg");
-    Program.run(folder, "-u", "IMAGES", "Small").expect(0, "3 images (1 compressed, 0 kept, 2 skipped, 0 failed), ");
     Files.writeString(folder.resolve("Small/not-named.jpg"), "somebody's");
-    Program.run(folder, "--overwrite", "IMAGES/not-named.jpg", "Small").expect(0, "1 image, ");
+    Program.run(folder, "-u", "--overwrite", "IMAGES", "Small")
+        .expect(0, "3 images (1 compressed, 0 kept, 2 skipped, 0 failed), ");
     Program.run(folder.resolve("IMAGES"), "a.jpg", ".").expect(2, "", "DESTINATION is SOURCE");
     Program.run(folder, "IMAGES", "nowhere.jpg", "Small").expect(2, "", "SOURCE is not there: nowhere.jpg");
     Program.run(folder, "--files-from=-", "IMAGES", "Two", "Small").expect(2, "", "there can be only one SOURCE");
@@ -304,10 +303,11 @@ class FilesTest {
   @Test
   @DisplayName("what failed for want of memory is copied, and tried again when there is more")
   void restAgain() throws Exception {
-    Pictures.write(folder.resolve("IMAGES/a.jpg"), 3000, 3000);
+    Path large = Program.project().resolve("IMAGES/harbour.jpg");
+    Files.copy(large, Files.createDirectory(folder.resolve("IMAGES")).resolve("a.jpg"));
     String[] options = {"-u", "--copy-rest", "--engine=pixels"};
     Program.run(folder, "", Program.java(List.of("-Xmx32m"), options)).expect(1, "1 image (", "of memory");
-    assertEquals(-1, Files.mismatch(folder.resolve("IMAGES/a.jpg"), folder.resolve("COMPRESSED_IMAGES/a.jpg")));
+    assertEquals(-1, Files.mismatch(large, folder.resolve("COMPRESSED_IMAGES/a.jpg")));
     Program.run(folder, options).expect(0, "1 image, ");
   }
 

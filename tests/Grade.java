@@ -1,7 +1,7 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 // SPDX-License-Identifier: MIT
 //JAVA 21+
-//JAVAC_OPTIONS --release 21
+//JAVAC_OPTIONS --release 21 -J-XX:TieredStopAtLevel=1
 //SOURCES Pictures.java
 //SOURCES SlowMotion.java
 //FILES Grade_en.properties

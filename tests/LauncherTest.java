@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -25,6 +24,7 @@ class LauncherTest {
   private static Path home; // has JBang and the libraries
   private static Path only; // a PATH before the others, with a JBang that only says that it was started
   private static Path project;
+  private static final List<Process> starts = new ArrayList<>();
 
   @BeforeAll
   static void copies() throws Exception {
@@ -39,12 +39,27 @@ class LauncherTest {
     Files.writeString(only.resolve("jbang"), "#!/bin/sh\necho JBang\n");
     assertTrue(only.resolve("jbang").toFile().setExecutable(true));
     project = project("it's a \"clone\" of $HOME");
-    start().expect(0, "1 image, "); // builds
+    List<Path> clones = List.of(project, project("other"), project);
+    for (int i = 0; i < clones.size(); i++) { // one of them builds, or one for each clone
+      starts.add(new ProcessBuilder(command(home, "IMAGES", "Small-" + i)).directory(clones.get(i).toFile())
+          .redirectErrorStream(true).redirectOutput(folder.resolve("start-" + i).toFile()).start());
+    }
+    for (Process start : starts) { start.waitFor(); }
   }
 
   @BeforeEach
   void forget() throws Exception {
     Files.deleteIfExists(remembered());
+  }
+
+  @Test
+  @DisplayName("builds for clones that start at once, and more than once each, on a cold cache")
+  void startsAtOnce() throws Exception {
+    for (int i = 0; i < starts.size(); i++) {
+      String log = Files.readString(folder.resolve("start-" + i));
+      assertEquals(0, starts.get(i).exitValue(), log);
+      assertTrue(log.contains("1 image, "), log);
+    }
   }
 
   private static Path project(String name) throws Exception {
@@ -118,8 +133,8 @@ class LauncherTest {
     start().expect(0, "1 image, ");
     assertEquals(List.of(),
         Program.files(home).stream().filter(name -> name.matches(".*\\.(jsa|aot).*")).toList());
-    assertEquals(List.of("Compress.java", "IMAGES", "Small"),
-        List.of(project.toFile().list((in, name) -> !name.startsWith("."))).stream().sorted().toList());
+    assertEquals(List.of("Compress.java", "IMAGES", "Small"), List.of(project.toFile()
+        .list((in, name) -> !name.matches("\\..*|Small-\\d"))).stream().sorted().toList());
   }
 
   @Test
@@ -144,39 +159,5 @@ class LauncherTest {
     List<String> command = new ArrayList<>(List.of("env", "PATH=/usr/bin:/bin")); // without an installed JBang
     command.addAll(command(Path.of("/proc/nowhere"), "IMAGES", "Small"));
     Program.run(project, "", command).expect(1, "", "cannot write to /proc/nowhere/.cache: set XDG_CACHE_HOME");
-  }
-
-  @Test
-  @DisplayName("builds for two clones that start at once on a cold cache")
-  void twoClones() throws Exception {
-    Path cold = folder.resolve("cold");
-    Program.run(folder, "", List.of("sh", "-c", "cp -R home cold && rm -rf cold/.jbang/cache/jars")).expect(0, "");
-    List<Path> clones = List.of(project("one"), project("two"));
-    List<Process> starts = new ArrayList<>();
-    for (Path clone : clones) {
-      starts.add(new ProcessBuilder(command(cold, "IMAGES", "Small")).directory(clone.toFile())
-          .redirectErrorStream(true).redirectOutput(clone.resolve("log").toFile()).start());
-    }
-    for (int i = 0; i < 2; i++) {
-      int status = starts.get(i).waitFor();
-      assertEquals(0, status, Files.readString(clones.get(i).resolve("log")));
-      assertEquals(List.of("beach.jpg"), Program.files(clones.get(i).resolve("Small")));
-    }
-  }
-
-  @Test
-  @DisplayName("experiment 2 is true at the first start after the edit: no image is compressed after the report")
-  void experimentOnAFreshBuild() throws Exception {
-    String readme = Files.readString(Program.project().resolve("README.md"));
-    String diff = readme.split("### Experiment 2:")[1].split("```diff\n")[1].split("```")[0];
-    Path experiment = project("experiment");
-    for (int i = 1; i <= 4; i++) {
-      Pictures.write(experiment.resolve("IMAGES/picture" + i + ".jpg"), 1600, 1200);
-    }
-    Path script = experiment.resolve("Compress.java");
-    Files.writeString(script, ExperimentsTest.edited(Files.readString(script), diff));
-    Program.Result result = Program.run(experiment, "", command(home)).expect(1, "5 images (0 compressed, ");
-    assertFalse(result.err().contains("/5] "), result.err());
-    assertEquals(List.of(), Program.files(experiment.resolve("COMPRESSED_IMAGES")));
   }
 }

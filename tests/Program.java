@@ -49,7 +49,27 @@ final class Program {
     }
   }
 
+  private static final List<String> JAVA = List.of(ProcessHandle.current().info().command().orElseThrow(),
+      "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xlog:disable", "-cp", System.getProperty("java.class.path"));
+  /** What the JVM keeps of the classes of a start: with it the next ones take a quarter less of processor time. */
+  private static final String ARCHIVE = archive();
+
   private Program() {}
+
+  private static String archive() {
+    try {
+      Path folder = Files.createTempDirectory("start");
+      Path image = Pictures.write(folder.resolve("a.jpg"));
+      Path archive = folder.resolve("classes.jsa");
+      List<String> command = new ArrayList<>(JAVA);
+      command.addAll(List.of("-XX:ArchiveClassesAtExit=" + archive, "Compress", "--dry-run", folder.toString()));
+      run(folder, "", command);
+      for (Path path : List.of(folder, image, archive)) { path.toFile().deleteOnExit(); }
+      return archive.toString();
+    } catch (IOException | InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
 
   /** The project's folder: the tests run in it or below. */
   static Path project() {
@@ -63,8 +83,8 @@ final class Program {
 
   /** The command that starts Compress with these options of the JVM: one that starts quickly. */
   static List<String> java(List<String> options, String... arguments) {
-    List<String> command = new ArrayList<>(List.of(ProcessHandle.current().info().command().orElseThrow(),
-        "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", System.getProperty("java.class.path")));
+    List<String> command = new ArrayList<>(JAVA);
+    command.add("-XX:SharedArchiveFile=" + ARCHIVE);
     command.addAll(options);
     command.add("Compress");
     command.addAll(List.of(arguments));

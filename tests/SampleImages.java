@@ -1,7 +1,7 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 // SPDX-License-Identifier: MIT
 //JAVA 21+
-//JAVAC_OPTIONS --release 21
+//JAVAC_OPTIONS --release 21 -J-XX:TieredStopAtLevel=1
 //DEPS info.picocli:picocli:4.7.7
 //SOURCES Pictures.java
 
