@@ -2688,45 +2688,100 @@ final class OptimalCode {
   }
 }
 
-/** The AC coefficients of a block, by bits of their magnitude: each has a bit for each coefficient, by index. */
-final class BitPlanes {
-  static final int MAX_LOW = 3; // bits looked at one by one
-  final long[] bit = new long[MAX_LOW + 1]; // which have this bit; of the last: it or one above
-  final long[] nonzero = new long[MAX_LOW + 1]; // which have this bit or one above
-  long negative;
-  final int[] magnitude = new int[64];
+// The AC coefficients of a component of the copy, of which progressive scans are made, by the bits of their magnitudes. A
+// block has a long for each kind, with a bit for each coefficient by its index: nonzero; and unless that is 0, negative;
+// bits 0, 1 and 2; bit 3 or one above; and the magnitudes of the last, four in a long.
+final class Levels {
+  static final int MAX_LOW = 3; // bits that are looked at one by one
+  static final int BLOCK = 8 * (6 + 16); // bytes that it takes at most
+  final long[][] rows; // of blocks, those included that only fill up MCUs
+  private final long[][] mcuRow; // the rows in work
+  private final int[] sizes; // of what is in them
+  private int first; // of these
 
-  /** Reads the block at this place of a row; returns the place behind. */
-  int read(char[] row, int from) {
-    int at = from + ((row[from] & 15) < 8 ? 1 : 2); // behind DC
-    int k = 0;
+  Levels(BlockGrid grid) {
+    rows = new long[grid.mcusHigh() * grid.v()][];
+    mcuRow = new long[grid.v()][grid.mcusWide() * grid.h() * BLOCK / 8];
+    sizes = new int[grid.v()];
+  }
+
+  /** Adds a block in row y of the MCU row: kept[from] to kept[to - 1], which are requantized. */
+  void add(int y, int[] kept, int from, int to) {
+    long[] row = mcuRow[y];
+    int at = sizes[y];
+    long nonzero = 0;
+    long negative = 0;
     long bit0 = 0;
     long bit1 = 0;
     long bit2 = 0;
-    long bit3 = 0;
-    long minus = 0;
-    for (int symbol = row[at++]; symbol < Symbols.END; symbol = row[at++]) { // no branch on what is in it but one
-      int size = symbol & 15;
-      int value = size < 8 ? symbol >> 8 : row[at++];
-      int sign = (value >>> size - 1) - 1; // of none, which is no coefficient, -1
-      int m = (value + (sign & 1 - (1 << size)) ^ sign) - sign;
-      k += (symbol >> 4 & 15) + 1;
-      magnitude[k] = m;
-      minus |= (sign & 1L) << k;
-      bit0 |= (m & 1L) << k;
-      bit1 |= (m >> 1 & 1L) << k;
-      bit2 |= (m >> 2 & 1L) << k;
-      bit3 |= (-(m >> 3) >>> 31 & 1L) << k;
+    long large = 0;
+    int n = 0; // of these
+    for (int i = from; i < to; i++) {
+      int k = Coefficient.index(kept[i]);
+      int magnitude = Coefficient.magnitude(kept[i]);
+      nonzero |= 1L << k;
+      negative |= (kept[i] >> 7 & 1L) << k;
+      bit0 |= (magnitude & 1L) << k;
+      bit1 |= (magnitude >> 1 & 1L) << k;
+      bit2 |= (magnitude >> 2 & 1L) << k;
+      if (magnitude > 7) {
+        large |= 1L << k;
+        int place = at + 6 + (n >> 2);
+        row[place] = (n & 3) == 0 ? magnitude : row[place] | (long) magnitude << 16 * (n & 3);
+        n++;
+      }
     }
-    negative = minus;
-    bit[0] = bit0;
-    bit[1] = bit1;
-    bit[2] = bit2;
-    nonzero[3] = bit3;
-    nonzero[2] = bit3 | bit2;
-    nonzero[1] = bit3 | bit2 | bit1;
-    nonzero[0] = bit3 | bit2 | bit1 | bit0;
-    return at;
+    row[at] = nonzero;
+    if (nonzero != 0) {
+      row[at + 1] = negative;
+      row[at + 2] = bit0;
+      row[at + 3] = bit1;
+      row[at + 4] = bit2;
+      row[at + 5] = large;
+      at += 5 + (n + 3 >> 2);
+    }
+    sizes[y] = at + 1;
+  }
+
+  void endMcuRow() {
+    for (int y = 0; y < sizes.length; y++) {
+      rows[first++] = Arrays.copyOf(mcuRow[y], sizes[y]);
+      sizes[y] = 0;
+    }
+  }
+}
+
+/** A block of Levels. */
+final class BitPlanes {
+  final long[] bit = new long[Levels.MAX_LOW + 1]; // which have this bit; not known of the last
+  final long[] nonzero = new long[Levels.MAX_LOW + 1]; // which have this bit or one above
+  long negative;
+  private long[] row;
+  private int large; // where in it the large magnitudes stand
+
+  /** Reads the block at this place of a row; returns the place behind. */
+  int read(long[] row, int at) {
+    if (row[at] == 0) {
+      Arrays.fill(nonzero, 0);
+      return at + 1;
+    }
+    this.row = row;
+    negative = row[at + 1];
+    bit[0] = row[at + 2];
+    bit[1] = row[at + 3];
+    bit[2] = row[at + 4];
+    nonzero[3] = row[at + 5];
+    nonzero[2] = nonzero[3] | bit[2];
+    nonzero[1] = nonzero[2] | bit[1];
+    nonzero[0] = row[at];
+    large = at + 6;
+    return large + (Long.bitCount(nonzero[3]) + 3 >> 2);
+  }
+
+  int magnitude(int k) {
+    if ((nonzero[3] >>> k & 1) == 0) { return (int) (bit[0] >>> k & 1 | (bit[1] >>> k & 1) << 1 | (bit[2] >>> k & 1) << 2); }
+    int n = Long.bitCount(nonzero[3] & (1L << k) - 1);
+    return (int) (row[large + (n >> 2)] >>> 16 * (n & 3)) & 0xFFFF;
   }
 }
 
@@ -2766,12 +2821,12 @@ final class CopyScan {
   }
 
   /** Finds the symbols of scans of a component's bands, of one in so many rows of blocks, at one go. */
-  static void code(List<CopyScan> scans, Plane plane, int everyRow, boolean keep) {
+  static void code(CopyScan[] scans, Plane plane, int everyRow, boolean keep) {
     BitPlanes block = new BitPlanes();
     for (int y = 0; y < plane.copy.high(); y += everyRow) {
       int at = 0;
       for (int x = 0; x < plane.copy.wide(); x++) {
-        at = block.read(plane.symbols.rows[y], at);
+        at = block.read(plane.levels.rows[y], at);
         for (CopyScan scan : scans) {
           if (scan.size > scan.symbols.length - 512) { // more than a block takes
             scan.symbols = keep ? Arrays.copyOf(scan.symbols, scan.size * 2) : scan.symbols;
@@ -2852,7 +2907,7 @@ final class CopyScan {
         correct(block, known & passed);
         known &= ~passed;
       }
-      int magnitude = block.magnitude[k] >> low;
+      int magnitude = high > 0 ? 1 : block.magnitude(k) >> low;
       int size = Coefficient.size(magnitude);
       put(run << 4 | size, (int) (magnitude ^ -(block.negative >>> k & 1)) & (1 << size) - 1);
       correct(block, known & before);
@@ -3033,28 +3088,20 @@ final class Sample {
 final class CopyWriter {
   private static final int SAMPLE = 4_000; // blocks, about
   private static final List<Integer> BAND_ENDS = List.of(5, 2, 8, 63, 18); // more bring next to nothing
-  private static final List<Integer> LOWS = List.of(0, 1, 2, BitPlanes.MAX_LOW);
+  private static final List<Integer> LOWS = List.of(0, 1, 2, Levels.MAX_LOW);
   private byte[] out = new byte[1024];
   private int position;
   private long bits; // not written yet, right-aligned
   private int count;
 
-  /** The copy without metadata: baseline, or on request progressive where that is smaller. */
-  static byte[] write(JpegHeader header, Plane[] planes, boolean mayBeProgressive) {
-    List<CopyScan> scans = scans(planes, 63);
-    CopyWriter copy = new CopyWriter(header, planes, mayBeProgressive);
-    int head = copy.position;
-    if (mayBeProgressive) {
-      copy.write(scans(planes, 0));
-      for (Plane plane : planes) {
-        List<CopyScan> script = script(plane);
-        CopyScan.code(script, plane, 1, true);
-        copy.write(script);
-      }
-    }
-    if (!mayBeProgressive || bits(scans, 1) / 8 + 20 * scans.size() <= copy.position - head) { // with their headers
-      copy = new CopyWriter(header, planes, false);
-      copy.write(scans);
+  /** The copy without metadata, baseline or progressive. */
+  static byte[] write(JpegHeader header, Plane[] planes, boolean progressive) {
+    CopyWriter copy = new CopyWriter(header, planes, progressive);
+    copy.write(scans(planes, progressive ? 0 : 63));
+    for (Plane plane : progressive ? planes : new Plane[0]) {
+      List<CopyScan> script = script(plane);
+      CopyScan.code(script.toArray(new CopyScan[0]), plane, 1, true);
+      copy.write(script);
     }
     copy.makeRoom(2);
     copy.out[copy.position++] = -1;
@@ -3111,7 +3158,7 @@ final class CopyWriter {
     int everyRow = Math.max(1, plane.copy.wide() * plane.copy.high() / SAMPLE);
     Set<CopyScan> all = new LinkedHashSet<>();
     for (int value : values) { all.addAll(scans.apply(value)); }
-    CopyScan.code(all.stream().filter(scan -> scan.size() == 0).toList(), plane, everyRow, false);
+    CopyScan.code(all.stream().filter(scan -> scan.size() == 0).toArray(CopyScan[]::new), plane, everyRow, false);
     return Collections.min(values, Comparator.comparing(value -> bits(scans.apply(value), everyRow)));
   }
 
@@ -3254,7 +3301,8 @@ final class Plane {
   int[] steps; // of the source's quantization table
   final int[] low = new int[64]; // lowest bit known of each coefficient (successive approximation)
   Requantizer requantizer;
-  Symbols symbols; // of the copy
+  Symbols symbols; // of the copy: of all coefficients or, if there are levels, of those of DC
+  Levels levels; // null: it is baseline
   Sample sample; // to be taken instead, or null
   Smallest smallest; // null: coefficients are rounded
   ChromaDownsampler downsampler; // null: none
@@ -3290,15 +3338,28 @@ final class Plane {
   void add(int mcu, int y, int dc, int[] kept, int from, int to) {
     if (sample != null) {
       sample.add(this, mcu, dc, kept, from, to);
-    } else if (smallest == null) {
+    } else if (levels == null) {
       symbols.add(y, requantizer.dc(dc), requantizer, kept, from, to);
-    } else if (requantizer.isExact) {
-      smallest.look(mcu, dc, kept, from, to);
-      symbols.add(y, dc, requantizer, kept, from, to);
     } else {
-      int n = smallest.choose(mcu, dc, kept, from, to);
-      symbols.add(y, requantizer.dc(dc), Requantizer.EXACT, smallest.chosen, 0, n);
+      symbols.add(y, requantizer.dc(dc), requantizer, null, 0, 0);
+      if (smallest != null && !requantizer.isExact) {
+        levels.add(y, smallest.chosen, 0, smallest.choose(mcu, dc, kept, from, to));
+      } else {
+        levels.add(y, kept, from, to);
+        if (smallest != null) { smallest.look(mcu, dc, kept, from, to); }
+      }
     }
+  }
+
+  /** Adds a block that only fills up an MCU. */
+  void addPadding(int y) {
+    symbols.addPadding(y);
+    if (levels != null) { levels.add(y, null, 0, 0); }
+  }
+
+  void endMcuRow() {
+    symbols.endMcuRow();
+    if (levels != null) { levels.endMcuRow(); }
   }
 }
 
@@ -3706,22 +3767,26 @@ record Sampling(JpegHeader header, int across, int down) {
 final class CoefficientEngine {
   private static final int[] ONES = Requantizer.steps(1);
   private static final int MAX_SCANS = 100; // ten are usual; each is a pass over the picture
+  private static final int SMALL = 1 << 17; // bytes: no larger progressive copy would be smaller in baseline
   private final byte[] jpeg;
   private final JpegHeader header;
   private final boolean progressive;
   private final Recompressor.Settings settings;
   private final double coarse; // of --smallest: by how much the steps are those at quality 50
+  private final boolean several; // scans are in the copy: it is progressive
   private Sample sample; // to be taken instead of a copy, or null
   private final Sampling sampling;
   private final Plane[] planes;
   private final Tables tables = new Tables();
   private final List<Scan> scans = new ArrayList<>(); // to be decoded side by side
 
-  private CoefficientEngine(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, double coarse) {
+  private CoefficientEngine(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, double coarse,
+      boolean several) {
     this.jpeg = jpeg;
     this.header = header;
     this.settings = settings;
     this.coarse = coarse;
+    this.several = several;
     progressive = header.process == Marker.SOF2;
     sampling = Sampling.of(header, settings);
     planes = sampling.planes();
@@ -3744,16 +3809,25 @@ final class CoefficientEngine {
   // baseline or, to be smallest or lossless, what is smaller. A JpegException: part of it is missing or damaged.
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
     double coarse = settings.smallest() ? coarseness(jpeg, header, settings) : 1;
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, coarse);
+    boolean several = settings.smallest() || settings.isLossless();
+    byte[] copy = copy(jpeg, header, settings, coarse, several);
+    if (!several || copy.length > SMALL) { return copy; }
+    byte[] baseline = copy(copy, JpegHeader.read(copy), settings.lossless(), 1, false);
+    return baseline.length <= copy.length ? baseline : copy;
+  }
+
+  private static byte[] copy(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, double coarse,
+      boolean several) throws JpegException {
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, coarse, several);
     engine.decode();
-    return CopyWriter.write(header, engine.planes, settings.smallest() || settings.isLossless());
+    return CopyWriter.write(header, engine.planes, several);
   }
 
   /** How coarse the steps of --smallest may be, 1 being those at quality 50, to look as good as libjpeg's. */
   private static double coarseness(byte[] jpeg, JpegHeader header, Recompressor.Settings settings)
       throws JpegException {
     double start = PerceptualTables.coarseness(settings.quality());
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, start / 2); // what less is lost
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, start / 2, true); // what less is lost
     Sample sample = new Sample(header, engine.planes[0].copy);
     engine.sample = sample;
     engine.decode();
@@ -3836,6 +3910,7 @@ final class CoefficientEngine {
           isHalved(plane) ? ChromaDownsampler.FRACTION : 1, steps(plane, wanted));
       plane.sample = sample;
       plane.symbols = new Symbols(plane.copy);
+      plane.levels = several ? new Levels(plane.copy) : null;
       plane.smallest = settings.smallest() ? new Smallest(plane, coarse, visible) : null;
       plane.downsampler = isHalved(plane) ? new ChromaDownsampler(plane, sampling.across(), sampling.down()) : null;
       int[] limits = isHalved(plane) ? plane.downsampler.limits : plane.requantizer.limit;
@@ -3868,7 +3943,7 @@ final class CoefficientEngine {
             int y = top + i;
             int row = (y - first) * down; // of those in work
             if (x >= copy.wide() || y >= copy.high()) {
-              plane.symbols.addPadding(i);
+              plane.addPadding(i);
             } else if (plane.downsampler != null) {
               plane.downsampler.deliver(y, x, top / copy.v() * wide + mcu, i, blocks, row);
             } else {
@@ -3878,7 +3953,7 @@ final class CoefficientEngine {
           }
         }
       }
-      plane.symbols.endMcuRow();
+      plane.endMcuRow();
     }
   }
 }
