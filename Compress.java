@@ -2800,9 +2800,9 @@ final class CopyScan {
   private final OptimalCode[] codes = new OptimalCode[4];
   private long bits; // that it takes
   private final int[] acCounts = counts[AC];
-  private char[] symbols = new char[1024]; // of a band, as in Symbols
+  private char[] symbols; // of a band, as in Symbols
+  private int room = 1 << 12; // chars for them at first
   private int size; // of what is in them
-  int size() { return size; }
   private int endRun; // EOBRUN: blocks that have ended and are not coded yet
   private int endPlace; // where they will be
 
@@ -2823,13 +2823,14 @@ final class CopyScan {
   /** Finds the symbols of scans of a component's bands, of one in so many rows of blocks, at one go. */
   static void code(CopyScan[] scans, Plane plane, int everyRow, boolean keep) {
     BitPlanes block = new BitPlanes();
+    for (CopyScan scan : scans) { scan.symbols = new char[scan.room]; }
     for (int y = 0; y < plane.copy.high(); y += everyRow) {
       int at = 0;
       for (int x = 0; x < plane.copy.wide(); x++) {
         at = block.read(plane.levels.rows[y], at);
         for (CopyScan scan : scans) {
           if (scan.size > scan.symbols.length - 512) { // more than a block takes
-            scan.symbols = keep ? Arrays.copyOf(scan.symbols, scan.size * 2) : scan.symbols;
+            scan.symbols = keep ? Arrays.copyOf(scan.symbols, scan.size / 4 * 5) : scan.symbols;
             scan.size = keep ? scan.size : 0;
           }
           scan.code(block);
@@ -2848,6 +2849,13 @@ final class CopyScan {
     if (bits == 0) { for (OptimalCode code : codes) { bits += code.bits(everyRow); } }
     return bits;
   }
+
+  /** Makes room for the symbols of all rows, of which another has found those of one in so many. */
+  void expect(CopyScan sample, int everyRow) {
+    for (int s = 0; s < 256; s++) { room += (int) (sample.acCounts[s] * ((s & 15) < 8 ? 1.1 : 2.2) * everyRow); }
+  }
+
+  boolean isCoded() { return symbols != null; }
 
   void write(CopyWriter out) {
     ByteArrayOutputStream tables = new ByteArrayOutputStream();
@@ -3101,6 +3109,7 @@ final class CopyWriter {
     for (Plane plane : progressive ? planes : new Plane[0]) {
       List<CopyScan> script = script(plane);
       CopyScan.code(script.toArray(new CopyScan[0]), plane, 1, true);
+      plane.levels = null; // its memory is the output's
       copy.write(script);
     }
     copy.makeRoom(2);
@@ -3139,7 +3148,12 @@ final class CopyWriter {
     for (int before = -1, end = 5; ; before = low) {
       int from = end;
       low = best(plane, LOWS, some -> script(plane, some, from, known));
-      if (low == before) { return script(plane, low, end, new HashMap<>()); }
+      if (low == before) {
+        List<CopyScan> sample = script(plane, low, end, known);
+        List<CopyScan> script = script(plane, low, end, new HashMap<>());
+        for (int i = 0; i < script.size(); i++) { script.get(i).expect(sample.get(i), everyRow(plane)); }
+        return script;
+      }
       int l = low;
       end = best(plane, BAND_ENDS, some -> script(plane, l, some, known));
     }
@@ -3155,12 +3169,14 @@ final class CopyWriter {
 
   /** The value whose scans take the fewest bits. */
   private static int best(Plane plane, List<Integer> values, Function<Integer, List<CopyScan>> scans) {
-    int everyRow = Math.max(1, plane.copy.wide() * plane.copy.high() / SAMPLE);
     Set<CopyScan> all = new LinkedHashSet<>();
     for (int value : values) { all.addAll(scans.apply(value)); }
-    CopyScan.code(all.stream().filter(scan -> scan.size() == 0).toArray(CopyScan[]::new), plane, everyRow, false);
-    return Collections.min(values, Comparator.comparing(value -> bits(scans.apply(value), everyRow)));
+    all.removeIf(CopyScan::isCoded);
+    CopyScan.code(all.toArray(new CopyScan[0]), plane, everyRow(plane), false);
+    return Collections.min(values, Comparator.comparing(value -> bits(scans.apply(value), everyRow(plane))));
   }
+
+  private static int everyRow(Plane plane) { return Math.max(1, plane.copy.wide() * plane.copy.high() / SAMPLE); }
 
   /** Writes what stands before the scans: the start, the quantization tables (B.2.4.1), the frame (B.2.2). */
   private CopyWriter(JpegHeader header, Plane[] planes, boolean progressive) {
@@ -3265,7 +3281,7 @@ final class CopyWriter {
 
   private void makeRoom(long octets) {
     if (octets > out.length - position) {
-      long room = Math.max(position + octets, out.length + out.length / 8 + 64L);
+      long room = Math.max(position + octets, out.length + out.length / 2L);
       out = Arrays.copyOf(out, (int) Math.min(room, Integer.MAX_VALUE - 8));
     }
   }
