@@ -2895,8 +2895,9 @@ final class CopyScan {
 final class Smallest {
   private static final float[] LAMBDA = {0.077f, 0.078f}; // the error that a bit is worth: luminance, chrominance
   private static final int END = 0; // of a block's coefficients
-  static final double DEAD_ZONE = 0.65; // about: what is less, in steps, becomes 0
-  private static final float SURE = 1.5f; // steps: what is larger does not become zero
+  static final double DEAD_ZONE = 0.12; // by how much, about, what becomes 0 is more than half a step
+  static final float ROUNDING = 0.38f; // up: a lower level often takes fewer bits
+  static final float SURE = 1.5f; // steps: what is larger does not become zero
   private static final float[] BITS = new float[256]; // of a symbol and its value, about, as in progressive scans
 
   static {
@@ -2962,7 +2963,7 @@ final class Smallest {
       }
       if (i > 0) {
         float steps = plane.requantizer.steps(Coefficient.magnitude(kept[from + i - 1]), k);
-        level[i] = Math.clamp((int) (steps + 0.4999f), 1, 1023);
+        level[i] = Math.clamp((int) (steps + ROUNDING), 1, 1023);
         gain[i] = weights[k] * level[i] * (2 * steps - level[i]);
         sure = steps > SURE ? i : sure;
         mayEnd &= steps <= SURE;
@@ -2978,40 +2979,41 @@ final class Smallest {
 
 /** About a thousand MCUs of a photograph, a seventh at most: what would be seen of a copy's errors in them. */
 final class Sample {
-  private record Block(Plane plane, float visible, float[] values) {}
-  private final List<Block> blocks = new ArrayList<>();
-  private final Map<Plane, float[]> weights = new HashMap<>(); // by index: how much is seen of an error of 1
-  private final double share;
-  private final int luminance; // blocks that one of another component counts for
+  private record Block(float look, float[] values) {}
+  private final Map<Plane, List<Block>> blocks = new LinkedHashMap<>(); // in order, for sums that are always the same
+  private final long share; // of 2 to the power of 32
 
-  Sample(JpegHeader header, BlockGrid grid) {
-    luminance = grid.h() * grid.v();
-    share = Math.min(1 / 7.0, 256_000.0 / header.width / header.height);
+  Sample(JpegHeader header) {
+    share = (long) (0x1p32 * Math.min(1 / 7.0, 256_000.0 / header.width / header.height));
   }
 
   void add(Plane plane, int mcu, int dc, int[] kept, int from, int to) {
-    if (mcu * 0.6180339887 % 1 < share) { // the golden ratio: evenly
+    if ((mcu * 0x9E3779B9L & 0xFFFFFFFFL) < share) { // the golden ratio: evenly
       float[] values = new float[64];
       values[0] = dc * plane.requantizer.dcStep;
       for (int i = from; i < to; i++) { values[Coefficient.index(kept[i])] = plane.requantizer.exact(kept[i]); }
-      blocks.add(new Block(plane, plane.smallest.look(mcu, dc, kept, from, to), values));
+      Block block = new Block(plane.smallest.look(mcu, dc, kept, from, to), values);
+      blocks.computeIfAbsent(plane, p -> new ArrayList<>()).add(block);
     }
   }
 
-  /** What is seen of the errors with these steps for each plane, if an AC coefficient up to a part of one becomes 0. */
-  double error(Function<Plane, int[]> steps, double deadZone) {
-    Map<Plane, int[]> tables = new HashMap<>();
+  /** What is seen of the errors with these steps for each plane: of coefficients rounded, or chosen as by Smallest. */
+  double error(Function<Plane, int[]> steps, boolean chosen) {
     double sum = 0;
-    for (Block block : blocks) {
-      int[] table = tables.computeIfAbsent(block.plane, steps);
-      float[] seen = weights.computeIfAbsent(block.plane, p -> PerceptualTables.seen(p.table == 0 ? 0 : p.index));
-      double lost = 0;
-      for (int k = 0; k < 64; k++) {
-        double level = block.values[k] / table[k];
-        double error = (k > 0 && Math.abs(level) < deadZone ? level : level - Math.rint(level)) * table[k];
-        lost += seen[k] * error * error;
+    for (Plane plane : blocks.keySet()) {
+      int[] table = steps.apply(plane);
+      float[] seen = PerceptualTables.seen(plane.table == 0 ? 0 : plane.index);
+      for (Block block : blocks.get(plane)) {
+        double zone = Math.min(0.5 + Smallest.DEAD_ZONE / block.look, Smallest.SURE);
+        double lost = 0;
+        for (int k = 0; k < 64; k++) {
+          double level = Math.abs(block.values[k] / table[k]);
+          double near = !chosen || k == 0 ? Math.rint(level) : level < zone ? 0 : (int) (level + Smallest.ROUNDING);
+          lost += seen[k] * Math.pow((level - near) * table[k], 2);
+        }
+        double saturated = plane.table > 0 ? block.values[0] * block.values[0] / 100_000 : 0; // there more is seen
+        sum += block.look * (1 + saturated) * lost / blocks.get(plane).size();
       }
-      sum += block.visible * lost * (block.plane.index == 0 ? 1 : luminance);
     }
     return sum;
   }
@@ -3670,16 +3672,14 @@ final class CoefficientEngine {
       throws JpegException {
     double start = PerceptualTables.coarseness(settings.quality());
     CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, start / 2); // what less is lost
-    Sample sample = new Sample(header, engine.planes[0].copy);
+    Sample sample = new Sample(header);
     engine.sample = sample;
     engine.decode();
-    double goal = sample.error(
-        plane -> engine.steps(plane, StandardTables.steps(plane.isCoarse, settings.quality())), 0.5);
+    double goal = sample.error(plane -> StandardTables.steps(plane.isCoarse, settings.quality()), false);
     double coarse = start / 3;
     for (double step = 3; step > 1.01; step = Math.sqrt(step)) {
       double next = coarse * step;
-      double error = sample.error(
-          plane -> engine.steps(plane, PerceptualTables.steps(plane.isCoarse, next)), Smallest.DEAD_ZONE);
+      double error = sample.error(plane -> engine.steps(plane, PerceptualTables.steps(plane.isCoarse, next)), true);
       coarse = error <= goal ? next : coarse;
     }
     return coarse;
