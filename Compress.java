@@ -2895,7 +2895,7 @@ final class CopyScan {
 final class Smallest {
   private static final float[] LAMBDA = {0.077f, 0.078f}; // the error that a bit is worth: luminance, chrominance
   private static final int END = 0; // of a block's coefficients
-  static final double DEAD_ZONE = 0.12; // by how much, about, what becomes 0 is more than half a step
+  static final float DEAD_ZONE = 0.12f; // by how much, about, what becomes 0 is more than half a step
   static final float ROUNDING = 0.38f; // up: a lower level often takes fewer bits
   static final float SURE = 1.5f; // steps: what is larger does not become zero
   private static final float[] BITS = new float[256]; // of a symbol and its value, about, as in progressive scans
@@ -2979,7 +2979,7 @@ final class Smallest {
 
 /** About a thousand MCUs of a photograph, a seventh at most: what would be seen of a copy's errors in them. */
 final class Sample {
-  private record Block(float look, float[] values) {}
+  private record Block(float look, float dc, int[] kept) {}
   private final Map<Plane, List<Block>> blocks = new LinkedHashMap<>(); // in order, for sums that are always the same
   private final long share; // of 2 to the power of 32
 
@@ -2989,11 +2989,9 @@ final class Sample {
 
   void add(Plane plane, int mcu, int dc, int[] kept, int from, int to) {
     if ((mcu * 0x9E3779B9L & 0xFFFFFFFFL) < share) { // the golden ratio: evenly
-      float[] values = new float[64];
-      values[0] = dc * plane.requantizer.dcStep;
-      for (int i = from; i < to; i++) { values[Coefficient.index(kept[i])] = plane.requantizer.exact(kept[i]); }
-      Block block = new Block(plane.smallest.look(mcu, dc, kept, from, to), values);
-      blocks.computeIfAbsent(plane, p -> new ArrayList<>()).add(block);
+      float look = plane.smallest.look(mcu, dc, kept, from, to);
+      int[] some = Arrays.copyOfRange(kept, from, to);
+      blocks.computeIfAbsent(plane, p -> new ArrayList<>()).add(new Block(look, dc * plane.requantizer.dcStep, some));
     }
   }
 
@@ -3004,15 +3002,17 @@ final class Sample {
       int[] table = steps.apply(plane);
       float[] seen = PerceptualTables.seen(plane.table == 0 ? 0 : plane.index);
       for (Block block : blocks.get(plane)) {
-        double zone = Math.min(0.5 + Smallest.DEAD_ZONE / block.look, Smallest.SURE);
-        double lost = 0;
-        for (int k = 0; k < 64; k++) {
-          double level = Math.abs(block.values[k] / table[k]);
-          double near = !chosen || k == 0 ? Math.rint(level) : level < zone ? 0 : (int) (level + Smallest.ROUNDING);
-          lost += seen[k] * Math.pow((level - near) * table[k], 2);
+        float zone = chosen ? Math.min(0.5f + Smallest.DEAD_ZONE / block.look, Smallest.SURE) : 0.5f;
+        float up = chosen ? Smallest.ROUNDING : 0.5f;
+        double lost = seen[0] * Math.pow(block.dc - Math.rint(block.dc / table[0]) * table[0], 2);
+        for (int coefficient : block.kept) {
+          int k = Coefficient.index(coefficient);
+          float exact = plane.requantizer.exact(coefficient);
+          float error = exact / table[k] < zone ? exact : exact - (int) (exact / table[k] + up) * table[k];
+          lost += seen[k] * error * error;
         }
-        double saturated = plane.table > 0 ? block.values[0] * block.values[0] / 100_000 : 0; // there more is seen
-        sum += block.look * (1 + saturated) * lost / blocks.get(plane).size();
+        double visible = block.look * (plane.table > 0 ? 1 + block.dc * block.dc / 1e5 : 1); // more if saturated
+        sum += visible * lost / blocks.get(plane).size();
       }
     }
     return sum;
@@ -3671,7 +3671,7 @@ final class CoefficientEngine {
   private static double coarseness(byte[] jpeg, JpegHeader header, Recompressor.Settings settings)
       throws JpegException {
     double start = PerceptualTables.coarseness(settings.quality());
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, start / 2); // what less is lost
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, start * 0.7); // less is lost
     Sample sample = new Sample(header);
     engine.sample = sample;
     engine.decode();
