@@ -2097,7 +2097,7 @@ final class PerceptualTables {
   private static final double KNEE = 0.34; // the coarseness below which all steps grow alike
 
   // How much is seen of an error of LUMINANCE's or CHROMINANCE's steps, by component and diagonal; beyond as the last.
-  private static final float[][] SEEN = {{1.7f, 7.6f, 12, 8, 3.2f, 3.2f, 8, 8, 8, 100}, {0.4f}, {4, 9, 9, 9, 15}};
+  private static final float[][] SEEN = {{1.8f, 9, 9, 12, 3.4f, 6, 9, 8, 8, 50}, {0.4f}, {4, 4, 7, 7, 18}};
 
   /** By how much, about, the steps at a quality of 1 to 100 are those at 50. */
   static double coarseness(int quality) {
@@ -2895,7 +2895,7 @@ final class CopyScan {
 final class Smallest {
   private static final float[] LAMBDA = {0.077f, 0.078f}; // the error that a bit is worth: luminance, chrominance
   private static final int END = 0; // of a block's coefficients
-  static final float DEAD_ZONE = 0.12f; // by how much, about, what becomes 0 is more than half a step
+  static final float DEAD_ZONE = 0.1f; // by how much, about, what becomes 0 is more than half a step
   static final float ROUNDING = 0.38f; // up: a lower level often takes fewer bits
   static final float SURE = 1.5f; // steps: what is larger does not become zero
   private static final float[] BITS = new float[256]; // of a symbol and its value, about, as in progressive scans
