@@ -2093,7 +2093,7 @@ final class PerceptualTables {
     169, 65, 24, 29, 36, 44, 50, 54, 61, 88, 40, 45, 43, 50, 45, 52, 46, 111, 44, 43, 62, 54,
     52, 69, 92, 66, 53, 73, 169, 61, 46, 92, 69, 65, 71, 58, 65, 88, 111, 66, 65, 255
   };
-  private static final double[] GROWTH = {1, 0.66, 0.77, 0.8, 0.93}; // exponents, by diagonal; beyond: 1
+  private static final double[] GROWTH = {1, 0.8, 0.88, 0.88, 0.93, 1}; // exponents, by diagonal; beyond as the last
   private static final double KNEE = 0.34; // the coarseness below which all steps grow alike
 
   // How much is seen of an error of LUMINANCE's or CHROMINANCE's steps, by component and diagonal; beyond as the last.
@@ -2112,8 +2112,7 @@ final class PerceptualTables {
     float[] seen = new float[64];
     float[] weights = SEEN[Math.min(component, 2)];
     for (int k = 0; k < 64; k++) {
-      int place = StandardTables.ZIGZAG[k];
-      int base = component > 0 ? CHROMINANCE[place] : LUMINANCE[place];
+      int base = (component > 0 ? CHROMINANCE : LUMINANCE)[StandardTables.ZIGZAG[k]];
       seen[k] = weights[Math.min(diagonal(k), weights.length - 1)] / (base * base);
     }
     return seen;
@@ -2126,8 +2125,7 @@ final class PerceptualTables {
     double low = Math.clamp(Math.log(coarse) + 0.7, 0, 1); // at low quality chroma's means count more, details less
     return IntStream.range(0, 64).map(k -> {
       int place = StandardTables.ZIGZAG[k];
-      int diagonal = diagonal(k);
-      double growth = Math.pow(Math.max(coarse, KNEE), diagonal < GROWTH.length ? GROWTH[diagonal] : 1);
+      double growth = Math.pow(Math.max(coarse, KNEE), GROWTH[Math.min(diagonal(k), GROWTH.length - 1)]);
       double base = chrominance ? CHROMINANCE[place] * Math.pow(k == 0 ? 0.8 : 1.2, low) : LUMINANCE[place];
       return (int) Math.clamp(Math.round(base * growth * Math.min(1, coarse / KNEE)), 1L, 255L);
     }).toArray();
@@ -2893,9 +2891,9 @@ final class CopyScan {
 // Chooses the AC coefficients of a component for --smallest: rate-distortion optimal quantization, as
 // mozjpeg's. Where errors are seen less, in what is busy, very dark or very bright, bits count more.
 final class Smallest {
-  private static final float[] LAMBDA = {0.077f, 0.078f}; // the error that a bit is worth: luminance, chrominance
+  private static final float LAMBDA = 0.1f; // the error that a bit is worth
   private static final int END = 0; // of a block's coefficients
-  static final float DEAD_ZONE = 0.1f; // by how much, about, what becomes 0 is more than half a step
+  static final float DEAD_ZONE = 0.15f; // by how much, about, what becomes 0 is more than half a step
   static final float ROUNDING = 0.38f; // up: a lower level often takes fewer bits
   static final float SURE = 1.5f; // steps: what is larger does not become zero
   private static final float[] BITS = new float[256]; // of a symbol and its value, about, as in progressive scans
@@ -2936,15 +2934,14 @@ final class Smallest {
       energy += exact * exact;
     }
     double light = Math.log((Math.max(value * plane.requantizer.dcStep / 8.0 + 128, 0) + 20) / 110);
-    float here = (float) Math.exp(-0.2 * Math.log((energy + 300) / 3000) - 0.4 * light * light);
-    visible[place] = here;
-    return here;
+    visible[place] = (float) Math.exp(-0.2 * Math.log((energy + 300) / 3000) - 0.4 * light * light);
+    return visible[place];
   }
 
   // Chooses of a block's kept[from] to kept[to - 1] those for which the weighted squares of errors, in steps, and
   // lambda times the bits are least in sum; value is that of DC. Returns how many there are in chosen.
   int choose(int mcu, int value, int[] kept, int from, int to) {
-    float lambda = LAMBDA[plane.table] / look(mcu, value, kept, from, to);
+    float lambda = LAMBDA / look(mcu, value, kept, from, to);
     int sure = to - from; // the one next to which others need not be looked at
     boolean mayEnd = true;
     for (int i = to - from; i >= 0; i--) {
@@ -2977,7 +2974,7 @@ final class Smallest {
   }
 }
 
-/** About a thousand MCUs of a photograph, a seventh at most: what would be seen of a copy's errors in them. */
+/** About a thousand MCUs of a photograph, a seventh at most: what is seen of errors in them, more in strong colours. */
 final class Sample {
   private record Block(float look, float dc, int[] kept) {}
   private final Map<Plane, List<Block>> blocks = new LinkedHashMap<>(); // in order, for sums that are always the same
@@ -3011,8 +3008,7 @@ final class Sample {
           float error = exact / table[k] < zone ? exact : exact - (int) (exact / table[k] + up) * table[k];
           lost += seen[k] * error * error;
         }
-        double visible = block.look * (plane.table > 0 ? 1 + block.dc * block.dc / 1e5 : 1); // more if saturated
-        sum += visible * lost / blocks.get(plane).size();
+        sum += block.look * (plane.table > 0 ? 1 + block.dc * block.dc / 1e5 : 1) * lost / blocks.get(plane).size();
       }
     }
     return sum;
@@ -3675,7 +3671,11 @@ final class CoefficientEngine {
     Sample sample = new Sample(header);
     engine.sample = sample;
     engine.decode();
-    double goal = sample.error(plane -> StandardTables.steps(plane.isCoarse, settings.quality()), false);
+    double goal = sample.error(plane -> {
+      int[] steps = StandardTables.steps(plane.isCoarse, settings.quality());
+      Arrays.setAll(steps, k -> engine.isHalved(plane) ? steps[k] : Math.max(steps[k], plane.steps[k])); // finer: exact
+      return steps;
+    }, false);
     double coarse = start / 3;
     for (double step = 3; step > 1.01; step = Math.sqrt(step)) {
       double next = coarse * step;
