@@ -2094,11 +2094,11 @@ final class PerceptualTables {
     169, 65, 24, 29, 36, 44, 50, 54, 61, 88, 40, 45, 43, 50, 45, 52, 46, 111, 44, 43, 62, 54,
     52, 69, 92, 66, 53, 73, 169, 61, 46, 92, 69, 65, 71, 58, 65, 88, 111, 66, 65, 255
   };
-  private static final double[] GROWTH = {1, 0.66, 0.77, 0.8, 0.93}; // exponents, by diagonal; beyond: 1
+  private static final double[] GROWTH = {1, 0.8, 0.88, 0.88, 0.93, 1}; // exponents, by diagonal; beyond as the last
   private static final double KNEE = 0.34; // the coarseness below which all steps grow alike
 
   // How much is seen of an error of LUMINANCE's or CHROMINANCE's steps, by component and diagonal; beyond as the last.
-  private static final float[][] SEEN = {{1.7f, 7.6f, 12, 8, 3.2f, 3.2f, 8, 8, 8, 100}, {0.4f}, {4, 9, 9, 9, 15}};
+  private static final float[][] SEEN = {{1.8f, 9, 9, 12, 3.4f, 6, 9, 8, 8, 50}, {0.4f}, {4, 4, 7, 7, 18}};
 
   /** By how much, about, the steps at a quality of 1 to 100 are those at 50. */
   static double coarseness(int quality) {
@@ -2113,8 +2113,7 @@ final class PerceptualTables {
     float[] seen = new float[64];
     float[] weights = SEEN[Math.min(component, 2)];
     for (int k = 0; k < 64; k++) {
-      int place = StandardTables.ZIGZAG[k];
-      int base = component > 0 ? CHROMINANCE[place] : LUMINANCE[place];
+      int base = (component > 0 ? CHROMINANCE : LUMINANCE)[StandardTables.ZIGZAG[k]];
       seen[k] = weights[Math.min(diagonal(k), weights.length - 1)] / (base * base);
     }
     return seen;
@@ -2127,8 +2126,7 @@ final class PerceptualTables {
     double low = Math.clamp(Math.log(coarse) + 0.7, 0, 1); // at low quality chroma's means count more, details less
     return IntStream.range(0, 64).map(k -> {
       int place = StandardTables.ZIGZAG[k];
-      int diagonal = diagonal(k);
-      double growth = Math.pow(Math.max(coarse, KNEE), diagonal < GROWTH.length ? GROWTH[diagonal] : 1);
+      double growth = Math.pow(Math.max(coarse, KNEE), GROWTH[Math.min(diagonal(k), GROWTH.length - 1)]);
       double base = chrominance ? CHROMINANCE[place] * Math.pow(k == 0 ? 0.8 : 1.2, low) : LUMINANCE[place];
       return (int) Math.clamp(Math.round(base * growth * Math.min(1, coarse / KNEE)), 1L, 255L);
     }).toArray();
@@ -2968,10 +2966,11 @@ final class CopyScan {
 // Chooses the AC coefficients of a component for --smallest: rate-distortion optimal quantization, as
 // mozjpeg's. Where errors are seen less, in what is busy, very dark or very bright, bits count more.
 final class Smallest {
-  private static final float[] LAMBDA = {0.077f, 0.078f}; // the error that a bit is worth: luminance, chrominance
+  private static final float LAMBDA = 0.1f; // the error that a bit is worth
   private static final int END = 0; // of a block's coefficients
-  static final double DEAD_ZONE = 0.65; // about: what is less, in steps, becomes 0
-  private static final float SURE = 1.5f; // steps: what is larger does not become zero
+  static final float DEAD_ZONE = 0.15f; // by how much, about, what becomes 0 is more than half a step
+  static final float ROUNDING = 0.38f; // up: a lower level often takes fewer bits
+  static final float SURE = 1.5f; // steps: what is larger does not become zero
   private static final float[] BITS = new float[256]; // of a symbol and its value, about, as in progressive scans
 
   static {
@@ -3010,15 +3009,14 @@ final class Smallest {
       energy += exact * exact;
     }
     double light = Math.log((Math.max(value * plane.requantizer.dcStep / 8.0 + 128, 0) + 20) / 110);
-    float here = (float) Math.exp(-0.2 * Math.log((energy + 300) / 3000) - 0.4 * light * light);
-    visible[place] = here;
-    return here;
+    visible[place] = (float) Math.exp(-0.2 * Math.log((energy + 300) / 3000) - 0.4 * light * light);
+    return visible[place];
   }
 
   // Chooses of a block's kept[from] to kept[to - 1] those for which the weighted squares of errors, in steps, and
   // lambda times the bits are least in sum; value is that of DC. Returns how many there are in chosen.
   int choose(int mcu, int value, int[] kept, int from, int to) {
-    float lambda = LAMBDA[plane.table] / look(mcu, value, kept, from, to);
+    float lambda = LAMBDA / look(mcu, value, kept, from, to);
     int sure = to - from; // the one next to which others need not be looked at
     boolean mayEnd = true;
     for (int i = to - from; i >= 0; i--) {
@@ -3037,7 +3035,7 @@ final class Smallest {
       }
       if (i > 0) {
         float steps = plane.requantizer.steps(Coefficient.magnitude(kept[from + i - 1]), k);
-        level[i] = Math.clamp((int) (steps + 0.4999f), 1, 1023);
+        level[i] = Math.clamp((int) (steps + ROUNDING), 1, 1023);
         gain[i] = weights[k] * level[i] * (2 * steps - level[i]);
         sure = steps > SURE ? i : sure;
         mayEnd &= steps <= SURE;
@@ -3051,42 +3049,43 @@ final class Smallest {
   }
 }
 
-/** About a thousand MCUs of a photograph, a seventh at most: what would be seen of a copy's errors in them. */
+/** About a thousand MCUs of a photograph, a seventh at most: what is seen of errors in them, more in strong colours. */
 final class Sample {
-  private record Block(Plane plane, float visible, float[] values) {}
-  private final List<Block> blocks = new ArrayList<>();
-  private final Map<Plane, float[]> weights = new HashMap<>(); // by index: how much is seen of an error of 1
-  private final double share;
-  private final int luminance; // blocks that one of another component counts for
+  private record Block(float look, float dc, int[] kept) {}
+  private final Map<Plane, List<Block>> blocks = new LinkedHashMap<>(); // in order, for sums that are always the same
+  private final long share; // of 2 to the power of 32
 
-  Sample(JpegHeader header, BlockGrid grid) {
-    luminance = grid.h() * grid.v();
-    share = Math.min(1 / 7.0, 256_000.0 / header.width / header.height);
+  Sample(JpegHeader header) {
+    share = (long) (0x1p32 * Math.min(1 / 7.0, 256_000.0 / header.width / header.height));
   }
+
+  /** Whether it has this MCU: by the golden ratio, and so evenly. */
+  boolean takes(int mcu) { return (mcu * 0x9E3779B9L & 0xFFFFFFFFL) < share; }
 
   void add(Plane plane, int mcu, int dc, int[] kept, int from, int to) {
-    if (mcu * 0.6180339887 % 1 < share) { // the golden ratio: evenly
-      float[] values = new float[64];
-      values[0] = dc * plane.requantizer.dcStep;
-      for (int i = from; i < to; i++) { values[Coefficient.index(kept[i])] = plane.requantizer.exact(kept[i]); }
-      blocks.add(new Block(plane, plane.smallest.look(mcu, dc, kept, from, to), values));
-    }
+    float look = plane.smallest.look(mcu, dc, kept, from, to);
+    int[] some = Arrays.copyOfRange(kept, from, to);
+    blocks.computeIfAbsent(plane, p -> new ArrayList<>()).add(new Block(look, dc * plane.requantizer.dcStep, some));
   }
 
-  /** What is seen of the errors with these steps for each plane, if an AC coefficient up to a part of one becomes 0. */
-  double error(Function<Plane, int[]> steps, double deadZone) {
-    Map<Plane, int[]> tables = new HashMap<>();
+  /** What is seen of the errors with these steps for each plane: of coefficients rounded, or chosen as by Smallest. */
+  double error(Function<Plane, int[]> steps, boolean chosen) {
     double sum = 0;
-    for (Block block : blocks) {
-      int[] table = tables.computeIfAbsent(block.plane, steps);
-      float[] seen = weights.computeIfAbsent(block.plane, p -> PerceptualTables.seen(p.table == 0 ? 0 : p.index));
-      double lost = 0;
-      for (int k = 0; k < 64; k++) {
-        double level = block.values[k] / table[k];
-        double error = (k > 0 && Math.abs(level) < deadZone ? level : level - Math.rint(level)) * table[k];
-        lost += seen[k] * error * error;
+    for (Plane plane : blocks.keySet()) {
+      int[] table = steps.apply(plane);
+      float[] seen = PerceptualTables.seen(plane.table == 0 ? 0 : plane.index);
+      for (Block block : blocks.get(plane)) {
+        float zone = chosen ? Math.min(0.5f + Smallest.DEAD_ZONE / block.look, Smallest.SURE) : 0.5f;
+        float up = chosen ? Smallest.ROUNDING : 0.5f;
+        double lost = seen[0] * Math.pow(block.dc - Math.rint(block.dc / table[0]) * table[0], 2);
+        for (int coefficient : block.kept) {
+          int k = Coefficient.index(coefficient);
+          float exact = plane.requantizer.exact(coefficient);
+          float error = exact / table[k] < zone ? exact : exact - (int) (exact / table[k] + up) * table[k];
+          lost += seen[k] * error * error;
+        }
+        sum += block.look * (plane.table > 0 ? 1 + block.dc * block.dc / 1e5 : 1) * lost / blocks.get(plane).size();
       }
-      sum += block.visible * lost * (block.plane.index == 0 ? 1 : luminance);
     }
     return sum;
   }
@@ -3843,17 +3842,19 @@ final class CoefficientEngine {
   private static double coarseness(byte[] jpeg, JpegHeader header, Recompressor.Settings settings)
       throws JpegException {
     double start = PerceptualTables.coarseness(settings.quality());
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, start / 2, true); // what less is lost
-    Sample sample = new Sample(header, engine.planes[0].copy);
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, start * 0.7, false); // less is lost
+    Sample sample = new Sample(header);
     engine.sample = sample;
     engine.decode();
-    double goal = sample.error(
-        plane -> engine.steps(plane, StandardTables.steps(plane.isCoarse, settings.quality())), 0.5);
+    double goal = sample.error(plane -> {
+      int[] steps = StandardTables.steps(plane.isCoarse, settings.quality());
+      Arrays.setAll(steps, k -> engine.isHalved(plane) ? steps[k] : Math.max(steps[k], plane.steps[k])); // finer: exact
+      return steps;
+    }, false);
     double coarse = start / 3;
     for (double step = 3; step > 1.01; step = Math.sqrt(step)) {
       double next = coarse * step;
-      double error = sample.error(
-          plane -> engine.steps(plane, PerceptualTables.steps(plane.isCoarse, next)), Smallest.DEAD_ZONE);
+      double error = sample.error(plane -> engine.steps(plane, PerceptualTables.steps(plane.isCoarse, next)), true);
       coarse = error <= goal ? next : coarse;
     }
     return coarse;
@@ -3954,6 +3955,7 @@ final class CoefficientEngine {
     int wide = copy.mcusWide();
     for (int top = first; top < end; top += copy.v()) {
       for (int mcu = 0; mcu < wide; mcu++) {
+        if (sample != null && !sample.takes(top / copy.v() * wide + mcu)) { continue; }
         for (int i = 0; i < copy.v(); i++) {
           for (int x = mcu * copy.h(); x < (mcu + 1) * copy.h(); x++) {
             int y = top + i;
