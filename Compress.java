@@ -2540,12 +2540,14 @@ final class Symbols {
   final char[][] rows; // of blocks, those included that only fill up MCUs
   final int[] dcCounts = new int[256]; // of symbols
   final int[] acCounts = new int[256];
+  Levels levels; // that have the coefficients other than DC instead, for progressive scans; or null
   private final char[][] mcuRow; // the rows in work
   private final int[] sizes; // of what is in them
   private int first; // of these
   private int last; // DC coefficient
 
-  Symbols(BlockGrid grid) {
+  Symbols(BlockGrid grid, Levels levels) {
+    this.levels = levels;
     rows = new char[grid.mcusHigh() * grid.v()][];
     mcuRow = new char[grid.v()][grid.mcusWide() * grid.h() * BLOCK / 2];
     sizes = new int[grid.v()];
@@ -2559,7 +2561,8 @@ final class Symbols {
     int at = put(row, sizes[y], 0, (difference ^ sign) - sign, sign, dcCounts);
     last = value;
     int before = 0;
-    for (int i = from; i < to; i++) {
+    if (levels != null) { levels.add(y, kept, from, to); }
+    for (int i = levels == null ? from : to; i < to; i++) {
       int k = Coefficient.index(kept[i]);
       int zeros = k - before - 1;
       for (; zeros > 15; zeros -= 16) {
@@ -2604,6 +2607,7 @@ final class Symbols {
       rows[first++] = Arrays.copyOf(mcuRow[y], sizes[y]);
       sizes[y] = 0;
     }
+    if (levels != null) { levels.endMcuRow(); }
   }
 }
 
@@ -2620,56 +2624,57 @@ final class OptimalCode {
     int[] weights = counts.clone();
     for (int n = 0; n < 16; n++) {
       codes[n << 4 | PLAIN] = n;
+      bits += (long) n * counts[n << 4 | PLAIN];
       weights[n << 4 | PLAIN] = 0;
     }
-    int[] size = codeSizes(weights);
-    while (size[256] > 16) { // the longest; in place of figure K.3: what is rare counts for more
-      Arrays.setAll(weights, s -> (weights[s] + 1) / 2);
-      size = codeSizes(weights);
-    }
-    for (int s = 0; s < 256; s++) { lengths[size[s]]++; }
-    int[] end = new int[17]; // by length: of its symbols
-    for (int length = 1; length < 16; length++) { end[length + 1] = end[length] + lengths[length]; }
-    for (int s = 0; s < 256; s++) { // figure K.4
-      if (size[s] > 0) { symbols[end[size[s]]++] = (byte) s; }
+    long[] rarest = rarest(weights);
+    int[] size = sizes(rarest);
+    while (size[0] > 16) { // the longest; in place of figure K.3: what is rare counts for more
+      for (int s = 0; s < 256; s++) { weights[s] = (weights[s] + 1) / 2; }
+      rarest = rarest(weights);
+      size = sizes(rarest);
     }
     int code = 0;
-    for (int length = 1; length <= 16; length++, code <<= 1) { // annex C
-      for (; total < end[length]; total++) {
-        int s = symbols[total] & 0xFF;
-        codes[s] = (long) code++ << (s & 15) + 5 | length + (s & 15);
-        bits += counts[s] * (codes[s] & 31);
-      }
+    for (int i = rarest.length - 1, length = 1; i > 0; i--) { // figure K.4, annex C
+      code <<= size[i] - length;
+      length = size[i];
+      int s = (int) rarest[i] & 0xFF;
+      lengths[length]++;
+      symbols[total++] = (byte) s;
+      codes[s] = (long) code++ << (s & 15) + 5 | length + (s & 15);
+      bits += counts[s] * (codes[s] & 31);
     }
-    for (int n = 0; n < 16; n++) { bits += (long) n * counts[n << 4 | PLAIN]; }
   }
 
-  // Figure K.1: the two rarest are joined until all are; symbol 256, rarer than all, takes the code of all ones. Joined
-  // ones come rarest first, too: the next is always the first symbol left or the first joined one left.
-  private static int[] codeSizes(int[] counts) {
-    long[] weights = new long[514]; // frequency << 9 | symbol, from the rarest on; and behind them what is joined
-    int n = 1;
-    weights[0] = 256;
+  /** The symbols that there are, frequency << 9 | symbol; and 256, rarer than all, which takes the code of all ones. */
+  private static long[] rarest(int[] counts) {
+    long[] symbols = new long[257];
+    int n = 0;
+    symbols[n++] = 256;
     for (int s = 0; s < 256; s++) {
-      if (counts[s] > 0) { weights[n++] = (long) counts[s] << 9 | s; }
+      if (counts[s] > 0) { symbols[n++] = (long) counts[s] << 9 | s; }
     }
-    Arrays.sort(weights, 0, n);
-    int[] joined = new int[2 * n]; // into what
+    Arrays.sort(symbols, 0, n);
+    return Arrays.copyOf(symbols, n);
+  }
+
+  // Figure K.1: the two rarest are joined until all are. Joined ones come rarest first, too: the next is always the first
+  // symbol left or the first joined one left.
+  private static int[] sizes(long[] rarest) {
+    int n = rarest.length;
+    long[] joined = new long[n]; // their frequencies
+    int[] into = new int[2 * n]; // of symbols, and of those joined behind them
     int symbol = 0;
-    int pair = n;
-    for (int next = n; next < 2 * n - 1; next++) {
+    int pair = 0;
+    for (int next = 0; next < n - 1; next++) {
       for (int i = 0; i < 2; i++) {
-        int rarest = symbol < n && (pair == next || weights[symbol] >> 9 <= weights[pair] >> 9) ? symbol++ : pair++;
-        weights[next] += weights[rarest] >> 9 << 9;
-        joined[rarest] = next;
+        boolean alone = symbol < n && (pair == next || rarest[symbol] >> 9 <= joined[pair]);
+        joined[next] += alone ? rarest[symbol] >> 9 : joined[pair];
+        into[alone ? symbol++ : n + pair++] = n + next;
       }
     }
-    int[] sizes = new int[257];
-    int[] depths = new int[2 * n];
-    for (int i = 2 * n - 3; i >= 0; i--) {
-      depths[i] = depths[joined[i]] + 1;
-      if (i < n) { sizes[(int) weights[i] & 511] = depths[i]; }
-    }
+    int[] sizes = new int[2 * n];
+    for (int i = 2 * n - 3; i >= 0; i--) { sizes[i] = sizes[into[i]] + 1; }
     return sizes;
   }
 
@@ -2707,38 +2712,25 @@ final class Levels {
   void add(int y, int[] kept, int from, int to) {
     long[] row = mcuRow[y];
     int at = sizes[y];
-    long nonzero = 0;
-    long negative = 0;
-    long bit0 = 0;
-    long bit1 = 0;
-    long bit2 = 0;
-    long large = 0;
-    int n = 0; // of these
+    int large = at + 6;
+    int shift = 0;
+    for (int i = 0; i < 6; i++) { row[at + i] = 0; }
     for (int i = from; i < to; i++) {
       int k = Coefficient.index(kept[i]);
       int magnitude = Coefficient.magnitude(kept[i]);
-      nonzero |= 1L << k;
-      negative |= (kept[i] >> 7 & 1L) << k;
-      bit0 |= (magnitude & 1L) << k;
-      bit1 |= (magnitude >> 1 & 1L) << k;
-      bit2 |= (magnitude >> 2 & 1L) << k;
+      row[at] |= 1L << k;
+      row[at + 1] |= (kept[i] >> 7 & 1L) << k;
+      row[at + 2] |= (magnitude & 1L) << k;
+      row[at + 3] |= (magnitude >> 1 & 1L) << k;
+      row[at + 4] |= (magnitude >> 2 & 1L) << k;
       if (magnitude > 7) {
-        large |= 1L << k;
-        int place = at + 6 + (n >> 2);
-        row[place] = (n & 3) == 0 ? magnitude : row[place] | (long) magnitude << 16 * (n & 3);
-        n++;
+        row[at + 5] |= 1L << k;
+        row[large] = shift == 0 ? magnitude : row[large] | (long) magnitude << shift;
+        large += shift == 48 ? 1 : 0;
+        shift = shift + 16 & 63;
       }
     }
-    row[at] = nonzero;
-    if (nonzero != 0) {
-      row[at + 1] = negative;
-      row[at + 2] = bit0;
-      row[at + 3] = bit1;
-      row[at + 4] = bit2;
-      row[at + 5] = large;
-      at += 5 + (n + 3 >> 2);
-    }
-    sizes[y] = at + 1;
+    sizes[y] = row[at] == 0 ? at + 1 : large + (shift > 0 ? 1 : 0);
   }
 
   void endMcuRow() {
@@ -2787,7 +2779,6 @@ final class BitPlanes {
 // of DC, or of one component a band of the others; and of these all bits but the lowest, or one bit more.
 final class CopyScan {
   static final int MAX_END_RUN = 0x7FFF; // G.1.2.2
-  private static final int MAX_MCU = 16; // blocks: ten (B.2.3), or those of a single component
   private static final int AC = 2; // codes: 0 and 1 of DC coefficients, and from here on two of the others
   private final Plane[] planes; // one, or all
   private final int from; // Ss: index of the first coefficient
@@ -2798,8 +2789,7 @@ final class CopyScan {
   private final OptimalCode[] codes = new OptimalCode[4];
   private long bits; // that it takes
   private final int[] acCounts = counts[AC];
-  private char[] symbols; // of a band, as in Symbols
-  private int room = 1 << 12; // chars for them at first
+  private char[] symbols = new char[1024]; // of a band, as in Symbols
   private int size; // of what is in them
   private int endRun; // EOBRUN: blocks that have ended and are not coded yet
   private int endPlace; // where they will be
@@ -2821,14 +2811,13 @@ final class CopyScan {
   /** Finds the symbols of scans of a component's bands, of one in so many rows of blocks, at one go. */
   static void code(CopyScan[] scans, Plane plane, int everyRow, boolean keep) {
     BitPlanes block = new BitPlanes();
-    for (CopyScan scan : scans) { scan.symbols = new char[scan.room]; }
     for (int y = 0; y < plane.copy.high(); y += everyRow) {
       int at = 0;
       for (int x = 0; x < plane.copy.wide(); x++) {
-        at = block.read(plane.levels.rows[y], at);
+        at = block.read(plane.symbols.levels.rows[y], at);
         for (CopyScan scan : scans) {
           if (scan.size > scan.symbols.length - 512) { // more than a block takes
-            scan.symbols = keep ? Arrays.copyOf(scan.symbols, scan.size / 4 * 5) : scan.symbols;
+            scan.symbols = keep ? Arrays.copyOf(scan.symbols, scan.size * 2) : scan.symbols;
             scan.size = keep ? scan.size : 0;
           }
           scan.code(block);
@@ -2848,12 +2837,7 @@ final class CopyScan {
     return bits;
   }
 
-  /** Makes room for the symbols of all rows, of which another has found those of one in so many. */
-  void expect(CopyScan sample, int everyRow) {
-    for (int s = 0; s < 256; s++) { room += (int) (sample.acCounts[s] * ((s & 15) < 8 ? 1.1 : 2.2) * everyRow); }
-  }
-
-  boolean isCoded() { return symbols != null; }
+  boolean isCoded() { return size > 0; }
 
   void write(CopyWriter out) {
     ByteArrayOutputStream tables = new ByteArrayOutputStream();
@@ -2866,8 +2850,7 @@ final class CopyScan {
     header.put((byte) from).put((byte) to).put((byte) (high << 4 | low));
     out.beginScan(tables.toByteArray(), header.array(), bits);
     if (from > 0) {
-      long[][] ac = {codes[AC].codes};
-      out.mcus(1, new char[][] {symbols}, new int[] {1}, ac, ac);
+      out.mcus(1, List.of(new CopyWriter.Row(symbols, 1, codes[AC].codes, codes[AC].codes)));
       symbols = null;
     }
     for (int y = 0; from == 0 && y < planes[0].copy.mcusHigh(); y++) { mcuRow(y, out); }
@@ -2876,22 +2859,14 @@ final class CopyScan {
 
   /** Writes coefficients MCU by MCU (A.2.3): the rows have their blocks in that order. */
   private void mcuRow(int y, CopyWriter out) {
-    int n = 0;
-    for (Plane plane : planes) { n += plane.copy.v(); }
-    char[][] rows = new char[n][];
-    int[] wide = new int[n]; // blocks of an MCU in each of them
-    long[][] dc = new long[n][]; // and their codes
-    long[][] ac = new long[n][];
-    n = 0;
+    List<CopyWriter.Row> rows = new ArrayList<>();
     for (Plane plane : planes) {
-      for (int i = 0; i < plane.copy.v(); i++, n++) {
-        rows[n] = plane.symbols.rows[y * plane.copy.v() + i];
-        wide[n] = plane.copy.h();
-        dc[n] = codes[plane.table].codes;
-        ac[n] = to > 0 ? codes[AC + plane.table].codes : null;
+      long[] ac = to > 0 ? codes[AC + plane.table].codes : null;
+      for (int top = y * plane.copy.v(), i = top; i < top + plane.copy.v(); i++) {
+        rows.add(new CopyWriter.Row(plane.symbols.rows[i], plane.copy.h(), codes[plane.table].codes, ac));
       }
     }
-    out.mcus(planes[0].copy.mcusWide(), rows, wide, dc, ac);
+    out.mcus(planes[0].copy.mcusWide(), rows);
   }
 
   /** Codes what of a block becomes known (G.1.2.2), and a bit more of what was known before (G.1.2.3). */
@@ -3093,6 +3068,9 @@ final class Sample {
 
 /** Writes a copy (T.81 figure B.2): its segments, and its scans bit by bit. */
 final class CopyWriter {
+  /** A row of blocks, so many of each MCU; and the codes of their first symbol, and of the others or null: left out. */
+  record Row(char[] symbols, int blocks, long[] first, long[] others) {}
+
   private static final int SAMPLE = 4_000; // blocks, about
   private static final List<Integer> BAND_ENDS = List.of(5, 2, 8, 63, 18); // more bring next to nothing
   private static final List<Integer> LOWS = List.of(0, 1, 2, Levels.MAX_LOW);
@@ -3108,7 +3086,7 @@ final class CopyWriter {
     for (Plane plane : progressive ? planes : new Plane[0]) {
       List<CopyScan> script = script(plane);
       CopyScan.code(script.toArray(new CopyScan[0]), plane, 1, true);
-      plane.levels = null; // its memory is the output's
+      plane.symbols.levels = null; // its memory is the output's
       copy.write(script);
     }
     copy.makeRoom(2);
@@ -3143,19 +3121,10 @@ final class CopyWriter {
   // come later in scans of their own, and where the band of low frequencies ends.
   private static List<CopyScan> script(Plane plane) {
     Map<List<Integer>, CopyScan> known = new HashMap<>(); // scripts share scans
-    int low = 2;
-    for (int before = -1, end = 5; ; before = low) {
-      int from = end;
-      low = best(plane, LOWS, some -> script(plane, some, from, known));
-      if (low == before) {
-        List<CopyScan> sample = script(plane, low, end, known);
-        List<CopyScan> script = script(plane, low, end, new HashMap<>());
-        for (int i = 0; i < script.size(); i++) { script.get(i).expect(sample.get(i), everyRow(plane)); }
-        return script;
-      }
-      int l = low;
-      end = best(plane, BAND_ENDS, some -> script(plane, l, some, known));
-    }
+    int about = best(plane, LOWS, some -> script(plane, some, 5, known));
+    int end = best(plane, BAND_ENDS, some -> script(plane, about, some, known));
+    int low = best(plane, LOWS, some -> script(plane, some, end, known));
+    return script(plane, low, end, new HashMap<>());
   }
 
   private static List<CopyScan> script(Plane plane, int low, int end, Map<List<Integer>, CopyScan> known) {
@@ -3171,11 +3140,10 @@ final class CopyWriter {
     Set<CopyScan> all = new LinkedHashSet<>();
     for (int value : values) { all.addAll(scans.apply(value)); }
     all.removeIf(CopyScan::isCoded);
-    CopyScan.code(all.toArray(new CopyScan[0]), plane, everyRow(plane), false);
-    return Collections.min(values, Comparator.comparing(value -> bits(scans.apply(value), everyRow(plane))));
+    int everyRow = Math.max(1, plane.copy.wide() * plane.copy.high() / SAMPLE);
+    CopyScan.code(all.toArray(new CopyScan[0]), plane, everyRow, false);
+    return Collections.min(values, Comparator.comparing(value -> bits(scans.apply(value), everyRow)));
   }
-
-  private static int everyRow(Plane plane) { return Math.max(1, plane.copy.wide() * plane.copy.high() / SAMPLE); }
 
   /** Writes what stands before the scans: the start, the quantization tables (B.2.4.1), the frame (B.2.2). */
   private CopyWriter(JpegHeader header, Plane[] planes, boolean progressive) {
@@ -3219,20 +3187,20 @@ final class CopyWriter {
     makeRoom(expected / 8 + expected / 1024 + 64); // some for zeros behind 0xFF
   }
 
-  // Writes so many MCUs: of each row of blocks, how many an MCU has in it, and the codes of their first symbol and of the
-  // others, which are left out where there are none.
-  void mcus(int mcus, char[][] rows, int[] wide, long[][] first, long[][] others) {
+  /** Writes so many MCUs, of which each has some blocks in each of these rows. */
+  void mcus(int mcus, List<Row> list) {
+    Row[] rows = list.toArray(new Row[0]);
     int[] places = new int[rows.length];
     long bits = this.bits; // the hot loop: in registers
     int count = this.count;
     for (int mcu = 0; mcu < mcus; mcu++) {
       for (int i = 0; i < rows.length; i++) {
-        char[] row = rows[i];
-        long[] dc = first[i];
-        long[] ac = others[i];
+        char[] row = rows[i].symbols;
+        long[] first = rows[i].first;
+        long[] others = rows[i].others;
         int at = places[i];
-        for (int left = wide[i]; left > 0; left--) {
-          long[] codes = dc;
+        for (int left = rows[i].blocks; left > 0; left--) {
+          long[] codes = first;
           int symbol;
           do {
             symbol = row[at++];
@@ -3244,7 +3212,7 @@ final class CopyWriter {
               count -= 32;
               put32((int) (bits >>> count));
             }
-            codes = ac;
+            codes = others;
           } while (symbol < Symbols.END && codes != null);
           while (symbol < Symbols.END) { symbol = row[at++]; }
         }
@@ -3316,8 +3284,7 @@ final class Plane {
   int[] steps; // of the source's quantization table
   final int[] low = new int[64]; // lowest bit known of each coefficient (successive approximation)
   Requantizer requantizer;
-  Symbols symbols; // of the copy: of all coefficients or, if there are levels, of those of DC
-  Levels levels; // null: it is baseline
+  Symbols symbols; // of the copy
   Sample sample; // to be taken instead, or null
   Smallest smallest; // null: coefficients are rounded
   ChromaDownsampler downsampler; // null: none
@@ -3353,28 +3320,15 @@ final class Plane {
   void add(int mcu, int y, int dc, int[] kept, int from, int to) {
     if (sample != null) {
       sample.add(this, mcu, dc, kept, from, to);
-    } else if (levels == null) {
+    } else if (smallest == null) {
       symbols.add(y, requantizer.dc(dc), requantizer, kept, from, to);
+    } else if (requantizer.isExact) {
+      smallest.look(mcu, dc, kept, from, to);
+      symbols.add(y, dc, requantizer, kept, from, to);
     } else {
-      symbols.add(y, requantizer.dc(dc), requantizer, null, 0, 0);
-      if (smallest != null && !requantizer.isExact) {
-        levels.add(y, smallest.chosen, 0, smallest.choose(mcu, dc, kept, from, to));
-      } else {
-        levels.add(y, kept, from, to);
-        if (smallest != null) { smallest.look(mcu, dc, kept, from, to); }
-      }
+      int n = smallest.choose(mcu, dc, kept, from, to);
+      symbols.add(y, requantizer.dc(dc), Requantizer.EXACT, smallest.chosen, 0, n);
     }
-  }
-
-  /** Adds a block that only fills up an MCU. */
-  void addPadding(int y) {
-    symbols.addPadding(y);
-    if (levels != null) { levels.add(y, null, 0, 0); }
-  }
-
-  void endMcuRow() {
-    symbols.endMcuRow();
-    if (levels != null) { levels.endMcuRow(); }
   }
 }
 
@@ -3926,8 +3880,7 @@ final class CoefficientEngine {
       plane.requantizer = new Requantizer(isHalved(plane) ? ONES : plane.steps,
           isHalved(plane) ? ChromaDownsampler.FRACTION : 1, steps(plane, wanted));
       plane.sample = sample;
-      plane.symbols = new Symbols(plane.copy);
-      plane.levels = several ? new Levels(plane.copy) : null;
+      plane.symbols = new Symbols(plane.copy, several ? new Levels(plane.copy) : null);
       plane.smallest = settings.smallest() ? new Smallest(plane, coarse, visible) : null;
       plane.downsampler = isHalved(plane) ? new ChromaDownsampler(plane, sampling.across(), sampling.down()) : null;
       int[] limits = isHalved(plane) ? plane.downsampler.limits : plane.requantizer.limit;
@@ -3961,7 +3914,7 @@ final class CoefficientEngine {
             int y = top + i;
             int row = (y - first) * down; // of those in work
             if (x >= copy.wide() || y >= copy.high()) {
-              plane.addPadding(i);
+              plane.symbols.addPadding(i);
             } else if (plane.downsampler != null) {
               plane.downsampler.deliver(y, x, top / copy.v() * wide + mcu, i, blocks, row);
             } else {
@@ -3971,7 +3924,7 @@ final class CoefficientEngine {
           }
         }
       }
-      plane.endMcuRow();
+      plane.symbols.endMcuRow();
     }
   }
 }
