@@ -2141,7 +2141,8 @@ final class PerceptualTables {
 // A Huffman code for decoding (T.81 annex C and F.2.2.3). An entry says what an AC code means: how many bits code and
 // value take (bits 0 to 7), by how much the index advances (8 to 15; END + r: end of band run), and the value.
 final class HuffmanCode {
-  static final int END = 128, INVALID = 64; // advances: that of no code leads out of every block
+  static final int END = 128;
+  static final int INVALID = 64; // the advance of no code: it leads out of every block
   static final int LIMITS = 128;
   static final int LARGE_FILE = 1 << 18; // bytes from which on it is worth to make large tables
   static final int NONE = 255; // advance in a lookup where the bits do not hold even one code and its value
@@ -2158,7 +2159,8 @@ final class HuffmanCode {
     bits = dc || d.length < LARGE_FILE ? 10 : 13;
     codes = new char[1 << bits];
     symbols = Arrays.copyOfRange(d, at + 16, at + 16 + 256); // at most; what stands behind them has no code
-    int code = 0, index = 0;
+    int code = 0;
+    int index = 0;
     for (int length = 1; length <= 16; length++, code <<= 1) {
       base[length] = index - code;
       for (int end = index + (d[at + length - 1] & 0xFF); index < end; code++, index++) {
@@ -2218,7 +2220,9 @@ final class HuffmanCode {
   }
 
   private int several(long next, int small) {
-    int used = 0, advance = 0, coefficient = 0;
+    int used = 0;
+    int advance = 0;
+    int coefficient = 0;
     while (advance < END) {
       int entry = entry(next << used);
       int magnitude = Math.abs(entry >> 16);
@@ -2253,7 +2257,8 @@ final class ScanReader {
   private int safe = -1; // up to this bit in it there are those of a whole block
   private boolean complete; // behind it there is a marker, or nothing
   private final int restartInterval; // in MCUs; 0: none
-  private int untilRestart, restarts; // MCUs, and markers that were passed
+  private int untilRestart; // MCUs
+  private int restarts; // markers that were passed
 
   ScanReader(byte[] data, int position, int end, int restartInterval) {
     this.data = data;
@@ -2319,7 +2324,8 @@ final class ScanReader {
     int state = k << 6; // the index, and in the lowest 6 bits how many bits of a word have been taken
     do {
       long word = bits(next);
-      int entry, coefficient;
+      int entry;
+      int coefficient;
       do { // the hot loop: no calls that stay, few variables for few registers, no branch on what is kept
         entry = lookup[HuffmanCode.LIMITS + (int) (word >>> shift)];
         word <<= entry; // by its lowest 6 bits
