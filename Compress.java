@@ -297,11 +297,8 @@ public class Compress implements Callable<Integer> {
       return complain(message.contains(Text.UNMAPPABLE) ? Text.NO_LETTERS : message + "; see --help", 2);
     });
     commandLine.setExecutionExceptionHandler((problem, line, all) -> complain(Text.reason(problem), 1));
-    try {
-      System.exit(commandLine.execute(arguments));
-    } catch (OutOfMemoryError e) { // of this thread; an image's thread takes its own for that image's failure
-      System.exit(complain(Text.reason(e), 1));
-    }
+    Thread.currentThread().setUncaughtExceptionHandler((thread, e) -> System.exit(complain(Text.reason(e), 1)));
+    System.exit(commandLine.execute(arguments));
   }
 
   private static int complain(String message, int exitStatus) {
@@ -355,8 +352,7 @@ public class Compress implements Callable<Integer> {
   }
 }
 
-// The logger of one class: the time; class, thread and level in the exercise's columns. A terminal is narrow: there an
-// INFO line has no time and no level, and is cut at the edge; warnings and errors are whole.
+/** The logger of one class, in the exercise's columns; on a terminal INFO lines have fewer, and are cut at its edge. */
 record Log(Class<?> owner) {
   static volatile boolean quiet; // only warnings and errors
 
@@ -367,7 +363,6 @@ record Log(Class<?> owner) {
     Logger.isErrorEnabled(); // starts tinylog
   }
 
-  /** Logs a text with values in it, as {@link String#format} takes them. */
   void info(String text, Object... values) {
     if (!quiet) { log(Logger::info, "INFO", text, values); }
   }
@@ -557,8 +552,7 @@ final class Timeline {
   }
 }
 
-// The last line of a terminal while images are in work: how far the run is. Each line of the log clears it, is written
-// in its place, and draws it again below. In whatever order the threads do that, the terminal looks the same.
+/** The last line of a terminal: how far the run is. Each line of the log clears it, and draws it again below. */
 final class LiveLine {
   static final String CLEAR = "\r\u001b[K";
   static final boolean TERMINAL = isTerminal();
@@ -577,7 +571,6 @@ final class LiveLine {
     }
   }
 
-  /** Shows how far a run is, ten times a second at most. */
   static void show(int done, int total, long bytes, double seconds) {
     if (on && System.nanoTime() - next >= 0) {
       next = System.nanoTime() + 100_000_000;
@@ -599,8 +592,7 @@ final class LiveLine {
   }
 }
 
-// Writes a page for the browser: the totals, when each image waited and worked, and each beside its copy. The page is
-// the text below, with its data as JSON. Its script makes texts of them, never HTML: no name can run as a program.
+/** Writes a page for the browser: PAGE with its data as JSON. Its script makes texts of them: no name can run. */
 final class Report {
   private static final String BEGIN = "<!DOCTYPE html>\n<!-- A report of Compress -->\n";
 
@@ -614,9 +606,8 @@ final class Report {
 
   /** Writes the page of these runs over the same images. The last run says what became of them. */
   static void write(Compress options, List<Run> runs) throws IOException {
-    if (!mayReplace(options.report)) {
-      throw new IOException("--report: there is another file now: " + options.report);
-    }
+    Path file = options.report;
+    if (!mayReplace(file)) { throw new IOException("--report: there is another file now: " + file); }
     Run last = runs.getLast();
     List<Result> images = last.results();
     long before = images.stream().mapToLong(Result::before).sum();
@@ -635,12 +626,12 @@ final class Report {
         runs.stream().map(run -> List.of(kind(run), run.seconds(), run.results().stream().map(image ->
             List.of(image.thread(), run.seconds(image.started()), run.seconds(image.ended()))).toList())).toList(),
         images.stream().map(image -> List.of(image.file().name(), image.outcome() != Outcome.FAILED && !options.dryRun,
-            link(options.report, image.file().image()), link(options.report, image.file().copy()),
-            image.outcome().name(), image.before(), image.after(), Text.size(image.before()),
-            Text.size(image.after(), image.before()), image.milliseconds(), image.remarks())).toList()));
+            link(file, image.file().image()), link(file, image.file().copy()), image.outcome().name(), image.before(),
+            image.after(), Text.size(image.before()), Text.size(image.after(), image.before()), image.milliseconds(),
+            image.remarks())).toList()));
     String page = PAGE.replace("NONCE", UUID.randomUUID().toString()); // a secret, so that no other script runs
-    Files.writeString(options.report, BEGIN + page.replace("DATA", data));
-    System.out.println("Wrote " + options.report + ".");
+    Files.writeString(file, BEGIN + page.replace("DATA", data));
+    System.out.println("Wrote " + file + ".");
   }
 
   private static String kind(Run run) { return run.mode + (run.mode == Compress.Mode.sequential ? "" : " threads"); }
@@ -841,10 +832,7 @@ final class Text {
 
   static String count(int number, String thing) { return number + " " + thing + (number == 1 ? "" : "s"); }
   static String cores() { return count(Runtime.getRuntime().availableProcessors(), "core"); }
-
-  static String ratio(long before, long after) {
-    return before == 0 ? "none" : format("%.3f", (double) after / before);
-  }
+  static String ratio(long before, long after) { return before == 0 ? "none" : format("%.3f", 1.0 * after / before); }
 
   /** A size in bytes, decimal units: 512 B, 12.8 kB, 3.21 MB, 1.20 GB; in the unit of a larger size. */
   static String size(long bytes) { return size(bytes, bytes); }
@@ -951,8 +939,7 @@ record ImageFile(Path image, Source source, String problem) {
     });
   }
 
-  // Writes what was made of the image, unless it would replace anything but what was made of it before. If it is known
-  // of which file it will be an equal, that stands for the part before there is one.
+  /** Writes what was made of the image. A file that will be equal to it stands for the part before there is one. */
   private void write(Provenance made, BasicFileAttributes original, Compress options, Path equal,
       WholeFile.Action<FileChannel, byte[]> content) throws IOException {
     refuse();
@@ -967,9 +954,8 @@ record ImageFile(Path image, Source source, String problem) {
     }
   }
 
-  // Whether the part is to take the place of the file that stands where the copy goes; false: that is equal, and stays.
-  // A JpegException says why neither. No path is compared: links, mounts, disks without capitals are all one case. Of
-  // two images with one place, the copy of the first to be done stays (a list's are told apart before).
+  // Whether the part is to replace the file that stands where the copy goes; false: that is equal, and stays. No path
+  // is compared: links, mounts, disks without capitals are one case. Of two images with one place, the first done wins.
   private boolean replaces(Path part, Provenance made, boolean overwrite) throws IOException {
     BasicFileAttributes there = Files.readAttributes(copy(), BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
     check(!there.isDirectory(), "there is a folder where its copy should be");
@@ -1044,9 +1030,8 @@ record ImageFile(Path image, Source source, String problem) {
   }
 
   private BasicFileAttributes attributes() throws IOException {
-    boolean posix = image.getFileSystem().supportedFileAttributeViews().contains("posix");
-    return posix ? Files.readAttributes(image, PosixFileAttributes.class)
-        : Files.readAttributes(image, BasicFileAttributes.class);
+    PosixFileAttributeView posix = Files.getFileAttributeView(image, PosixFileAttributeView.class);
+    return posix != null ? posix.readAttributes() : Files.readAttributes(image, BasicFileAttributes.class);
   }
 
   /** Its first bytes: so many, or all if it has fewer. */
@@ -1200,7 +1185,6 @@ final class ImageFiles {
     }
   }
 
-  /** Adds the images that a list names, one path a line. Blank lines are passed over. */
   private void readList(Compress options, Source source) throws IOException {
     FileSystem system = source.destination().getFileSystem();
     Path list = options.filesFrom.equals("-") ? null : system.getPath(options.filesFrom);
@@ -1267,11 +1251,10 @@ final class ImageFiles {
   }
 }
 
-// What a copy says of itself, in an APP9 segment (T.81 B.2.4.6) of its own name behind JFIF or EXIF, once in a comment,
-// which galleries show: that Compress made it, with which options, of an image of how many bytes; then hashes of the
-// image's identity (its place, and when it was taken: the IMG_0001.jpg of two cameras are not one), of its state (its
-// place, and when it was changed), and of the copy, as editors keep segments. Compress replaces a file only if it says
-// so and is as it was written. A kept copy is the original: an extended attribute says it, where there are those.
+// What a copy says of itself, in an APP9 segment (galleries show comments) behind JFIF or EXIF: that Compress made it,
+// with which options, of how many bytes; then hashes of the image's identity (its place, and when it was taken: two
+// cameras have an IMG_0001.jpg), of its state (its place, and when it was changed), and of the copy, as editors keep
+// segments. Only what is as it was written is replaced. A kept copy, the original, says it in an extended attribute.
 record Provenance(String options, long size, long identity, int state) {
   static final Pattern TEXT = Pattern.compile("Compress.(\\S+) +(\\d{1,19}) (\\p{XDigit}{16}) (\\p{XDigit}{8}) (.{8})");
   static final String ATTRIBUTE = "user:compress";
@@ -1370,8 +1353,7 @@ final class WholeFile {
     }
   }
 
-  // Writes a file with the time and the access of its original. Its content is written to a part, and may return an
-  // attribute. Where a file is already, it is asked whether the part replaces that, which stays if not.
+  /** Writes a file with the time and the access of its original; where there is one, only if the part replaces it. */
   static void write(Path file, BasicFileAttributes original, Action<FileChannel, byte[]> content,
       Action<Path, Boolean> replaces) throws IOException {
     for (int attempt = 1; ; attempt++) {
@@ -1443,8 +1425,7 @@ final class WholeFile {
   }
 }
 
-// Shares the heap out, so that however many and however large the images are, those in work at once fit in it. An image
-// keeps its permit while it waits here; no deadlock comes of it, for whoever has memory waits for nothing more.
+/** Shares the heap out, so that images in work at once fit in it. No deadlock: who has a share waits for no other. */
 record Memory(int units) implements AutoCloseable {
   private static final int UNIT = 1 << 20; // bytes
   private static final double USABLE = 0.6; // of the heap: an array must fit in one generation of it, and garbage waits
@@ -1478,13 +1459,12 @@ record Copy(byte[] bytes, boolean kept, String taken, String how, List<String> w
 record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map) {
   private static final double FULL = 0.9; // of the bytes of --max-size: that is good enough
 
-  // What shapes a copy. A quality on libjpeg's scale, or LOSSLESS: every coefficient stays as it is. How many bytes it
-  // may take, 0 being any number, and how many per cent it must save, or the original is kept.
+  /** What shapes a copy: a quality as libjpeg has it, or LOSSLESS; its bytes at most, or 0; how many % it must save. */
   record Settings(int quality, Compress.Engine engine, boolean smallest, boolean keepMetadata, long maxSize,
       double threshold) {
     static final int LOSSLESS = 101;
 
-    Settings lossless() { return new Settings(LOSSLESS, engine, false, keepMetadata, 0, 0); }
+    Settings lossless() { return new Settings(LOSSLESS, Compress.Engine.auto, false, keepMetadata, 0, 0); }
     Settings withQuality(int other) { return new Settings(other, engine, smallest, keepMetadata, 0, 0); }
 
     /** In short, for the copy to remember: the quality, and a letter for each that is not as usual. */
@@ -1497,7 +1477,6 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
     boolean isLossless() { return quality == LOSSLESS; }
   }
 
-  /** The copy of a JPEG; throws a JpegException where none can be made. */
   static Copy recompress(byte[] jpeg, Settings settings) throws IOException {
     JpegHeader header = JpegHeader.read(jpeg);
     Set<String> warnings = new LinkedHashSet<>();
@@ -1554,8 +1533,7 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
   }
 }
 
-// Recompresses a JPEG by way of its pixels, as most programs do: TwelveMonkeys reads them, the JDK writes them. It is
-// here to be compared with. What libjpeg makes up for damaged data stays; CMYK becomes sRGB, without its profile.
+/** Recompresses a JPEG by its pixels, as most programs do, to be compared with. CMYK becomes sRGB, without profile. */
 final class PixelEngine {
   /** The bytes of heap that it takes: the file twice, the pixels (of inks as sRGB, too), what is written. */
   static long memory(JpegHeader header) {
@@ -1685,8 +1663,7 @@ final class Segments {
   }
 }
 
-// What the marker segments of a JPEG say (T.81 annex B), up to its first scan. No length in the file is believed
-// unchecked, and nothing is allocated for what is merely declared.
+/** What the segments in front of the first scan say (T.81 annex B): unchecked, nothing is believed or allocated. */
 final class JpegHeader {
   /** How the components make a colour, by the rules of libjpeg's {@code default_decompress_parms}. */
   enum Kind { GREY, YCBCR, RGB, CMYK, YCCK }
@@ -1745,7 +1722,6 @@ final class JpegHeader {
 
   static JpegHeader read(byte[] jpeg) throws JpegException { return new JpegHeader(jpeg, jpeg.length); }
 
-  /** Reads the frame's header (T.81 B.2.2). */
   private void readFrame(Segments s) throws JpegException {
     JpegException.check(components == null, "it declares its size twice");
     int n = s.size() < 6 ? 0 : s.jpeg[s.start + 5] & 0xFF;
@@ -1777,18 +1753,10 @@ final class JpegHeader {
     };
   }
 
-  /** Whether its colours are inks, as they are or as YCCK. */
   boolean isCmyk() { return kind == Kind.CMYK || kind == Kind.YCCK; }
 
-  /** How much heap, in bytes, recompressing the JPEG takes; an exception if it cannot be done. */
+  /** How much heap, in bytes, recompressing the JPEG takes; refuses what cannot be done, or be whole in its size. */
   long memory(Recompressor.Settings settings) throws JpegException {
-    check();
-    long metadata = settings.keepMetadata() ? 4L * firstScan : 0;
-    return metadata + (settings.byPixels() ? PixelEngine.memory(this) : CoefficientEngine.memory(this, settings));
-  }
-
-  /** Refuses what cannot be recompressed, or what cannot be whole in a file of its size. */
-  void check() throws JpegException {
     String unsupported = process > 0xC8 ? "arithmetic coding"
         : process == 0xC3 ? "lossless JPEG"
         : process > Marker.SOF2 ? "hierarchical JPEG"
@@ -1802,8 +1770,9 @@ final class JpegHeader {
     if ((fileSize - firstScan) * 8 < blocks * (process == Marker.SOF2 ? 1 : 2)) { // bits that a block takes at least
       throw new JpegException("truncated: far too short for " + width + " x " + height + " pixels");
     }
+    long metadata = settings.keepMetadata() ? 4L * firstScan : 0;
+    return metadata + (settings.byPixels() ? PixelEngine.memory(this) : CoefficientEngine.memory(this, settings));
   }
-
 }
 
 /** Chooses the segments that stand in front of a copy's tables: what it keeps of its original's metadata. */
@@ -1811,9 +1780,8 @@ final class Metadata {
   static final String XMP = "http://ns.adobe.com/xap/1.0/";
   private static final String JFIF = segment(Marker.APP0, "JFIF\0\1\1\0\0\1\0\1\0\0"); // 1.01, square pixels
 
-  // The segments by which a copy, of this kind of colours, looks the same: JFIF or Adobe's mark, EXIF with next to
-  // nothing, what leads to the gain map and, where it is wanted, the ICC profile. To keep, all of the original's
-  // instead, byte for byte and in their order, but for what would be wrong of the copy.
+  // The segments by which a copy looks the same: JFIF or Adobe's mark, EXIF with next to nothing, what leads to the
+  // gain map, the ICC profile. To keep, all of the original's instead, but for what would be wrong of the copy.
   static byte[] of(byte[] jpeg, JpegHeader header, JpegHeader.Kind kind, GainMap map, boolean withProfile,
       boolean keep) throws JpegException {
     boolean jfif = kind == JpegHeader.Kind.GREY || kind == JpegHeader.Kind.YCBCR;
@@ -1857,9 +1825,8 @@ final class Metadata {
 }
 
 // The gain map that makes an HDR picture of a photograph: a JPEG of its own behind it, in the form of Ultra HDR, of ISO
-// 21496-1 or of Apple. Where MPF (CIPA DC-007) or XMP say that something is there, it is looked for: what they say of
-// its place may be wrong. Previews, the other picture of a stereo pair, films are left out of copies. A map needs the
-// notes of the maker in the picture's EXIF where these say how bright it is to be, as Apple's do.
+// 21496-1 or of Apple, whose notes in the photograph's EXIF say how bright it is. Where MPF (CIPA DC-007) or XMP speak
+// of one it is looked for, as the place that they give may be wrong. Copies lack other pictures, and films.
 record GainMap(byte[] jpeg, boolean needsNotes) {
   static final String ADOBE = "http://ns.adobe.com/hdr-gain-map/1.0/"; // the namespace of Ultra HDR
   static final String ISO = "urn:iso:std:iso:ts:21496:-1";
@@ -1908,14 +1875,12 @@ record GainMap(byte[] jpeg, boolean needsNotes) {
 
   private static boolean isGainMap(String more) { return Stream.of(ADOBE, ISO, APPLE).anyMatch(more::contains); }
 
-  // A map that is whole, to be kept, with better codes for the same coefficients, which costs nothing: coarser steps
-  // would cost decibels of the HDR picture, more than the photograph's own do.
+  /** The map with better codes for the same coefficients: coarser steps would cost decibels of the HDR picture. */
   private static GainMap of(byte[] map, Exif exif, Recompressor.Settings lossless, long memory) throws JpegException {
     JpegHeader header = JpegHeader.read(map);
     boolean needsNotes = Stream.of(ADOBE, ISO, "HDRGainMapHeadroom").noneMatch(header.more::contains);
     JpegException.check(!needsNotes || !exif.headroom().isEmpty(), "the maker's notes lack its headroom");
-    header.check();
-    JpegException.check(CoefficientEngine.memory(header, lossless) <= memory, "larger than its picture");
+    JpegException.check(header.memory(lossless) <= memory, "larger than its picture");
     byte[] coded = CoefficientEngine.recompress(map, header, lossless);
     return new GainMap(Metadata.join(coded, Metadata.of(map, header, header.kind, null, true, true), null), needsNotes);
   }
@@ -1944,18 +1909,15 @@ record GainMap(byte[] jpeg, boolean needsNotes) {
 
   /** An XMP packet with the length of the map, if there is one, and of all else behind the picture as what it is: 0. */
   static String withLengths(String xmp, GainMap map) {
-    String[] items = xmp.split("(?=<rdf:li)");
-    for (int i = 0; i < items.length; i++) {
-      int length = map != null && items[i].contains("GainMap") ? map.jpeg.length : 0;
-      items[i] = items[i].contains("Primary") ? items[i] : LENGTH.matcher(items[i]).replaceAll("$1" + length);
-    }
-    String right = FILM.matcher(String.join("", items)).replaceAll("$10");
+    String items = Arrays.stream(xmp.split("(?=<rdf:li)")).map(item -> item.contains("Primary") ? item
+        : LENGTH.matcher(item).replaceAll("$1" + (map != null && item.contains("GainMap") ? map.jpeg.length : 0)))
+        .collect(Collectors.joining());
+    String right = FILM.matcher(items).replaceAll("$10");
     return right.length() <= Segments.MAX ? right : xmp;
   }
 }
 
-// A TIFF structure (TIFF 6.0 section 2), as in EXIF; offsets count from its start. What is written is big endian, a
-// character for each byte.
+/** A TIFF structure (TIFF 6.0 section 2), as in EXIF; offsets count from its start. What is written is big endian. */
 record Tiff(ByteBuffer bytes) {
   static final String START = "MM\0*\0\0\0\b"; // the byte order, 42, and that the first directory follows
   private static final int[] SIZES = {0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8}; // bytes of a value, by type
@@ -2072,9 +2034,7 @@ final class StandardTables {
   /** The 64 steps, in zigzag order, that libjpeg uses at a quality of 1 to 100. */
   static int[] steps(boolean chrominance, int quality) {
     int[] base = (chrominance ? JPEGQTable.K2Chrominance : JPEGQTable.K1Luminance).getTable();
-    int[] steps = new int[64];
-    Arrays.setAll(steps, k -> Math.clamp((base[ZIGZAG[k]] * (int) percent(quality) + 50) / 100, 1, 255));
-    return steps;
+    return Arrays.stream(ZIGZAG).map(k -> Math.clamp((base[k] * (int) percent(quality) + 50) / 100, 1, 255)).toArray();
   }
 
   /** How many per cent of those of annex K they are. */
@@ -2113,23 +2073,22 @@ final class PerceptualTables {
     float[] seen = new float[64];
     float[] weights = SEEN[Math.min(component, 2)];
     for (int k = 0; k < 64; k++) {
-      int place = StandardTables.ZIGZAG[k];
-      int base = component > 0 ? CHROMINANCE[place] : LUMINANCE[place];
+      int base = base(component > 0, k);
       seen[k] = weights[Math.min(diagonal(k), weights.length - 1)] / (base * base);
     }
     return seen;
   }
 
+  static int base(boolean chroma, int k) { return (chroma ? CHROMINANCE : LUMINANCE)[StandardTables.ZIGZAG[k]]; }
   private static int diagonal(int k) { return (StandardTables.ZIGZAG[k] >> 3) + (StandardTables.ZIGZAG[k] & 7); }
 
   /** The 64 steps, in zigzag order. */
   static int[] steps(boolean chrominance, double coarse) {
     double low = Math.clamp(Math.log(coarse) + 0.7, 0, 1); // at low quality chroma's means count more, details less
     return IntStream.range(0, 64).map(k -> {
-      int place = StandardTables.ZIGZAG[k];
       int diagonal = diagonal(k);
       double growth = Math.pow(Math.max(coarse, KNEE), diagonal < GROWTH.length ? GROWTH[diagonal] : 1);
-      double base = chrominance ? CHROMINANCE[place] * Math.pow(k == 0 ? 0.8 : 1.2, low) : LUMINANCE[place];
+      double base = base(chrominance, k) * (chrominance ? Math.pow(k == 0 ? 0.8 : 1.2, low) : 1);
       return (int) Math.clamp(Math.round(base * growth * Math.min(1, coarse / KNEE)), 1L, 255L);
     }).toArray();
   }
@@ -2444,8 +2403,7 @@ final class ScanReader {
 // Requantizing --------------------------------------------------------------------------------------------------------
 // From the steps of the source to those of the copy, and from any sampling of chroma to 4:2:0.
 
-// From the quantization steps of the source to those of the copy: each coefficient becomes the nearest multiple of its
-// new step. Ties go down: they are frequent, and rounding them up costs 2 % of the file and gains nothing.
+/** Makes of coefficients multiples of the new steps. Ties go down: up, they cost 2 % of the file and gain nothing. */
 final class Requantizer {
   private static final double DEAD_ZONE = 0.5001; // of a new step: up to here an AC coefficient becomes zero
   private static final int SHIFT = 19; // of fixed-point numbers
@@ -2497,9 +2455,8 @@ final class Requantizer {
     return isExact ? value : dc[Math.clamp(value, -largest, largest) + largest];
   }
 
-  // The new value, -1024 to 1023 so that differences fit (F.1.2.1), of a DC coefficient that is not quantized. In
-  // smooth areas it alone makes the samples, an eighth of it, rounded: besides its own error, the one after that
-  // rounding counts. Their weights, 5 and 12, are found by trial.
+  // The new value of a DC coefficient, -1024 to 1023 so that differences fit (F.1.2.1). In smooth areas it alone makes
+  // the samples, an eighth of it, rounded: the error after that counts, too. The weights, 5 and 12, are found by trial.
   private int nearest(int value) {
     int lower = Math.floorDiv(value, target[0]);
     int low = lower * target[0];
