@@ -555,21 +555,13 @@ final class Timeline {
 /** The last line of a terminal: how far the run is. Each line of the log clears it, and draws it again below. */
 final class LiveLine {
   static final String CLEAR = "\r\u001b[K";
-  static final boolean TERMINAL = isTerminal();
+  // Whether System.err is a terminal: a device of characters (as is /dev/null). On Windows nobody can tell.
+  static final boolean TERMINAL = !System.getenv().getOrDefault("TERM", "").matches("|dumb") && Objects.equals(0x2000,
+      WholeFile.ifSupported(() -> (int) Files.getAttribute(Path.of("/dev/fd/2"), "unix:mode") & 0xF000));
   private static final int WIDTH = 39; // characters: fits every terminal, and Java does not know how wide this one is
   static boolean on;
   private static volatile String line = "";
   private static long next = System.nanoTime(); // when it may change
-
-  /** Whether System.err is a terminal: a device of characters (as is /dev/null). On Windows nobody can tell. */
-  private static boolean isTerminal() {
-    try {
-      return !System.getenv().getOrDefault("TERM", "").matches("|dumb")
-          && ((int) Files.getAttribute(Path.of("/dev/fd/2"), "unix:mode") & 0xF000) == 0x2000;
-    } catch (IOException | RuntimeException e) {
-      return false;
-    }
-  }
 
   static void show(int done, int total, long bytes, double seconds) {
     if (on && System.nanoTime() - next >= 0) {
@@ -604,11 +596,10 @@ final class Report {
     }
   }
 
-  /** Writes the page of these runs over the same images. The last run says what became of them. */
   static void write(Compress options, List<Run> runs) throws IOException {
     Path file = options.report;
     if (!mayReplace(file)) { throw new IOException("--report: there is another file now: " + file); }
-    Run last = runs.getLast();
+    Run last = runs.getLast(); // it says what became of the images
     List<Result> images = last.results();
     long before = images.stream().mapToLong(Result::before).sum();
     long after = images.stream().mapToLong(Result::after).sum();
@@ -850,7 +841,6 @@ final class Text {
 
   static String reason(Throwable problem) {
     return switch (problem) {
-      case JpegException e -> e.getMessage();
       case NoSuchFileException e -> "no such file: " + e.getFile();
       case FileAlreadyExistsException e -> "there is a file where a folder should be: " + e.getFile();
       case AccessDeniedException e -> "permission denied: " + e.getFile();
@@ -1034,7 +1024,6 @@ record ImageFile(Path image, Source source, String problem) {
     return posix != null ? posix.readAttributes() : Files.readAttributes(image, BasicFileAttributes.class);
   }
 
-  /** Its first bytes: so many, or all if it has fewer. */
   private byte[] read(int length) throws IOException {
     byte[] bytes = new byte[length];
     int size = 0;
@@ -1123,23 +1112,17 @@ final class ImageFiles {
       System.out.println(Text.printable(Text.count(count, "other file") + " (" + endings + ") " + verb
           + (options.copyRest ? " copied" : " left alone")));
     }
-    if (options.update && options.filesFrom == null && Files.isDirectory(options.destination)) {
-      printOrphans(options);
-    }
+    if (options.update && options.filesFrom == null && Files.exists(options.destination)) { tellOrphans(options); }
   }
 
   /** Says how many copies have no image any more: it was renamed or deleted. */
-  private void printOrphans(Compress options) {
+  private void tellOrphans(Compress options) {
     try (Stream<Path> files = Files.find(options.destination, options.recursive ? Integer.MAX_VALUE : 1,
         (file, attributes) -> attributes.isRegularFile() && !isHidden(file))) {
-      List<String> orphans = new ArrayList<>();
-      for (Path file : (Iterable<Path>) files::iterator) {
-        Path place = options.destination.relativize(file);
-        if (roots.stream().noneMatch(root -> Files.exists(root.resolve(place), LinkOption.NOFOLLOW_LINKS))
-            && Provenance.of(file, false) != null) {
-          orphans.add("\n  " + Text.printable(place.toString()));
-        }
-      }
+      List<String> orphans = files.map(options.destination::relativize)
+          .filter(place -> roots.stream().noneMatch(root -> Files.exists(root.resolve(place), LinkOption.NOFOLLOW_LINKS))
+              && WholeFile.ifSupported(() -> Provenance.of(options.destination.resolve(place), false)) != null)
+          .map(place -> "\n  " + Text.printable(place.toString())).toList();
       if (!orphans.isEmpty()) {
         System.out.println(orphans.size() + (orphans.size() == 1 ? " copy has" : " copies have") + " no image in "
             + options.sources() + " any more" + (options.dryRun ? String.join("", orphans) : ""));
@@ -1220,23 +1203,19 @@ final class ImageFiles {
   /** Whether a path has no name in it: it is then the folder that it is resolved against. */
   static boolean isEmpty(Path path) { return path.toString().isEmpty(); }
 
-  /** Whether both are there and are one file. */
   static boolean isSame(Path a, Path b) throws IOException {
     return Files.exists(a) && Files.exists(b) && Files.isSameFile(a, b);
   }
 
-  /** Whether both are there, and the first is the second or below it. */
   static boolean isWithin(Path a, Path b) throws IOException {
     return Files.exists(a) && Files.exists(b) && a.toRealPath().startsWith(b.toRealPath());
   }
 
   /** The folder without links in as much of its path as is there. */
   static Path real(Path folder) {
-    try {
-      return folder.toRealPath();
-    } catch (IOException e) {
-      return folder.getParent() == null ? folder : real(folder.getParent()).resolve(folder.getFileName());
-    }
+    Path real = WholeFile.ifSupported(folder::toRealPath);
+    Path parent = folder.getParent();
+    return real != null ? real : parent == null ? folder : real(parent).resolve(folder.getFileName());
   }
 
   private static boolean isHidden(Path path) { return String.valueOf(path.getFileName()).startsWith("."); }
@@ -1300,18 +1279,12 @@ record Provenance(String options, long size, long identity, int state) {
 
   /** What a file says of itself, or null. If it is to be as it was written, and any byte is not, that is null, too. */
   static Provenance of(Path file, boolean asWritten) throws IOException {
-    byte[] attribute = null;
-    try {
-      attribute = (byte[]) Files.getAttribute(file, ATTRIBUTE);
-    } catch (IOException | RuntimeException e) {
-      // it has none, or the file system has none
-    }
+    byte[] attribute = (byte[]) WholeFile.ifSupported(() -> Files.getAttribute(file, ATTRIBUTE)); // null: none
     try (InputStream in = new BufferedInputStream(Files.newInputStream(file))) {
       return of(in, attribute, asWritten);
     }
   }
 
-  /** The same of a file's bytes, and of its attribute or null. */
   static Provenance of(InputStream in, byte[] attribute, boolean asWritten) throws IOException {
     byte[] head = in.readNBytes(6);
     int start = start(head, 2);
@@ -1336,20 +1309,16 @@ final class WholeFile {
       {PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))};
   private static final long LAST_BYTE = Long.MAX_VALUE - 1; // the one that is locked: on Windows nobody can read that
 
-  /** What may fail as files do. */
   interface Action<P, R> {
     R on(P part) throws IOException;
   }
 
-  /** Takes a step if the file system can, and returns whether it did. A file that has vanished is another matter. */
-  private static boolean ifSupported(Callable<?> step) throws NoSuchFileException {
+  /** What a step returns, if the file system can take it; else null. */
+  static <T> T ifSupported(Callable<T> step) {
     try {
-      step.call();
-      return true;
-    } catch (NoSuchFileException e) {
-      throw e;
+      return step.call();
     } catch (Exception e) {
-      return false;
+      return null;
     }
   }
 
@@ -1363,10 +1332,8 @@ final class WholeFile {
           original instanceof PosixFileAttributes ? CLOSED : new FileAttribute<?>[0])) {
         ifSupported(() -> channel.lock(LAST_BYTE, 1, false)); // until it is complete, or the process ends, however
         if (original instanceof PosixFileAttributes access) { setAccess(part, access); } // while it is empty
-        byte[] attribute = content.on(channel);
-        if (attribute != null) { // only now: that opens and closes the part, which gives the lock back
-          ifSupported(() -> Files.setAttribute(part, Provenance.ATTRIBUTE, attribute));
-        }
+        byte[] attribute = content.on(channel); // set at the end: that closes the part, which gives the lock back
+        if (attribute != null) { ifSupported(() -> Files.setAttribute(part, Provenance.ATTRIBUTE, attribute)); }
         ifSupported(() -> Files.setLastModifiedTime(part, original.lastModifiedTime())); // if not, it is done again
         rename(part, file, replaces);
         return;
@@ -1383,7 +1350,7 @@ final class WholeFile {
   private static synchronized void rename(Path part, Path file, Action<Path, Boolean> replaces) throws IOException {
     long number = Provenance.hash(file.getFileName().toString().toUpperCase(Locale.ROOT)); // exFAT has no capitals
     Path turn = file.resolveSibling(Text.format(".compress-%016x.part", number));
-    for (boolean done = ifSupported(() -> Files.createLink(file, part)); !done; ) {
+    for (boolean done = ifSupported(() -> Files.createLink(file, part)) != null; !done; ) {
       try (FileChannel channel = FileChannel.open(turn, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
         ifSupported(() -> channel.lock(LAST_BYTE, 1, false));
         done = Files.exists(turn); // or the process before has deleted it
@@ -1399,7 +1366,7 @@ final class WholeFile {
   /** Gives a part the group and the permissions of the original; if it may not have the group, none for its own. */
   private static void setAccess(Path part, PosixFileAttributes original) throws IOException {
     boolean grouped = original.group().equals(Files.getAttribute(part, "posix:group"))
-        || ifSupported(() -> Files.setAttribute(part, "posix:group", original.group()));
+        || ifSupported(() -> Files.setAttribute(part, "posix:group", original.group())) != null;
     String others = PosixFilePermissions.toString(original.permissions()).substring(3).replace('x', '-');
     String mode = "rw-" + (grouped ? others : "---" + others.substring(3));
     ifSupported(() -> Files.setPosixFilePermissions(part, PosixFilePermissions.fromString(mode)));
@@ -1638,7 +1605,6 @@ final class Segments {
         && text(jpeg, start, name.length()).equals(name);
   }
 
-  /** Whether this is Adobe's mark of how the colours are coded. */
   boolean isAdobe() { return marker == Marker.APP0 + 14 && size() >= 12 && text().startsWith("Adobe"); }
 
   /** Where entropy-coded data that starts here ends: at the next marker that is not a restart marker. */
@@ -2082,7 +2048,6 @@ final class PerceptualTables {
   static int base(boolean chroma, int k) { return (chroma ? CHROMINANCE : LUMINANCE)[StandardTables.ZIGZAG[k]]; }
   private static int diagonal(int k) { return (StandardTables.ZIGZAG[k] >> 3) + (StandardTables.ZIGZAG[k] & 7); }
 
-  /** The 64 steps, in zigzag order. */
   static int[] steps(boolean chrominance, double coarse) {
     double low = Math.clamp(Math.log(coarse) + 0.7, 0, 1); // at low quality chroma's means count more, details less
     return IntStream.range(0, 64).map(k -> {
