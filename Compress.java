@@ -15,7 +15,7 @@ import java.lang.invoke.*;
 import java.net.*;
 import java.nio.*;
 import java.nio.channels.*;
-import java.nio.charset.StandardCharsets;
+import static java.nio.charset.StandardCharsets.*;
 import java.nio.file.*;
 import java.nio.file.attribute.*;
 import java.util.*;
@@ -383,8 +383,7 @@ record Log(Class<?> owner) {
 /** What became of an image. KEPT: nothing saves a byte, its copy is the original. SKIPPED: its copy is up to date. */
 enum Outcome { COMPRESSED, KEPT, SKIPPED, FAILED }
 
-// What became of one image, when (as System.nanoTime has it), and in which thread; its sizes in bytes, 0 if it was
-// skipped or failed; how else it was compressed; why it failed, or what the copy lacks that the original's look needs.
+/** What became of an image, its bytes, or 0, when (System.nanoTime), how; why it failed, or what its copy lacks. */
 record Result(ImageFile file, Outcome outcome, long before, long after, long started, long ended, String thread,
     String how, List<String> remarks) {
   Result(ImageFile file, Outcome outcome, long before, long after, long started, String how, List<String> remarks) {
@@ -592,7 +591,7 @@ final class Report {
   static boolean mayReplace(Path page) throws IOException {
     if (!Files.exists(page)) { return Files.isDirectory(page.toAbsolutePath().getParent()); }
     try (InputStream in = Files.isRegularFile(page) ? Files.newInputStream(page) : InputStream.nullInputStream()) {
-      return new String(in.readNBytes(BEGIN.length()), StandardCharsets.ISO_8859_1).equals(BEGIN);
+      return new String(in.readNBytes(BEGIN.length()), ISO_8859_1).equals(BEGIN);
     }
   }
 
@@ -648,59 +647,53 @@ final class Report {
   }
 
   private static final String PAGE = """
-    <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+    <html lang=en><head><meta charset=utf-8><meta name=viewport content="width=device-width"><title>Compress</title>
     <meta http-equiv="Content-Security-Policy" content="default-src 'none'; base-uri 'none'; form-action 'none';
-      img-src 'self' file:; style-src 'nonce-NONCE'; script-src 'nonce-NONCE'">
-    <title>Compress</title><style nonce="NONCE">
+      img-src 'self' file:; style-src 'nonce-NONCE'; script-src 'nonce-NONCE'"><style nonce="NONCE">
       :root { color-scheme: light dark; --card: light-dark(#f2f5f8, #1b252f); --ink: light-dark(#14202b, #f0f4f8);
-        --paper: light-dark(#fff, #10171e); --soft: light-dark(#566575, #a3b2c0); --line: light-dark(#cfd8e0, #34424f);
-        --wait: light-dark(#ccd6df, #3a4957); --work: light-dark(#0a66c2, #4db2ff); --tall: calc(100vh - 9rem) }
+        --paper: light-dark(#fff, #10171e); --soft: light-dark(#566575, #a3b2c0); --wait: light-dark(#ccd6df, #3a4957);
+        --work: light-dark(#0a66c2, #4db2ff); --tall: calc(100vh - 9rem) } .plot { cursor: crosshair; contain: size }
       html { font: clamp(16px, 1.35vw, 26px)/1.4 system-ui, sans-serif; background: var(--paper); color: var(--ink) }
-      body { max-width: 90rem; margin: 0 auto; padding: 1rem 4vw 4rem; overflow-wrap: anywhere }
-      * { box-sizing: border-box } p { margin: 0 0 .6rem } p, small, i { color: var(--soft); font-style: normal }
+      body { max-width: 90rem; margin: 0 auto; padding: 1rem 4vw 4rem; overflow-wrap: anywhere } p { margin: 0 0 .6rem }
+      p, small, i, .tiles div { color: var(--soft); font-style: normal } .wait, .grid { color: var(--wait) }
       h1 { font-size: 1.7rem; line-height: 1.2; margin: .6rem 0 .2rem } h2 { font-size: 1.4rem; margin: 2rem 0 .2rem }
       h3 { display: flex; flex-wrap: wrap; column-gap: 1rem; margin: .9rem 0 0; font-size: 1.25rem }
-      h3 span { font-weight: normal } h3 span:first-child { margin-left: auto } h3 b, td button { color: var(--work) }
+      h3 span { font-weight: normal } h3 span:first-child { margin-left: auto } path { stroke: currentcolor }
       .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .7rem; margin: 1rem 0 }
-      .tiles div { background: var(--card); border-radius: .6rem; padding: .6rem .9rem; color: var(--soft) }
-      .tiles b { display: block; font-size: 1.4rem; color: var(--ink) } small { display: block }
-      .chart { display: grid; grid-template-columns: minmax(8rem, 24%) 1fr; column-gap: .8rem } .plot { contain: size }
-      .labels { display: grid; grid-auto-rows: var(--row); align-items: center } .wait { stroke: var(--wait) }
-      .labels div { overflow: hidden; text-overflow: ellipsis; white-space: nowrap } .work { stroke: var(--work) }
-      svg { width: 100%; height: 100%; cursor: crosshair } b.wait { color: var(--wait) } b.work { color: var(--work) }
-      .grid { stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke } .axis i + i { translate: -50% }
-      .axis { grid-column: 2; position: relative; height: 1.6rem; white-space: nowrap } .axis i { position: absolute }
+      .tiles div { background: var(--card); border-radius: .6rem; padding: .6rem .9rem }
+      .tiles b { font-size: 1.4rem; color: var(--ink) } .work, h3 b, td button { color: var(--work) }
+      small, .tiles b { display: block } .grid { stroke-width: 1; vector-effect: non-scaling-stroke }
+      .chart { display: grid; grid-template-columns: minmax(8rem, 24%) 1fr; column-gap: .8rem }
+      .labels { display: grid; grid-auto-rows: var(--row); align-items: center } svg { width: 100%; height: 100% }
+      .labels div { overflow: hidden; text-overflow: ellipsis; white-space: nowrap } .axis i { position: absolute }
+      .axis { grid-column: 2; position: relative; height: 1.6rem; white-space: nowrap } .axis i + i { translate: -50% }
       #tip { position: fixed; z-index: 2; width: max-content; max-width: 92vw; padding: .2rem .7rem; border-radius: 9px;
         pointer-events: none; background: var(--ink); color: var(--paper) } #tip:empty { display: none }
       table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums }
-      tr { border-bottom: 1px solid var(--line) } .FAILED, .FAILED small { color: light-dark(#b3261e, #ff8a80) }
-      th, td { padding: .35rem 0 .35rem 1rem; text-align: right; white-space: nowrap }
-      th:first-child, td:first-child { text-align: left; white-space: normal; padding-left: 0 }
+      tr { border-bottom: 1px solid var(--wait) } .FAILED, .FAILED small { color: light-dark(#b3261e, #ff8a80) }
+      th, td { padding: .35rem 0 .35rem 1rem; text-align: right; white-space: nowrap;
+        &:first-child { text-align: left; white-space: normal; padding-left: 0 } }
       button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer }
-      td button { text-decoration: underline; text-align: left } [aria-sort=ascending]::after { content: "↑" }
+      td button { text-decoration: underline; text-align: left } [aria-sort]::after { content: "↑" }
       .COMPRESSED small { color: light-dark(#8a5300, #ffc069) } [aria-sort=descending]::after { content: "↓" }
       .view { overflow: hidden; width: 0; min-width: 100%; max-height: var(--tall); container-type: inline-size;
-        user-select: none; cursor: zoom-in } .under { display: flex; justify-content: space-between }
-      .stage { display: grid; width: max-content; margin: auto } .stage > * { grid-area: 1 / 1 }
-      img { max-width: min(100cqw, var(--width)); max-height: var(--tall) } .full { cursor: grab }
-      .full img { width: var(--width); max-width: none; max-height: none } @media (pointer: coarse) { .full { overflow:
-        auto } } img + img { clip-path: inset(0 0 0 var(--cut)) }
-      .frame { position: relative; overflow: hidden; background: var(--card) } [type=range] { position: absolute;
-        inset: 0 -1.5rem; width: calc(100% + 3rem); margin: 0; appearance: none; background: none; cursor: ew-resize;
-        filter: drop-shadow(0 0 2px #000); pointer-events: none; --thumb: radial-gradient(circle, #fff 1rem, #0000 0),
-        linear-gradient(90deg, #0000 47%, #fff 0 53%, #0000 0) }
+        user-select: none; cursor: zoom-in } .frame { position: relative; overflow: hidden; background: var(--card) }
+      .under { display: flex; justify-content: space-between } @media (pointer: coarse) { .full { overflow: auto } }
+      .stage { display: grid; width: max-content; margin: auto } img + img { clip-path: inset(0 0 0 var(--cut)) }
+      img { max-width: min(100cqw, var(--width)); max-height: var(--tall) } .stage > * { grid-area: 1 / 1 }
+      .full img { width: var(--width); max-width: none; max-height: none } .full { cursor: grab }
+      [type=range] { position: absolute; inset: 0 -1.5rem; width: calc(100% + 3rem); margin: 0; cursor: ew-resize;
+        appearance: none; background: none; pointer-events: none; filter: drop-shadow(0 0 2px #000);
+        --thumb: radial-gradient(circle, #fff 1rem, #0000 0), linear-gradient(90deg, #0000 47%, #fff 0 53%, #0000 0) }
       ::-webkit-slider-thumb { appearance: none; width: 3rem; height: 100vh; background: var(--thumb);
         pointer-events: auto } ::-moz-range-thumb { border: 0; width: 3rem; height: 100vh; background: var(--thumb);
-        pointer-events: auto }
-      @media (max-width: 700px) { th, td { padding: .1rem 0 } th:first-child, td:first-child { grid-column: 1 / -1 }
-        .labels i { display: none } tr { display: grid; grid-template-columns: 5fr 5fr 4fr 5fr 7fr; font-size: .8rem } }
-    </style></head>
-    <body><h1></h1><p id=command></p><div class=tiles></div><section><h2>When each image waited, and was worked on</h2>
-    <p><b class=wait>██</b> <span>the image waits</span>&emsp;<b class=work>██</b> <span>a thread works</span></section>
-    <h2>The images</h2><p id="hint">Open one to see original and copy under one slider; a click shows them at 100 %.</p>
-    <label><input type="checkbox" id="failed"> <span>only what failed</span></label><div id="tip"></div>
-    <table><thead><tr><th><button>image</button><th><button>before</button><th><button>after</button><th>
-    <button>ratio</button><th><button>time</button><th><button>outcome</button></thead><tbody></table>
+        pointer-events: auto } @media (max-width: 700px) { .labels i { display: none } th, td { padding: .1rem 0;
+        &:first-child { grid-column: 1 / -1 } } tr { display: grid; grid: none / 5fr 5fr 4fr 5fr 7fr; font-size: 80% } }
+    </style></head><body><h1></h1><p id=command></p><div class=tiles></div><section>
+    <h2>When each image waited, and was worked on</h2><p><b class=wait>██</b> <span>the image waits</span>&emsp;
+    <b class=work>██</b> <span>a thread works</span></section><h2>The images</h2><div id=tip></div>
+    <p id=hint>Open one to see original and copy under one slider; a click shows them at 100 %.</p>
+    <label><input type=checkbox id=failed> <span>only what failed</span></label><table><thead><tbody></table>
     <script type="application/json" id="data">DATA</script><script nonce="NONCE">
       const french = {"When each image waited, and was worked on": "Quand chaque image a attendu, puis a été traitée",
         "Open one to see original and copy under one slider; a click shows them at 100 %.":
@@ -724,15 +717,18 @@ final class Report {
       };
       const [title, source, command, tiles, axis, runs, rows] = JSON.parse(find("#data").textContent);
       document.documentElement.lang = say("kept") === "kept" ? "en" : "fr";
-      document.querySelectorAll("h2, #hint, span, th button").forEach(it => it.textContent = say(it.textContent));
+      document.querySelectorAll("h2, #hint, span").forEach(it => it.textContent = say(it.textContent));
       document.title = find("h1").textContent = say(title + " from ") + source;
       find("#command").textContent = "jbang Compress.java " + command;
+      find("thead").append(make("tr", {}, ...["image", "before", "after", "ratio", "time", "outcome"].map(text =>
+          make("th", {}, make("button", {}, text)))));
       find(".tiles").append(...tiles.map(([value, meaning]) => make("div", {}, make("b", {}, value), meaning)));
       const name = i => make("bdi", {textContent: rows[i][0]});
       const images = rows.map(([, there, original, copy, outcome, before, after, size, smaller, ms, remarks], i) => {
         const word = outcome.toLowerCase(), ratio = before && after / before;
         const why = {SKIPPED: say("its copy is up to date"), KEPT: say("it would not get smaller")}[outcome];
-        const onclick = event => toggle(event.currentTarget, [original, copy]);
+        const onclick = ({currentTarget: it}) => close() === it
+            || (it.ariaExpanded = true, it.closest("tr").after(pair([original, copy])));
         const cells = [...before ? [size, smaller, ratio.toFixed(3), ms + " ms"] : "––––", word];
         return make("tr", {className: outcome, what: before ? size + " → " + smaller : word,
             keys: [rows[i][0], before, after, ratio, ms, "FKSC".indexOf(outcome[0])]},
@@ -766,8 +762,6 @@ final class Report {
           make("i", {style: `left: min(${tick * 100 / axis}%, 100% - 1.5em)`}, +tick.toPrecision(2) + " s"))));
       const close = (open = find("[aria-expanded=true]")) => // one image at most is open
           (find(".pair")?.remove(), open?.setAttribute("aria-expanded", false), open);
-      const toggle = (button, pictures) => close() === button
-          || (button.ariaExpanded = true, button.closest("tr").after(pair(pictures)));
       addEventListener("keydown", ({key}) => key === "Escape" && close()?.focus());
       const body = find("tbody"), wanted = row => !failed.checked || row.className === "FAILED";
       const more = () => body.append(...sorted.filter(row => !row.isConnected && wanted(row)).slice(0, 100));
@@ -824,7 +818,6 @@ final class Text {
   static String count(int number, String thing) { return number + " " + thing + (number == 1 ? "" : "s"); }
   static String cores() { return count(Runtime.getRuntime().availableProcessors(), "core"); }
   static String ratio(long before, long after) { return before == 0 ? "none" : format("%.3f", 1.0 * after / before); }
-
   /** A size in bytes, decimal units: 512 B, 12.8 kB, 3.21 MB, 1.20 GB; in the unit of a larger size. */
   static String size(long bytes) { return size(bytes, bytes); }
   static String size(long bytes, long larger) {
@@ -870,7 +863,6 @@ record ImageFile(Path image, Source source, String problem) {
 
   /** An image as it was read: its bytes, when it was changed last, and who may read it. */
   record State(byte[] bytes, BasicFileAttributes attributes) {}
-
   String name() { return (ImageFiles.isEmpty(source.place(image)) ? image : source.place(image)).toString(); }
   Path copy() { return source.destination().resolve(source.place(image)); }
   Path folder() { return copy().toAbsolutePath().getParent(); }
@@ -933,9 +925,8 @@ record ImageFile(Path image, Source source, String problem) {
   private void write(Provenance made, BasicFileAttributes original, Compress options, Path equal,
       WholeFile.Action<FileChannel, byte[]> content) throws IOException {
     refuse();
-    if (Files.exists(copy(), LinkOption.NOFOLLOW_LINKS) && !replaces(equal, made, options.overwrite)) {
-      return;
-    } else if (options.dryRun) { // the next to have this place would find a copy there
+    if (Files.exists(copy(), LinkOption.NOFOLLOW_LINKS) && !replaces(equal, made, options.overwrite)) { return; }
+    if (options.dryRun) { // the next to have this place would find a copy there
       Path first = PLANNED.putIfAbsent(ImageFiles.real(folder()).resolve(copy().getFileName()), image);
       check(first == null || first.equals(image), ANOTHER);
     } else {
@@ -958,9 +949,8 @@ record ImageFile(Path image, Source source, String problem) {
     if (file && there.size() == 0 || ours && (made.isAsIs() ? asIs : there.size() < made.size()
         || there.size() == made.size() && Provenance.of(image, false) == null)) {
       return true; // a power cut can leave files with nothing in them
-    } else if (file && part != null && Files.mismatch(part, copy()) < 0) {
-      return false;
     }
+    if (file && part != null && Files.mismatch(part, copy()) < 0) { return false; }
     check(!made.isAsIs(), "there is a file that Compress did not copy");
     check(ours || found == null, ANOTHER);
     check(!file || Files.mismatch(image, copy()) >= 0,
@@ -989,9 +979,8 @@ record ImageFile(Path image, Source source, String problem) {
     refuse();
     if (Files.exists(image) && !Files.isRegularFile(image)) {
       throw new JpegException(Files.isDirectory(image) ? "a folder" : "not a file that can be read twice");
-    } else if (Files.size(image) > MOST) {
-      throw new JpegException("too large: at most 2 GB");
     }
+    if (Files.size(image) > MOST) { throw new JpegException("too large: at most 2 GB"); }
     // The header is at the start; but it may hold a preview and a maker's notes, each of megabytes.
     for (int length = 1 << 16; ; length *= 8) {
       int least = (int) Math.min(length, Files.size(image));
@@ -1112,15 +1101,15 @@ final class ImageFiles {
       System.out.println(Text.printable(Text.count(count, "other file") + " (" + endings + ") " + verb
           + (options.copyRest ? " copied" : " left alone")));
     }
-    if (options.update && options.filesFrom == null && Files.exists(options.destination)) { tellOrphans(options); }
+    if (options.update && options.filesFrom == null && Files.exists(options.destination)) { printOrphans(options); }
   }
 
   /** Says how many copies have no image any more: it was renamed or deleted. */
-  private void tellOrphans(Compress options) {
+  private void printOrphans(Compress options) {
     try (Stream<Path> files = Files.find(options.destination, options.recursive ? Integer.MAX_VALUE : 1,
         (file, attributes) -> attributes.isRegularFile() && !isHidden(file))) {
       List<String> orphans = files.map(options.destination::relativize)
-          .filter(place -> roots.stream().noneMatch(root -> Files.exists(root.resolve(place), LinkOption.NOFOLLOW_LINKS))
+          .filter(place -> roots.stream().noneMatch(in -> Files.exists(in.resolve(place), LinkOption.NOFOLLOW_LINKS))
               && WholeFile.ifSupported(() -> Provenance.of(options.destination.resolve(place), false)) != null)
           .map(place -> "\n  " + Text.printable(place.toString())).toList();
       if (!orphans.isEmpty()) {
@@ -1138,8 +1127,7 @@ final class ImageFiles {
       // A link that leads nowhere counts as a file: the user has lost an image.
       if (Files.isRegularFile(path) || !Files.exists(path) && Files.readAttributes(path, BasicFileAttributes.class,
           LinkOption.NOFOLLOW_LINKS).isSymbolicLink()) {
-        boolean isJpeg = path.toString().matches("(?is).*\\.jpe?g");
-        add(path, source, isJpeg ? images : rest, source.all().size() > 1);
+        add(path, source, path.toString().matches("(?is).*\\.jpe?g") ? images : rest, source.all().size() > 1);
       } else if (Files.isDirectory(path) && (named || recursive && !isWithin(path, source.destination()))) {
         Path folder = path.toRealPath();
         if (!open.add(folder)) {
@@ -1174,7 +1162,7 @@ final class ImageFiles {
     options.require(list == null || !Files.isDirectory(list) && Files.isReadable(list),
         "--files-from: cannot read " + list);
     try (BufferedReader lines = new BufferedReader(new InputStreamReader( // a character for each byte
-        list == null ? System.in : Files.newInputStream(list), StandardCharsets.ISO_8859_1))) {
+        list == null ? System.in : Files.newInputStream(list), ISO_8859_1))) {
       for (String line = lines.readLine(); line != null; line = lines.readLine()) {
         line = line.replaceFirst("^\u00EF\u00BB\u00BF", ""); // a byte order mark, as some editors write it
         if (line.isBlank()) { continue; }
@@ -1190,12 +1178,11 @@ final class ImageFiles {
 
   /** The path of these bytes, each given as a character. Only from a URI does Java make it whatever the locale is. */
   private static Path path(String bytes, FileSystem system) {
-    if (bytes.length() > 1 << 16) {
-      throw new InvalidPathException("", "too long"); // for every system
-    } else if (system != FileSystems.getDefault() || !system.getSeparator().equals("/")) {
-      return system.getPath(new String(bytes.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8));
+    if (bytes.length() > 1 << 16) { throw new InvalidPathException("", "too long"); } // for every system
+    if (system != FileSystems.getDefault() || !system.getSeparator().equals("/")) {
+      return system.getPath(new String(bytes.getBytes(ISO_8859_1), UTF_8));
     }
-    String uri = "%2F" + URLEncoder.encode(bytes, StandardCharsets.ISO_8859_1).replace("+", "%20");
+    String uri = "%2F" + URLEncoder.encode(bytes, ISO_8859_1).replace("+", "%20");
     Path path = Path.of(URI.create("file://" + uri.replaceAll("(%2F)+", "/")));
     return bytes.startsWith("/") ? path : path.subpath(0, path.getNameCount());
   }
@@ -1242,14 +1229,14 @@ record Provenance(String options, long size, long identity, int state) {
 
   static long hash(String text) { // FNV-1a, 64 bits
     long hash = 0xcbf29ce484222325L;
-    for (byte b : text.getBytes(StandardCharsets.UTF_8)) { hash = (hash ^ b & 0xFF) * 0x100000001b3L; }
+    for (byte b : text.getBytes(UTF_8)) { hash = (hash ^ b & 0xFF) * 0x100000001b3L; }
     return hash ^ hash >>> 32;
   }
 
   /** Its text, equally long for all sizes: a copy that is compressed again does not get smaller by it. */
   byte[] text(long checksum) {
     return Text.format("Compress\0%s %10d %016x %08x %08x", options, size, identity, state, checksum)
-        .getBytes(StandardCharsets.ISO_8859_1);
+        .getBytes(ISO_8859_1);
   }
 
   /** A copy's segments with room for its provenance, which {@link #sign} fills in when the copy is complete. */
@@ -1290,7 +1277,7 @@ record Provenance(String options, long size, long identity, int state) {
     int start = start(head, 2);
     head = Arrays.copyOf(head, start + 100); // no more, for --update reads it of every copy
     head = Arrays.copyOf(head, 6 + in.readNBytes(head, 6, start + 94));
-    Matcher text = TEXT.matcher(new String(attribute == null ? head : attribute, StandardCharsets.ISO_8859_1));
+    Matcher text = TEXT.matcher(new String(attribute == null ? head : attribute, ISO_8859_1));
     text.region(attribute == null ? Math.min(start, head.length) : 0, text.regionEnd());
     if (!text.lookingAt()) { return null; }
     if (attribute == null) { Arrays.fill(head, text.start(5), text.end(5), (byte) '0'); }
@@ -1418,8 +1405,7 @@ record Memory(int units) implements AutoCloseable {
 // Recompressing -------------------------------------------------------------------------------------------------------
 // From the bytes of an image to those of its copy: by its coefficients, or by its pixels as everybody else does.
 
-// The copy of an image: a whole JPEG; whether it is the original, as recompression would not have saved enough; when
-// that was taken; what else the log says; and what was left out though it was part of how the original looked.
+/** The copy of an image, or that itself, kept; when that was taken; what the log adds; what of its look is left out. */
 record Copy(byte[] bytes, boolean kept, String taken, String how, List<String> warnings) {}
 
 /** Recompresses a JPEG, whose copy has these segments and, behind the picture, this gain map or null. */
@@ -1448,10 +1434,9 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
     JpegHeader header = JpegHeader.read(jpeg);
     Set<String> warnings = new LinkedHashSet<>();
     GainMap map = GainMap.find(jpeg, header, settings, warnings);
-    JpegHeader.Kind kind = !settings.byPixels() || header.kind == JpegHeader.Kind.GREY ? header.kind
-        : JpegHeader.Kind.YCBCR;
-    boolean withProfile = !header.isCmyk() || kind == header.kind;
-    byte[] metadata = Metadata.of(jpeg, header, kind, map, withProfile, settings.keepMetadata);
+    boolean same = !settings.byPixels() || header.kind == JpegHeader.Kind.GREY; // colours
+    byte[] metadata = Metadata.of(jpeg, header, same ? header.kind : JpegHeader.Kind.YCBCR, map,
+        same || !header.isCmyk(), settings.keepMetadata);
     if (header.icc.broken()) { warnings.add("has a colour profile that cannot be used: left out of the copy"); }
     // What --smallest has once chosen for this quality it would choose from again, and lose a little more.
     Provenance own = settings.smallest ? Provenance.of(new ByteArrayInputStream(jpeg), null, true) : null;
@@ -1594,10 +1579,7 @@ final class Segments {
   int u16(int at) { return (jpeg[at] & 0xFF) << 8 | jpeg[at + 1] & 0xFF; }
   /** The parameters, a character for each byte. */
   String text() { return text(jpeg, start, size()); }
-
-  static String text(byte[] bytes, int from, int size) {
-    return new String(bytes, from, size, StandardCharsets.ISO_8859_1);
-  }
+  static String text(byte[] bytes, int from, int size) { return new String(bytes, from, size, ISO_8859_1); }
 
   /** Whether this is such a segment: its parameters begin with this ASCII text and a zero byte, as those of APPn do. */
   boolean is(int marker, String name) {
@@ -1619,10 +1601,9 @@ final class Segments {
   /** Where the next 0xFF is, or to where none was found: looks at eight bytes at once. */
   static int indexOf0xFF(byte[] bytes, int from, int to) {
     int p = from;
-    while (p <= to - 8) {
+    for (; p <= to - 8; p += 8) {
       long eight = (long) LONGS.get(bytes, p);
       if ((eight & ~eight - 0x0101010101010101L & 0x8080808080808080L) != 0) { break; }
-      p += 8;
     }
     while (p < to && bytes[p] != -1) { p++; }
     return p;
@@ -1633,7 +1614,6 @@ final class Segments {
 final class JpegHeader {
   /** How the components make a colour, by the rules of libjpeg's {@code default_decompress_parms}. */
   enum Kind { GREY, YCBCR, RGB, CMYK, YCCK }
-
   /** A component of the frame (T.81 B.2.2): identifier, sampling factors, quantization table. */
   record Component(int id, int h, int v, int tq) {}
 
@@ -1768,7 +1748,7 @@ final class Metadata {
         out.append(segment(s.marker, !xmp ? s.text() : keep ? GainMap.withLengths(s.text(), map) : map.xmp()));
       }
     }
-    return out.append(keep || !profile ? "" : header.icc.segments()).toString().getBytes(StandardCharsets.ISO_8859_1);
+    return out.append(keep || !profile ? "" : header.icc.segments()).toString().getBytes(ISO_8859_1);
   }
 
   /** A segment with a byte for each character, and itself a character for each byte. */
@@ -1857,7 +1837,7 @@ record GainMap(byte[] jpeg, boolean needsNotes) {
         + Tiff.directory(0xB000_0007, 4, 0x30313030, 0xB001_0004, 1, 2, 0xB002_0007, 32, 50);
     // Of each: its type (the picture itself), size, offset (from behind "MPF"), and none that belong to it.
     String pictures = Tiff.ints(0x30000, from, 0, 0, 0, jpeg.length, from - at - 8, 0);
-    return Metadata.segment(Marker.APP2, head + pictures).getBytes(StandardCharsets.ISO_8859_1);
+    return Metadata.segment(Marker.APP2, head + pictures).getBytes(ISO_8859_1);
   }
 
   /** An XMP packet that says there is a map, and how large it is, and nothing else. */
@@ -1911,10 +1891,7 @@ record Tiff(ByteBuffer bytes) {
     return size == 1 ? value.get() & 0xFF : size == 2 ? value.getShort() & 0xFFFF : size == 4 ? value.getInt() : -1;
   }
 
-  String text(int directory, int tag) {
-    ByteBuffer value = value(directory, tag, false);
-    return Segments.text(value.array(), value.arrayOffset(), value.remaining());
-  }
+  String text(int directory, int tag) { return ISO_8859_1.decode(value(directory, tag, false)).toString(); }
 
   /** A directory of entries of three numbers each: tag and type, count, value or its offset. */
   static String directory(int... entries) { return "\0" + (char) (entries.length / 3) + ints(entries) + "\0\0\0\0"; }
@@ -1922,13 +1899,12 @@ record Tiff(ByteBuffer bytes) {
   static String ints(int... values) {
     ByteBuffer bytes = ByteBuffer.allocate(4 * values.length);
     bytes.asIntBuffer().put(values);
-    return Segments.text(bytes.array(), 0, bytes.capacity());
+    return ISO_8859_1.decode(bytes).toString();
   }
 }
 
-// What EXIF says of how a photograph looks: its orientation (tag 0x0112, 1 upright, to 8; -1: none); if its colours
-// are Adobe RGB, as cameras mark it by EXIF alone (DCF 2.0); when it was taken (DateTimeOriginal: 2024:05:06 07:08:09);
-// the headroom of its HDR gain map, as Apple's maker's notes have it: tags 0x21 and 0x30, two rationals. Or empty.
+// What EXIF says of how a photograph looks: its orientation (1 upright, to 8; -1: none); if its colours are Adobe RGB
+// (DCF 2.0); when it was taken, as 2024:05:06 07:08:09; two rationals of Apple's notes: its HDR headroom. Or empty.
 record Exif(int orientation, boolean adobeRgb, String taken, String headroom) {
   static final Exif NONE = new Exif(-1, false, "", "");
   private static final String APPLE = "Apple iOS\0\0\1MM"; // a directory follows
@@ -1973,7 +1949,7 @@ record Icc(String profile, boolean broken) {
       if (!part.startsWith("" + (char) ++number + (char) parts.size())) { return new Icc("", true); }
       whole.append(part, 2, part.length());
     }
-    ByteBuffer bytes = ByteBuffer.wrap(whole.toString().getBytes(StandardCharsets.ISO_8859_1)); // big endian, as it is
+    ByteBuffer bytes = ByteBuffer.wrap(whole.toString().getBytes(ISO_8859_1)); // big endian, as it is
     int size = bytes.capacity() < HEADER ? 0 : bytes.getInt(0);
     boolean credible = size > HEADER && size <= bytes.capacity()
         && whole.substring(16, 20).equals(space) && whole.substring(36, 40).equals("acsp");
