@@ -9,13 +9,14 @@
 //DEPS org.tinylog:tinylog-impl:2.7.0
 //DEPS com.twelvemonkeys.imageio:imageio-jpeg:3.14.0
 
+import static java.nio.charset.StandardCharsets.*;
+
 import java.awt.image.BufferedImage;
 import java.io.*;
 import java.lang.invoke.*;
 import java.net.*;
 import java.nio.*;
 import java.nio.channels.*;
-import static java.nio.charset.StandardCharsets.*;
 import java.nio.file.*;
 import java.nio.file.attribute.*;
 import java.util.*;
@@ -343,8 +344,9 @@ public class Compress implements Callable<Integer> {
   String sources() { return source + (further.isEmpty() ? "" : " and " + further.size() + " more"); }
 
   Recompressor.Settings settings() {
+    String bytes = maxSize.toLowerCase(Locale.ROOT).replace("b", "").replace("k", "e3").replace("m", "e6");
     return new Recompressor.Settings(lossless ? Recompressor.Settings.LOSSLESS : quality, engine, smallest,
-        keepMetadata, Text.bytes(maxSize), threshold);
+        keepMetadata, (long) Double.parseDouble(bytes), threshold);
   }
 
   void require(boolean condition, String message) {
@@ -383,7 +385,7 @@ record Log(Class<?> owner) {
 /** What became of an image. KEPT: nothing saves a byte, its copy is the original. SKIPPED: its copy is up to date. */
 enum Outcome { COMPRESSED, KEPT, SKIPPED, FAILED }
 
-/** What became of an image, its bytes, or 0, when (System.nanoTime), how; why it failed, or what its copy lacks. */
+/** What became of an image; bytes, or 0; when (System.nanoTime) and how; why it failed, or what its copy lacks. */
 record Result(ImageFile file, Outcome outcome, long before, long after, long started, long ended, String thread,
     String how, List<String> remarks) {
   Result(ImageFile file, Outcome outcome, long before, long after, long started, String how, List<String> remarks) {
@@ -826,11 +828,6 @@ final class Text {
   }
 
   static String sizes(long before, long after) { return size(before).split(" ")[0] + " -> " + size(after, before); }
-
-  /** How many bytes a size is: 500000, 500k or 0.5M, k and M being 1,000 and 1,000,000. */
-  static long bytes(String size) {
-    return (long) Double.parseDouble(size.replaceAll("[bB]", "").replaceAll("[kK]", "e3").replaceAll("[mM]", "e6"));
-  }
 
   static String reason(Throwable problem) {
     return switch (problem) {
@@ -1405,7 +1402,7 @@ record Memory(int units) implements AutoCloseable {
 // Recompressing -------------------------------------------------------------------------------------------------------
 // From the bytes of an image to those of its copy: by its coefficients, or by its pixels as everybody else does.
 
-/** The copy of an image, or that itself, kept; when that was taken; what the log adds; what of its look is left out. */
+/** A copy, or the original where that is kept; when it was taken; what the log adds; what of its look is left out. */
 record Copy(byte[] bytes, boolean kept, String taken, String how, List<String> warnings) {}
 
 /** Recompresses a JPEG, whose copy has these segments and, behind the picture, this gain map or null. */
@@ -2128,10 +2125,8 @@ final class HuffmanCode {
       int magnitude = Math.abs(entry >> 16);
       int sum = advance + (entry >> 8 & 0xFF);
       boolean keep = magnitude > small;
-      if (used + (entry & 0xFF) > bits || sum > 63 && sum != advance + END || magnitude > 0x1FF
-          || keep && coefficient != 0) {
-        break;
-      }
+      boolean fits = used + (entry & 0xFF) <= bits && (sum <= 63 || sum == advance + END) && magnitude <= 0x1FF;
+      if (!fits || keep && coefficient != 0) { break; }
       used += entry & 0xFF;
       advance = sum;
       coefficient = keep ? Coefficient.of(entry < 0, magnitude, sum) : coefficient;
@@ -2344,7 +2339,7 @@ final class ScanReader {
 // Requantizing --------------------------------------------------------------------------------------------------------
 // From the steps of the source to those of the copy, and from any sampling of chroma to 4:2:0.
 
-/** Makes of coefficients multiples of the new steps. Ties go down: up, they cost 2 % of the file and gain nothing. */
+/** Turns coefficients into multiples of the new steps. Ties go down: up, they cost 2 % of bytes and gain nothing. */
 final class Requantizer {
   private static final double DEAD_ZONE = 0.5001; // of a new step: up to here an AC coefficient becomes zero
   private static final int SHIFT = 19; // of fixed-point numbers
