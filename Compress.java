@@ -9,13 +9,14 @@
 //DEPS org.tinylog:tinylog-impl:2.7.0
 //DEPS com.twelvemonkeys.imageio:imageio-jpeg:3.14.0
 
+import static java.nio.charset.StandardCharsets.*;
+
 import java.awt.image.BufferedImage;
 import java.io.*;
 import java.lang.invoke.*;
 import java.net.*;
 import java.nio.*;
 import java.nio.channels.*;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.*;
 import java.nio.file.attribute.*;
 import java.util.*;
@@ -297,11 +298,8 @@ public class Compress implements Callable<Integer> {
       return complain(message.contains(Text.UNMAPPABLE) ? Text.NO_LETTERS : message + "; see --help", 2);
     });
     commandLine.setExecutionExceptionHandler((problem, line, all) -> complain(Text.reason(problem), 1));
-    try {
-      System.exit(commandLine.execute(arguments));
-    } catch (OutOfMemoryError e) { // of this thread; an image's thread takes its own for that image's failure
-      System.exit(complain(Text.reason(e), 1));
-    }
+    Thread.currentThread().setUncaughtExceptionHandler((thread, e) -> System.exit(complain(Text.reason(e), 1)));
+    System.exit(commandLine.execute(arguments));
   }
 
   private static int complain(String message, int exitStatus) {
@@ -346,8 +344,9 @@ public class Compress implements Callable<Integer> {
   String sources() { return source + (further.isEmpty() ? "" : " and " + further.size() + " more"); }
 
   Recompressor.Settings settings() {
+    String bytes = maxSize.toLowerCase(Locale.ROOT).replace("b", "").replace("k", "e3").replace("m", "e6");
     return new Recompressor.Settings(lossless ? Recompressor.Settings.LOSSLESS : quality, engine, smallest,
-        keepMetadata, Text.bytes(maxSize), threshold);
+        keepMetadata, (long) Double.parseDouble(bytes), threshold);
   }
 
   void require(boolean condition, String message) {
@@ -355,8 +354,7 @@ public class Compress implements Callable<Integer> {
   }
 }
 
-// The logger of one class: the time; class, thread and level in the exercise's columns. A terminal is narrow: there an
-// INFO line has no time and no level, and is cut at the edge; warnings and errors are whole.
+/** The logger of one class, in the exercise's columns; on a terminal INFO lines have fewer, and are cut at its edge. */
 record Log(Class<?> owner) {
   static volatile boolean quiet; // only warnings and errors
 
@@ -367,7 +365,6 @@ record Log(Class<?> owner) {
     Logger.isErrorEnabled(); // starts tinylog
   }
 
-  /** Logs a text with values in it, as {@link String#format} takes them. */
   void info(String text, Object... values) {
     if (!quiet) { log(Logger::info, "INFO", text, values); }
   }
@@ -388,8 +385,7 @@ record Log(Class<?> owner) {
 /** What became of an image. KEPT: nothing saves a byte, its copy is the original. SKIPPED: its copy is up to date. */
 enum Outcome { COMPRESSED, KEPT, SKIPPED, FAILED }
 
-// What became of one image, when (as System.nanoTime has it), and in which thread; its sizes in bytes, 0 if it was
-// skipped or failed; how else it was compressed; why it failed, or what the copy lacks that the original's look needs.
+/** What became of an image; bytes, or 0; when (System.nanoTime) and how; why it failed, or what its copy lacks. */
 record Result(ImageFile file, Outcome outcome, long before, long after, long started, long ended, String thread,
     String how, List<String> remarks) {
   Result(ImageFile file, Outcome outcome, long before, long after, long started, String how, List<String> remarks) {
@@ -557,27 +553,17 @@ final class Timeline {
   }
 }
 
-// The last line of a terminal while images are in work: how far the run is. Each line of the log clears it, is written
-// in its place, and draws it again below. In whatever order the threads do that, the terminal looks the same.
+/** The last line of a terminal: how far the run is. Each line of the log clears it, and draws it again below. */
 final class LiveLine {
   static final String CLEAR = "\r\u001b[K";
-  static final boolean TERMINAL = isTerminal();
+  // Whether System.err is a terminal: a device of characters (as is /dev/null). On Windows nobody can tell.
+  static final boolean TERMINAL = !System.getenv().getOrDefault("TERM", "").matches("|dumb") && Objects.equals(0x2000,
+      WholeFile.ifSupported(() -> (int) Files.getAttribute(Path.of("/dev/fd/2"), "unix:mode") & 0xF000));
   private static final int WIDTH = 39; // characters: fits every terminal, and Java does not know how wide this one is
   static boolean on;
   private static volatile String line = "";
   private static long next = System.nanoTime(); // when it may change
 
-  /** Whether System.err is a terminal: a device of characters (as is /dev/null). On Windows nobody can tell. */
-  private static boolean isTerminal() {
-    try {
-      return !System.getenv().getOrDefault("TERM", "").matches("|dumb")
-          && ((int) Files.getAttribute(Path.of("/dev/fd/2"), "unix:mode") & 0xF000) == 0x2000;
-    } catch (IOException | RuntimeException e) {
-      return false;
-    }
-  }
-
-  /** Shows how far a run is, ten times a second at most. */
   static void show(int done, int total, long bytes, double seconds) {
     if (on && System.nanoTime() - next >= 0) {
       next = System.nanoTime() + 100_000_000;
@@ -599,8 +585,7 @@ final class LiveLine {
   }
 }
 
-// Writes a page for the browser: the totals, when each image waited and worked, and each beside its copy. The page is
-// the text below, with its data as JSON. Its script makes texts of them, never HTML: no name can run as a program.
+/** Writes a page for the browser: PAGE with its data as JSON. Its script makes texts of them: no name can run. */
 final class Report {
   private static final String BEGIN = "<!DOCTYPE html>\n<!-- A report of Compress -->\n";
 
@@ -608,16 +593,14 @@ final class Report {
   static boolean mayReplace(Path page) throws IOException {
     if (!Files.exists(page)) { return Files.isDirectory(page.toAbsolutePath().getParent()); }
     try (InputStream in = Files.isRegularFile(page) ? Files.newInputStream(page) : InputStream.nullInputStream()) {
-      return new String(in.readNBytes(BEGIN.length()), StandardCharsets.ISO_8859_1).equals(BEGIN);
+      return new String(in.readNBytes(BEGIN.length()), ISO_8859_1).equals(BEGIN);
     }
   }
 
-  /** Writes the page of these runs over the same images. The last run says what became of them. */
   static void write(Compress options, List<Run> runs) throws IOException {
-    if (!mayReplace(options.report)) {
-      throw new IOException("--report: there is another file now: " + options.report);
-    }
-    Run last = runs.getLast();
+    Path file = options.report;
+    if (!mayReplace(file)) { throw new IOException("--report: there is another file now: " + file); }
+    Run last = runs.getLast(); // it says what became of the images
     List<Result> images = last.results();
     long before = images.stream().mapToLong(Result::before).sum();
     long after = images.stream().mapToLong(Result::after).sum();
@@ -635,12 +618,12 @@ final class Report {
         runs.stream().map(run -> List.of(kind(run), run.seconds(), run.results().stream().map(image ->
             List.of(image.thread(), run.seconds(image.started()), run.seconds(image.ended()))).toList())).toList(),
         images.stream().map(image -> List.of(image.file().name(), image.outcome() != Outcome.FAILED && !options.dryRun,
-            link(options.report, image.file().image()), link(options.report, image.file().copy()),
-            image.outcome().name(), image.before(), image.after(), Text.size(image.before()),
-            Text.size(image.after(), image.before()), image.milliseconds(), image.remarks())).toList()));
+            link(file, image.file().image()), link(file, image.file().copy()), image.outcome().name(), image.before(),
+            image.after(), Text.size(image.before()), Text.size(image.after(), image.before()), image.milliseconds(),
+            image.remarks())).toList()));
     String page = PAGE.replace("NONCE", UUID.randomUUID().toString()); // a secret, so that no other script runs
-    Files.writeString(options.report, BEGIN + page.replace("DATA", data));
-    System.out.println("Wrote " + options.report + ".");
+    Files.writeString(file, BEGIN + page.replace("DATA", data));
+    System.out.println("Wrote " + file + ".");
   }
 
   private static String kind(Run run) { return run.mode + (run.mode == Compress.Mode.sequential ? "" : " threads"); }
@@ -666,59 +649,53 @@ final class Report {
   }
 
   private static final String PAGE = """
-    <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+    <html lang=en><head><meta charset=utf-8><meta name=viewport content="width=device-width"><title>Compress</title>
     <meta http-equiv="Content-Security-Policy" content="default-src 'none'; base-uri 'none'; form-action 'none';
-      img-src 'self' file:; style-src 'nonce-NONCE'; script-src 'nonce-NONCE'">
-    <title>Compress</title><style nonce="NONCE">
+      img-src 'self' file:; style-src 'nonce-NONCE'; script-src 'nonce-NONCE'"><style nonce="NONCE">
       :root { color-scheme: light dark; --card: light-dark(#f2f5f8, #1b252f); --ink: light-dark(#14202b, #f0f4f8);
-        --paper: light-dark(#fff, #10171e); --soft: light-dark(#566575, #a3b2c0); --line: light-dark(#cfd8e0, #34424f);
-        --wait: light-dark(#ccd6df, #3a4957); --work: light-dark(#0a66c2, #4db2ff); --tall: calc(100vh - 9rem) }
+        --paper: light-dark(#fff, #10171e); --soft: light-dark(#566575, #a3b2c0); --wait: light-dark(#ccd6df, #3a4957);
+        --work: light-dark(#0a66c2, #4db2ff); --tall: calc(100vh - 9rem) } .plot { cursor: crosshair; contain: size }
       html { font: clamp(16px, 1.35vw, 26px)/1.4 system-ui, sans-serif; background: var(--paper); color: var(--ink) }
-      body { max-width: 90rem; margin: 0 auto; padding: 1rem 4vw 4rem; overflow-wrap: anywhere }
-      * { box-sizing: border-box } p { margin: 0 0 .6rem } p, small, i { color: var(--soft); font-style: normal }
+      body { max-width: 90rem; margin: 0 auto; padding: 1rem 4vw 4rem; overflow-wrap: anywhere } p { margin: 0 0 .6rem }
+      p, small, i, .tiles div { color: var(--soft); font-style: normal } .wait, .grid { color: var(--wait) }
       h1 { font-size: 1.7rem; line-height: 1.2; margin: .6rem 0 .2rem } h2 { font-size: 1.4rem; margin: 2rem 0 .2rem }
       h3 { display: flex; flex-wrap: wrap; column-gap: 1rem; margin: .9rem 0 0; font-size: 1.25rem }
-      h3 span { font-weight: normal } h3 span:first-child { margin-left: auto } h3 b, td button { color: var(--work) }
+      h3 span { font-weight: normal } h3 span:first-child { margin-left: auto } path { stroke: currentcolor }
       .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .7rem; margin: 1rem 0 }
-      .tiles div { background: var(--card); border-radius: .6rem; padding: .6rem .9rem; color: var(--soft) }
-      .tiles b { display: block; font-size: 1.4rem; color: var(--ink) } small { display: block }
-      .chart { display: grid; grid-template-columns: minmax(8rem, 24%) 1fr; column-gap: .8rem } .plot { contain: size }
-      .labels { display: grid; grid-auto-rows: var(--row); align-items: center } .wait { stroke: var(--wait) }
-      .labels div { overflow: hidden; text-overflow: ellipsis; white-space: nowrap } .work { stroke: var(--work) }
-      svg { width: 100%; height: 100%; cursor: crosshair } b.wait { color: var(--wait) } b.work { color: var(--work) }
-      .grid { stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke } .axis i + i { translate: -50% }
-      .axis { grid-column: 2; position: relative; height: 1.6rem; white-space: nowrap } .axis i { position: absolute }
+      .tiles div { background: var(--card); border-radius: .6rem; padding: .6rem .9rem }
+      .tiles b { font-size: 1.4rem; color: var(--ink) } .work, h3 b, td button { color: var(--work) }
+      small, .tiles b { display: block } .grid { stroke-width: 1; vector-effect: non-scaling-stroke }
+      .chart { display: grid; grid-template-columns: minmax(8rem, 24%) 1fr; column-gap: .8rem }
+      .labels { display: grid; grid-auto-rows: var(--row); align-items: center } svg { width: 100%; height: 100% }
+      .labels div { overflow: hidden; text-overflow: ellipsis; white-space: nowrap } .axis i { position: absolute }
+      .axis { grid-column: 2; position: relative; height: 1.6rem; white-space: nowrap } .axis i + i { translate: -50% }
       #tip { position: fixed; z-index: 2; width: max-content; max-width: 92vw; padding: .2rem .7rem; border-radius: 9px;
         pointer-events: none; background: var(--ink); color: var(--paper) } #tip:empty { display: none }
       table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums }
-      tr { border-bottom: 1px solid var(--line) } .FAILED, .FAILED small { color: light-dark(#b3261e, #ff8a80) }
-      th, td { padding: .35rem 0 .35rem 1rem; text-align: right; white-space: nowrap }
-      th:first-child, td:first-child { text-align: left; white-space: normal; padding-left: 0 }
+      tr { border-bottom: 1px solid var(--wait) } .FAILED, .FAILED small { color: light-dark(#b3261e, #ff8a80) }
+      th, td { padding: .35rem 0 .35rem 1rem; text-align: right; white-space: nowrap;
+        &:first-child { text-align: left; white-space: normal; padding-left: 0 } }
       button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer }
-      td button { text-decoration: underline; text-align: left } [aria-sort=ascending]::after { content: "↑" }
+      td button { text-decoration: underline; text-align: left } [aria-sort]::after { content: "↑" }
       .COMPRESSED small { color: light-dark(#8a5300, #ffc069) } [aria-sort=descending]::after { content: "↓" }
       .view { overflow: hidden; width: 0; min-width: 100%; max-height: var(--tall); container-type: inline-size;
-        user-select: none; cursor: zoom-in } .under { display: flex; justify-content: space-between }
-      .stage { display: grid; width: max-content; margin: auto } .stage > * { grid-area: 1 / 1 }
-      img { max-width: min(100cqw, var(--width)); max-height: var(--tall) } .full { cursor: grab }
-      .full img { width: var(--width); max-width: none; max-height: none } @media (pointer: coarse) { .full { overflow:
-        auto } } img + img { clip-path: inset(0 0 0 var(--cut)) }
-      .frame { position: relative; overflow: hidden; background: var(--card) } [type=range] { position: absolute;
-        inset: 0 -1.5rem; width: calc(100% + 3rem); margin: 0; appearance: none; background: none; cursor: ew-resize;
-        filter: drop-shadow(0 0 2px #000); pointer-events: none; --thumb: radial-gradient(circle, #fff 1rem, #0000 0),
-        linear-gradient(90deg, #0000 47%, #fff 0 53%, #0000 0) }
+        user-select: none; cursor: zoom-in } .frame { position: relative; overflow: hidden; background: var(--card) }
+      .under { display: flex; justify-content: space-between } @media (pointer: coarse) { .full { overflow: auto } }
+      .stage { display: grid; width: max-content; margin: auto } img + img { clip-path: inset(0 0 0 var(--cut)) }
+      img { max-width: min(100cqw, var(--width)); max-height: var(--tall) } .stage > * { grid-area: 1 / 1 }
+      .full img { width: var(--width); max-width: none; max-height: none } .full { cursor: grab }
+      [type=range] { position: absolute; inset: 0 -1.5rem; width: calc(100% + 3rem); margin: 0; cursor: ew-resize;
+        appearance: none; background: none; pointer-events: none; filter: drop-shadow(0 0 2px #000);
+        --thumb: radial-gradient(circle, #fff 1rem, #0000 0), linear-gradient(90deg, #0000 47%, #fff 0 53%, #0000 0) }
       ::-webkit-slider-thumb { appearance: none; width: 3rem; height: 100vh; background: var(--thumb);
         pointer-events: auto } ::-moz-range-thumb { border: 0; width: 3rem; height: 100vh; background: var(--thumb);
-        pointer-events: auto }
-      @media (max-width: 700px) { th, td { padding: .1rem 0 } th:first-child, td:first-child { grid-column: 1 / -1 }
-        .labels i { display: none } tr { display: grid; grid-template-columns: 5fr 5fr 4fr 5fr 7fr; font-size: .8rem } }
-    </style></head>
-    <body><h1></h1><p id=command></p><div class=tiles></div><section><h2>When each image waited, and was worked on</h2>
-    <p><b class=wait>██</b> <span>the image waits</span>&emsp;<b class=work>██</b> <span>a thread works</span></section>
-    <h2>The images</h2><p id="hint">Open one to see original and copy under one slider; a click shows them at 100 %.</p>
-    <label><input type="checkbox" id="failed"> <span>only what failed</span></label><div id="tip"></div>
-    <table><thead><tr><th><button>image</button><th><button>before</button><th><button>after</button><th>
-    <button>ratio</button><th><button>time</button><th><button>outcome</button></thead><tbody></table>
+        pointer-events: auto } @media (max-width: 700px) { .labels i { display: none } th, td { padding: .1rem 0;
+        &:first-child { grid-column: 1 / -1 } } tr { display: grid; grid: none / 5fr 5fr 4fr 5fr 7fr; font-size: 80% } }
+    </style></head><body><h1></h1><p id=command></p><div class=tiles></div><section>
+    <h2>When each image waited, and was worked on</h2><p><b class=wait>██</b> <span>the image waits</span>&emsp;
+    <b class=work>██</b> <span>a thread works</span></section><h2>The images</h2><div id=tip></div>
+    <p id=hint>Open one to see original and copy under one slider; a click shows them at 100 %.</p>
+    <label><input type=checkbox id=failed> <span>only what failed</span></label><table><thead><tbody></table>
     <script type="application/json" id="data">DATA</script><script nonce="NONCE">
       const french = {"When each image waited, and was worked on": "Quand chaque image a attendu, puis a été traitée",
         "Open one to see original and copy under one slider; a click shows them at 100 %.":
@@ -742,15 +719,18 @@ final class Report {
       };
       const [title, source, command, tiles, axis, runs, rows] = JSON.parse(find("#data").textContent);
       document.documentElement.lang = say("kept") === "kept" ? "en" : "fr";
-      document.querySelectorAll("h2, #hint, span, th button").forEach(it => it.textContent = say(it.textContent));
+      document.querySelectorAll("h2, #hint, span").forEach(it => it.textContent = say(it.textContent));
       document.title = find("h1").textContent = say(title + " from ") + source;
       find("#command").textContent = "jbang Compress.java " + command;
+      find("thead").append(make("tr", {}, ...["image", "before", "after", "ratio", "time", "outcome"].map(text =>
+          make("th", {}, make("button", {}, text)))));
       find(".tiles").append(...tiles.map(([value, meaning]) => make("div", {}, make("b", {}, value), meaning)));
       const name = i => make("bdi", {textContent: rows[i][0]});
       const images = rows.map(([, there, original, copy, outcome, before, after, size, smaller, ms, remarks], i) => {
         const word = outcome.toLowerCase(), ratio = before && after / before;
         const why = {SKIPPED: say("its copy is up to date"), KEPT: say("it would not get smaller")}[outcome];
-        const onclick = event => toggle(event.currentTarget, [original, copy]);
+        const onclick = ({currentTarget: it}) => close() === it
+            || (it.ariaExpanded = true, it.closest("tr").after(pair([original, copy])));
         const cells = [...before ? [size, smaller, ratio.toFixed(3), ms + " ms"] : "––––", word];
         return make("tr", {className: outcome, what: before ? size + " → " + smaller : word,
             keys: [rows[i][0], before, after, ratio, ms, "FKSC".indexOf(outcome[0])]},
@@ -784,8 +764,6 @@ final class Report {
           make("i", {style: `left: min(${tick * 100 / axis}%, 100% - 1.5em)`}, +tick.toPrecision(2) + " s"))));
       const close = (open = find("[aria-expanded=true]")) => // one image at most is open
           (find(".pair")?.remove(), open?.setAttribute("aria-expanded", false), open);
-      const toggle = (button, pictures) => close() === button
-          || (button.ariaExpanded = true, button.closest("tr").after(pair(pictures)));
       addEventListener("keydown", ({key}) => key === "Escape" && close()?.focus());
       const body = find("tbody"), wanted = row => !failed.checked || row.className === "FAILED";
       const more = () => body.append(...sorted.filter(row => !row.isConnected && wanted(row)).slice(0, 100));
@@ -841,11 +819,7 @@ final class Text {
 
   static String count(int number, String thing) { return number + " " + thing + (number == 1 ? "" : "s"); }
   static String cores() { return count(Runtime.getRuntime().availableProcessors(), "core"); }
-
-  static String ratio(long before, long after) {
-    return before == 0 ? "none" : format("%.3f", (double) after / before);
-  }
-
+  static String ratio(long before, long after) { return before == 0 ? "none" : format("%.3f", 1.0 * after / before); }
   /** A size in bytes, decimal units: 512 B, 12.8 kB, 3.21 MB, 1.20 GB; in the unit of a larger size. */
   static String size(long bytes) { return size(bytes, bytes); }
   static String size(long bytes, long larger) {
@@ -855,14 +829,8 @@ final class Text {
 
   static String sizes(long before, long after) { return size(before).split(" ")[0] + " -> " + size(after, before); }
 
-  /** How many bytes a size is: 500000, 500k or 0.5M, k and M being 1,000 and 1,000,000. */
-  static long bytes(String size) {
-    return (long) Double.parseDouble(size.replaceAll("[bB]", "").replaceAll("[kK]", "e3").replaceAll("[mM]", "e6"));
-  }
-
   static String reason(Throwable problem) {
     return switch (problem) {
-      case JpegException e -> e.getMessage();
       case NoSuchFileException e -> "no such file: " + e.getFile();
       case FileAlreadyExistsException e -> "there is a file where a folder should be: " + e.getFile();
       case AccessDeniedException e -> "permission denied: " + e.getFile();
@@ -892,7 +860,6 @@ record ImageFile(Path image, Source source, String problem) {
 
   /** An image as it was read: its bytes, when it was changed last, and who may read it. */
   record State(byte[] bytes, BasicFileAttributes attributes) {}
-
   String name() { return (ImageFiles.isEmpty(source.place(image)) ? image : source.place(image)).toString(); }
   Path copy() { return source.destination().resolve(source.place(image)); }
   Path folder() { return copy().toAbsolutePath().getParent(); }
@@ -951,14 +918,12 @@ record ImageFile(Path image, Source source, String problem) {
     });
   }
 
-  // Writes what was made of the image, unless it would replace anything but what was made of it before. If it is known
-  // of which file it will be an equal, that stands for the part before there is one.
+  /** Writes what was made of the image. A file that will be equal to it stands for the part before there is one. */
   private void write(Provenance made, BasicFileAttributes original, Compress options, Path equal,
       WholeFile.Action<FileChannel, byte[]> content) throws IOException {
     refuse();
-    if (Files.exists(copy(), LinkOption.NOFOLLOW_LINKS) && !replaces(equal, made, options.overwrite)) {
-      return;
-    } else if (options.dryRun) { // the next to have this place would find a copy there
+    if (Files.exists(copy(), LinkOption.NOFOLLOW_LINKS) && !replaces(equal, made, options.overwrite)) { return; }
+    if (options.dryRun) { // the next to have this place would find a copy there
       Path first = PLANNED.putIfAbsent(ImageFiles.real(folder()).resolve(copy().getFileName()), image);
       check(first == null || first.equals(image), ANOTHER);
     } else {
@@ -967,9 +932,8 @@ record ImageFile(Path image, Source source, String problem) {
     }
   }
 
-  // Whether the part is to take the place of the file that stands where the copy goes; false: that is equal, and stays.
-  // A JpegException says why neither. No path is compared: links, mounts, disks without capitals are all one case. Of
-  // two images with one place, the copy of the first to be done stays (a list's are told apart before).
+  // Whether the part is to replace the file that stands where the copy goes; false: that is equal, and stays. No path
+  // is compared: links, mounts, disks without capitals are one case. Of two images with one place, the first done wins.
   private boolean replaces(Path part, Provenance made, boolean overwrite) throws IOException {
     BasicFileAttributes there = Files.readAttributes(copy(), BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
     check(!there.isDirectory(), "there is a folder where its copy should be");
@@ -982,9 +946,8 @@ record ImageFile(Path image, Source source, String problem) {
     if (file && there.size() == 0 || ours && (made.isAsIs() ? asIs : there.size() < made.size()
         || there.size() == made.size() && Provenance.of(image, false) == null)) {
       return true; // a power cut can leave files with nothing in them
-    } else if (file && part != null && Files.mismatch(part, copy()) < 0) {
-      return false;
     }
+    if (file && part != null && Files.mismatch(part, copy()) < 0) { return false; }
     check(!made.isAsIs(), "there is a file that Compress did not copy");
     check(ours || found == null, ANOTHER);
     check(!file || Files.mismatch(image, copy()) >= 0,
@@ -1013,9 +976,8 @@ record ImageFile(Path image, Source source, String problem) {
     refuse();
     if (Files.exists(image) && !Files.isRegularFile(image)) {
       throw new JpegException(Files.isDirectory(image) ? "a folder" : "not a file that can be read twice");
-    } else if (Files.size(image) > MOST) {
-      throw new JpegException("too large: at most 2 GB");
     }
+    if (Files.size(image) > MOST) { throw new JpegException("too large: at most 2 GB"); }
     // The header is at the start; but it may hold a preview and a maker's notes, each of megabytes.
     for (int length = 1 << 16; ; length *= 8) {
       int least = (int) Math.min(length, Files.size(image));
@@ -1044,12 +1006,10 @@ record ImageFile(Path image, Source source, String problem) {
   }
 
   private BasicFileAttributes attributes() throws IOException {
-    boolean posix = image.getFileSystem().supportedFileAttributeViews().contains("posix");
-    return posix ? Files.readAttributes(image, PosixFileAttributes.class)
-        : Files.readAttributes(image, BasicFileAttributes.class);
+    PosixFileAttributeView posix = Files.getFileAttributeView(image, PosixFileAttributeView.class);
+    return posix != null ? posix.readAttributes() : Files.readAttributes(image, BasicFileAttributes.class);
   }
 
-  /** Its first bytes: so many, or all if it has fewer. */
   private byte[] read(int length) throws IOException {
     byte[] bytes = new byte[length];
     int size = 0;
@@ -1138,23 +1098,17 @@ final class ImageFiles {
       System.out.println(Text.printable(Text.count(count, "other file") + " (" + endings + ") " + verb
           + (options.copyRest ? " copied" : " left alone")));
     }
-    if (options.update && options.filesFrom == null && Files.isDirectory(options.destination)) {
-      printOrphans(options);
-    }
+    if (options.update && options.filesFrom == null && Files.exists(options.destination)) { printOrphans(options); }
   }
 
   /** Says how many copies have no image any more: it was renamed or deleted. */
   private void printOrphans(Compress options) {
     try (Stream<Path> files = Files.find(options.destination, options.recursive ? Integer.MAX_VALUE : 1,
         (file, attributes) -> attributes.isRegularFile() && !isHidden(file))) {
-      List<String> orphans = new ArrayList<>();
-      for (Path file : (Iterable<Path>) files::iterator) {
-        Path place = options.destination.relativize(file);
-        if (roots.stream().noneMatch(root -> Files.exists(root.resolve(place), LinkOption.NOFOLLOW_LINKS))
-            && Provenance.of(file, false) != null) {
-          orphans.add("\n  " + Text.printable(place.toString()));
-        }
-      }
+      List<String> orphans = files.map(options.destination::relativize)
+          .filter(place -> roots.stream().noneMatch(in -> Files.exists(in.resolve(place), LinkOption.NOFOLLOW_LINKS))
+              && WholeFile.ifSupported(() -> Provenance.of(options.destination.resolve(place), false)) != null)
+          .map(place -> "\n  " + Text.printable(place.toString())).toList();
       if (!orphans.isEmpty()) {
         System.out.println(orphans.size() + (orphans.size() == 1 ? " copy has" : " copies have") + " no image in "
             + options.sources() + " any more" + (options.dryRun ? String.join("", orphans) : ""));
@@ -1170,8 +1124,7 @@ final class ImageFiles {
       // A link that leads nowhere counts as a file: the user has lost an image.
       if (Files.isRegularFile(path) || !Files.exists(path) && Files.readAttributes(path, BasicFileAttributes.class,
           LinkOption.NOFOLLOW_LINKS).isSymbolicLink()) {
-        boolean isJpeg = path.toString().matches("(?is).*\\.jpe?g");
-        add(path, source, isJpeg ? images : rest, source.all().size() > 1);
+        add(path, source, path.toString().matches("(?is).*\\.jpe?g") ? images : rest, source.all().size() > 1);
       } else if (Files.isDirectory(path) && (named || recursive && !isWithin(path, source.destination()))) {
         Path folder = path.toRealPath();
         if (!open.add(folder)) {
@@ -1200,14 +1153,13 @@ final class ImageFiles {
     }
   }
 
-  /** Adds the images that a list names, one path a line. Blank lines are passed over. */
   private void readList(Compress options, Source source) throws IOException {
     FileSystem system = source.destination().getFileSystem();
     Path list = options.filesFrom.equals("-") ? null : system.getPath(options.filesFrom);
     options.require(list == null || !Files.isDirectory(list) && Files.isReadable(list),
         "--files-from: cannot read " + list);
     try (BufferedReader lines = new BufferedReader(new InputStreamReader( // a character for each byte
-        list == null ? System.in : Files.newInputStream(list), StandardCharsets.ISO_8859_1))) {
+        list == null ? System.in : Files.newInputStream(list), ISO_8859_1))) {
       for (String line = lines.readLine(); line != null; line = lines.readLine()) {
         line = line.replaceFirst("^\u00EF\u00BB\u00BF", ""); // a byte order mark, as some editors write it
         if (line.isBlank()) { continue; }
@@ -1223,12 +1175,11 @@ final class ImageFiles {
 
   /** The path of these bytes, each given as a character. Only from a URI does Java make it whatever the locale is. */
   private static Path path(String bytes, FileSystem system) {
-    if (bytes.length() > 1 << 16) {
-      throw new InvalidPathException("", "too long"); // for every system
-    } else if (system != FileSystems.getDefault() || !system.getSeparator().equals("/")) {
-      return system.getPath(new String(bytes.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8));
+    if (bytes.length() > 1 << 16) { throw new InvalidPathException("", "too long"); } // for every system
+    if (system != FileSystems.getDefault() || !system.getSeparator().equals("/")) {
+      return system.getPath(new String(bytes.getBytes(ISO_8859_1), UTF_8));
     }
-    String uri = "%2F" + URLEncoder.encode(bytes, StandardCharsets.ISO_8859_1).replace("+", "%20");
+    String uri = "%2F" + URLEncoder.encode(bytes, ISO_8859_1).replace("+", "%20");
     Path path = Path.of(URI.create("file://" + uri.replaceAll("(%2F)+", "/")));
     return bytes.startsWith("/") ? path : path.subpath(0, path.getNameCount());
   }
@@ -1236,23 +1187,19 @@ final class ImageFiles {
   /** Whether a path has no name in it: it is then the folder that it is resolved against. */
   static boolean isEmpty(Path path) { return path.toString().isEmpty(); }
 
-  /** Whether both are there and are one file. */
   static boolean isSame(Path a, Path b) throws IOException {
     return Files.exists(a) && Files.exists(b) && Files.isSameFile(a, b);
   }
 
-  /** Whether both are there, and the first is the second or below it. */
   static boolean isWithin(Path a, Path b) throws IOException {
     return Files.exists(a) && Files.exists(b) && a.toRealPath().startsWith(b.toRealPath());
   }
 
   /** The folder without links in as much of its path as is there. */
   static Path real(Path folder) {
-    try {
-      return folder.toRealPath();
-    } catch (IOException e) {
-      return folder.getParent() == null ? folder : real(folder.getParent()).resolve(folder.getFileName());
-    }
+    Path real = WholeFile.ifSupported(folder::toRealPath);
+    Path parent = folder.getParent();
+    return real != null ? real : parent == null ? folder : real(parent).resolve(folder.getFileName());
   }
 
   private static boolean isHidden(Path path) { return String.valueOf(path.getFileName()).startsWith("."); }
@@ -1267,11 +1214,10 @@ final class ImageFiles {
   }
 }
 
-// What a copy says of itself, in an APP9 segment (T.81 B.2.4.6) of its own name behind JFIF or EXIF, once in a comment,
-// which galleries show: that Compress made it, with which options, of an image of how many bytes; then hashes of the
-// image's identity (its place, and when it was taken: the IMG_0001.jpg of two cameras are not one), of its state (its
-// place, and when it was changed), and of the copy, as editors keep segments. Compress replaces a file only if it says
-// so and is as it was written. A kept copy is the original: an extended attribute says it, where there are those.
+// What a copy says of itself, in an APP9 segment (galleries show comments) behind JFIF or EXIF: that Compress made it,
+// with which options, of how many bytes; then hashes of the image's identity (its place, and when it was taken: two
+// cameras have an IMG_0001.jpg), of its state (its place, and when it was changed), and of the copy, as editors keep
+// segments. Only what is as it was written is replaced. A kept copy, the original, says it in an extended attribute.
 record Provenance(String options, long size, long identity, int state) {
   static final Pattern TEXT = Pattern.compile("Compress.(\\S+) +(\\d{1,19}) (\\p{XDigit}{16}) (\\p{XDigit}{8}) (.{8})");
   static final String ATTRIBUTE = "user:compress";
@@ -1280,14 +1226,14 @@ record Provenance(String options, long size, long identity, int state) {
 
   static long hash(String text) { // FNV-1a, 64 bits
     long hash = 0xcbf29ce484222325L;
-    for (byte b : text.getBytes(StandardCharsets.UTF_8)) { hash = (hash ^ b & 0xFF) * 0x100000001b3L; }
+    for (byte b : text.getBytes(UTF_8)) { hash = (hash ^ b & 0xFF) * 0x100000001b3L; }
     return hash ^ hash >>> 32;
   }
 
   /** Its text, equally long for all sizes: a copy that is compressed again does not get smaller by it. */
   byte[] text(long checksum) {
     return Text.format("Compress\0%s %10d %016x %08x %08x", options, size, identity, state, checksum)
-        .getBytes(StandardCharsets.ISO_8859_1);
+        .getBytes(ISO_8859_1);
   }
 
   /** A copy's segments with room for its provenance, which {@link #sign} fills in when the copy is complete. */
@@ -1317,24 +1263,18 @@ record Provenance(String options, long size, long identity, int state) {
 
   /** What a file says of itself, or null. If it is to be as it was written, and any byte is not, that is null, too. */
   static Provenance of(Path file, boolean asWritten) throws IOException {
-    byte[] attribute = null;
-    try {
-      attribute = (byte[]) Files.getAttribute(file, ATTRIBUTE);
-    } catch (IOException | RuntimeException e) {
-      // it has none, or the file system has none
-    }
+    byte[] attribute = (byte[]) WholeFile.ifSupported(() -> Files.getAttribute(file, ATTRIBUTE)); // null: none
     try (InputStream in = new BufferedInputStream(Files.newInputStream(file))) {
       return of(in, attribute, asWritten);
     }
   }
 
-  /** The same of a file's bytes, and of its attribute or null. */
   static Provenance of(InputStream in, byte[] attribute, boolean asWritten) throws IOException {
     byte[] head = in.readNBytes(6);
     int start = start(head, 2);
     head = Arrays.copyOf(head, start + 100); // no more, for --update reads it of every copy
     head = Arrays.copyOf(head, 6 + in.readNBytes(head, 6, start + 94));
-    Matcher text = TEXT.matcher(new String(attribute == null ? head : attribute, StandardCharsets.ISO_8859_1));
+    Matcher text = TEXT.matcher(new String(attribute == null ? head : attribute, ISO_8859_1));
     text.region(attribute == null ? Math.min(start, head.length) : 0, text.regionEnd());
     if (!text.lookingAt()) { return null; }
     if (attribute == null) { Arrays.fill(head, text.start(5), text.end(5), (byte) '0'); }
@@ -1353,25 +1293,20 @@ final class WholeFile {
       {PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))};
   private static final long LAST_BYTE = Long.MAX_VALUE - 1; // the one that is locked: on Windows nobody can read that
 
-  /** What may fail as files do. */
   interface Action<P, R> {
     R on(P part) throws IOException;
   }
 
-  /** Takes a step if the file system can, and returns whether it did. A file that has vanished is another matter. */
-  private static boolean ifSupported(Callable<?> step) throws NoSuchFileException {
+  /** What a step returns, if the file system can take it; else null. */
+  static <T> T ifSupported(Callable<T> step) {
     try {
-      step.call();
-      return true;
-    } catch (NoSuchFileException e) {
-      throw e;
+      return step.call();
     } catch (Exception e) {
-      return false;
+      return null;
     }
   }
 
-  // Writes a file with the time and the access of its original. Its content is written to a part, and may return an
-  // attribute. Where a file is already, it is asked whether the part replaces that, which stays if not.
+  /** Writes a file with the time and the access of its original; where there is one, only if the part replaces it. */
   static void write(Path file, BasicFileAttributes original, Action<FileChannel, byte[]> content,
       Action<Path, Boolean> replaces) throws IOException {
     for (int attempt = 1; ; attempt++) {
@@ -1381,10 +1316,8 @@ final class WholeFile {
           original instanceof PosixFileAttributes ? CLOSED : new FileAttribute<?>[0])) {
         ifSupported(() -> channel.lock(LAST_BYTE, 1, false)); // until it is complete, or the process ends, however
         if (original instanceof PosixFileAttributes access) { setAccess(part, access); } // while it is empty
-        byte[] attribute = content.on(channel);
-        if (attribute != null) { // only now: that opens and closes the part, which gives the lock back
-          ifSupported(() -> Files.setAttribute(part, Provenance.ATTRIBUTE, attribute));
-        }
+        byte[] attribute = content.on(channel); // set at the end: that closes the part, which gives the lock back
+        if (attribute != null) { ifSupported(() -> Files.setAttribute(part, Provenance.ATTRIBUTE, attribute)); }
         ifSupported(() -> Files.setLastModifiedTime(part, original.lastModifiedTime())); // if not, it is done again
         rename(part, file, replaces);
         return;
@@ -1401,7 +1334,7 @@ final class WholeFile {
   private static synchronized void rename(Path part, Path file, Action<Path, Boolean> replaces) throws IOException {
     long number = Provenance.hash(file.getFileName().toString().toUpperCase(Locale.ROOT)); // exFAT has no capitals
     Path turn = file.resolveSibling(Text.format(".compress-%016x.part", number));
-    for (boolean done = ifSupported(() -> Files.createLink(file, part)); !done; ) {
+    for (boolean done = ifSupported(() -> Files.createLink(file, part)) != null; !done; ) {
       try (FileChannel channel = FileChannel.open(turn, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
         ifSupported(() -> channel.lock(LAST_BYTE, 1, false));
         done = Files.exists(turn); // or the process before has deleted it
@@ -1417,7 +1350,7 @@ final class WholeFile {
   /** Gives a part the group and the permissions of the original; if it may not have the group, none for its own. */
   private static void setAccess(Path part, PosixFileAttributes original) throws IOException {
     boolean grouped = original.group().equals(Files.getAttribute(part, "posix:group"))
-        || ifSupported(() -> Files.setAttribute(part, "posix:group", original.group()));
+        || ifSupported(() -> Files.setAttribute(part, "posix:group", original.group())) != null;
     String others = PosixFilePermissions.toString(original.permissions()).substring(3).replace('x', '-');
     String mode = "rw-" + (grouped ? others : "---" + others.substring(3));
     ifSupported(() -> Files.setPosixFilePermissions(part, PosixFilePermissions.fromString(mode)));
@@ -1443,8 +1376,7 @@ final class WholeFile {
   }
 }
 
-// Shares the heap out, so that however many and however large the images are, those in work at once fit in it. An image
-// keeps its permit while it waits here; no deadlock comes of it, for whoever has memory waits for nothing more.
+/** Shares the heap out, so that images in work at once fit in it. No deadlock: who has a share waits for no other. */
 record Memory(int units) implements AutoCloseable {
   private static final int UNIT = 1 << 20; // bytes
   private static final double USABLE = 0.6; // of the heap: an array must fit in one generation of it, and garbage waits
@@ -1470,21 +1402,19 @@ record Memory(int units) implements AutoCloseable {
 // Recompressing -------------------------------------------------------------------------------------------------------
 // From the bytes of an image to those of its copy: by its coefficients, or by its pixels as everybody else does.
 
-// The copy of an image: a whole JPEG; whether it is the original, as recompression would not have saved enough; when
-// that was taken; what else the log says; and what was left out though it was part of how the original looked.
+/** A copy, or the original where that is kept; when it was taken; what the log adds; what of its look is left out. */
 record Copy(byte[] bytes, boolean kept, String taken, String how, List<String> warnings) {}
 
 /** Recompresses a JPEG, whose copy has these segments and, behind the picture, this gain map or null. */
 record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map) {
   private static final double FULL = 0.9; // of the bytes of --max-size: that is good enough
 
-  // What shapes a copy. A quality on libjpeg's scale, or LOSSLESS: every coefficient stays as it is. How many bytes it
-  // may take, 0 being any number, and how many per cent it must save, or the original is kept.
+  /** What shapes a copy: a quality as libjpeg has it, or LOSSLESS; its bytes at most, or 0; how many % it must save. */
   record Settings(int quality, Compress.Engine engine, boolean smallest, boolean keepMetadata, long maxSize,
       double threshold) {
     static final int LOSSLESS = 101;
 
-    Settings lossless() { return new Settings(LOSSLESS, engine, false, keepMetadata, 0, 0); }
+    Settings lossless() { return new Settings(LOSSLESS, Compress.Engine.auto, false, keepMetadata, 0, 0); }
     Settings withQuality(int other) { return new Settings(other, engine, smallest, keepMetadata, 0, 0); }
 
     /** In short, for the copy to remember: the quality, and a letter for each that is not as usual. */
@@ -1497,15 +1427,13 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
     boolean isLossless() { return quality == LOSSLESS; }
   }
 
-  /** The copy of a JPEG; throws a JpegException where none can be made. */
   static Copy recompress(byte[] jpeg, Settings settings) throws IOException {
     JpegHeader header = JpegHeader.read(jpeg);
     Set<String> warnings = new LinkedHashSet<>();
     GainMap map = GainMap.find(jpeg, header, settings, warnings);
-    JpegHeader.Kind kind = !settings.byPixels() || header.kind == JpegHeader.Kind.GREY ? header.kind
-        : JpegHeader.Kind.YCBCR;
-    boolean withProfile = !header.isCmyk() || kind == header.kind;
-    byte[] metadata = Metadata.of(jpeg, header, kind, map, withProfile, settings.keepMetadata);
+    boolean same = !settings.byPixels() || header.kind == JpegHeader.Kind.GREY; // colours
+    byte[] metadata = Metadata.of(jpeg, header, same ? header.kind : JpegHeader.Kind.YCBCR, map,
+        same || !header.isCmyk(), settings.keepMetadata);
     if (header.icc.broken()) { warnings.add("has a colour profile that cannot be used: left out of the copy"); }
     // What --smallest has once chosen for this quality it would choose from again, and lose a little more.
     Provenance own = settings.smallest ? Provenance.of(new ByteArrayInputStream(jpeg), null, true) : null;
@@ -1554,8 +1482,7 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
   }
 }
 
-// Recompresses a JPEG by way of its pixels, as most programs do: TwelveMonkeys reads them, the JDK writes them. It is
-// here to be compared with. What libjpeg makes up for damaged data stays; CMYK becomes sRGB, without its profile.
+/** Recompresses a JPEG by its pixels, as most programs do, to be compared with. CMYK becomes sRGB, without profile. */
 final class PixelEngine {
   /** The bytes of heap that it takes: the file twice, the pixels (of inks as sRGB, too), what is written. */
   static long memory(JpegHeader header) {
@@ -1649,10 +1576,7 @@ final class Segments {
   int u16(int at) { return (jpeg[at] & 0xFF) << 8 | jpeg[at + 1] & 0xFF; }
   /** The parameters, a character for each byte. */
   String text() { return text(jpeg, start, size()); }
-
-  static String text(byte[] bytes, int from, int size) {
-    return new String(bytes, from, size, StandardCharsets.ISO_8859_1);
-  }
+  static String text(byte[] bytes, int from, int size) { return new String(bytes, from, size, ISO_8859_1); }
 
   /** Whether this is such a segment: its parameters begin with this ASCII text and a zero byte, as those of APPn do. */
   boolean is(int marker, String name) {
@@ -1660,7 +1584,6 @@ final class Segments {
         && text(jpeg, start, name.length()).equals(name);
   }
 
-  /** Whether this is Adobe's mark of how the colours are coded. */
   boolean isAdobe() { return marker == Marker.APP0 + 14 && size() >= 12 && text().startsWith("Adobe"); }
 
   /** Where entropy-coded data that starts here ends: at the next marker that is not a restart marker. */
@@ -1675,22 +1598,19 @@ final class Segments {
   /** Where the next 0xFF is, or to where none was found: looks at eight bytes at once. */
   static int indexOf0xFF(byte[] bytes, int from, int to) {
     int p = from;
-    while (p <= to - 8) {
+    for (; p <= to - 8; p += 8) {
       long eight = (long) LONGS.get(bytes, p);
       if ((eight & ~eight - 0x0101010101010101L & 0x8080808080808080L) != 0) { break; }
-      p += 8;
     }
     while (p < to && bytes[p] != -1) { p++; }
     return p;
   }
 }
 
-// What the marker segments of a JPEG say (T.81 annex B), up to its first scan. No length in the file is believed
-// unchecked, and nothing is allocated for what is merely declared.
+/** What the segments in front of the first scan say (T.81 annex B): unchecked, nothing is believed or allocated. */
 final class JpegHeader {
   /** How the components make a colour, by the rules of libjpeg's {@code default_decompress_parms}. */
   enum Kind { GREY, YCBCR, RGB, CMYK, YCCK }
-
   /** A component of the frame (T.81 B.2.2): identifier, sampling factors, quantization table. */
   record Component(int id, int h, int v, int tq) {}
 
@@ -1745,7 +1665,6 @@ final class JpegHeader {
 
   static JpegHeader read(byte[] jpeg) throws JpegException { return new JpegHeader(jpeg, jpeg.length); }
 
-  /** Reads the frame's header (T.81 B.2.2). */
   private void readFrame(Segments s) throws JpegException {
     JpegException.check(components == null, "it declares its size twice");
     int n = s.size() < 6 ? 0 : s.jpeg[s.start + 5] & 0xFF;
@@ -1777,18 +1696,10 @@ final class JpegHeader {
     };
   }
 
-  /** Whether its colours are inks, as they are or as YCCK. */
   boolean isCmyk() { return kind == Kind.CMYK || kind == Kind.YCCK; }
 
-  /** How much heap, in bytes, recompressing the JPEG takes; an exception if it cannot be done. */
+  /** How much heap, in bytes, recompressing the JPEG takes; refuses what cannot be done, or be whole in its size. */
   long memory(Recompressor.Settings settings) throws JpegException {
-    check();
-    long metadata = settings.keepMetadata() ? 4L * firstScan : 0;
-    return metadata + (settings.byPixels() ? PixelEngine.memory(this) : CoefficientEngine.memory(this, settings));
-  }
-
-  /** Refuses what cannot be recompressed, or what cannot be whole in a file of its size. */
-  void check() throws JpegException {
     String unsupported = process > 0xC8 ? "arithmetic coding"
         : process == 0xC3 ? "lossless JPEG"
         : process > Marker.SOF2 ? "hierarchical JPEG"
@@ -1802,8 +1713,9 @@ final class JpegHeader {
     if ((fileSize - firstScan) * 8 < blocks * (process == Marker.SOF2 ? 1 : 2)) { // bits that a block takes at least
       throw new JpegException("truncated: far too short for " + width + " x " + height + " pixels");
     }
+    long metadata = settings.keepMetadata() ? 4L * firstScan : 0;
+    return metadata + (settings.byPixels() ? PixelEngine.memory(this) : CoefficientEngine.memory(this, settings));
   }
-
 }
 
 /** Chooses the segments that stand in front of a copy's tables: what it keeps of its original's metadata. */
@@ -1811,9 +1723,8 @@ final class Metadata {
   static final String XMP = "http://ns.adobe.com/xap/1.0/";
   private static final String JFIF = segment(Marker.APP0, "JFIF\0\1\1\0\0\1\0\1\0\0"); // 1.01, square pixels
 
-  // The segments by which a copy, of this kind of colours, looks the same: JFIF or Adobe's mark, EXIF with next to
-  // nothing, what leads to the gain map and, where it is wanted, the ICC profile. To keep, all of the original's
-  // instead, byte for byte and in their order, but for what would be wrong of the copy.
+  // The segments by which a copy looks the same: JFIF or Adobe's mark, EXIF with next to nothing, what leads to the
+  // gain map, the ICC profile. To keep, all of the original's instead, but for what would be wrong of the copy.
   static byte[] of(byte[] jpeg, JpegHeader header, JpegHeader.Kind kind, GainMap map, boolean withProfile,
       boolean keep) throws JpegException {
     boolean jfif = kind == JpegHeader.Kind.GREY || kind == JpegHeader.Kind.YCBCR;
@@ -1834,7 +1745,7 @@ final class Metadata {
         out.append(segment(s.marker, !xmp ? s.text() : keep ? GainMap.withLengths(s.text(), map) : map.xmp()));
       }
     }
-    return out.append(keep || !profile ? "" : header.icc.segments()).toString().getBytes(StandardCharsets.ISO_8859_1);
+    return out.append(keep || !profile ? "" : header.icc.segments()).toString().getBytes(ISO_8859_1);
   }
 
   /** A segment with a byte for each character, and itself a character for each byte. */
@@ -1857,9 +1768,8 @@ final class Metadata {
 }
 
 // The gain map that makes an HDR picture of a photograph: a JPEG of its own behind it, in the form of Ultra HDR, of ISO
-// 21496-1 or of Apple. Where MPF (CIPA DC-007) or XMP say that something is there, it is looked for: what they say of
-// its place may be wrong. Previews, the other picture of a stereo pair, films are left out of copies. A map needs the
-// notes of the maker in the picture's EXIF where these say how bright it is to be, as Apple's do.
+// 21496-1 or of Apple, whose notes in the photograph's EXIF say how bright it is. Where MPF (CIPA DC-007) or XMP speak
+// of one it is looked for, as the place that they give may be wrong. Copies lack other pictures, and films.
 record GainMap(byte[] jpeg, boolean needsNotes) {
   static final String ADOBE = "http://ns.adobe.com/hdr-gain-map/1.0/"; // the namespace of Ultra HDR
   static final String ISO = "urn:iso:std:iso:ts:21496:-1";
@@ -1908,14 +1818,12 @@ record GainMap(byte[] jpeg, boolean needsNotes) {
 
   private static boolean isGainMap(String more) { return Stream.of(ADOBE, ISO, APPLE).anyMatch(more::contains); }
 
-  // A map that is whole, to be kept, with better codes for the same coefficients, which costs nothing: coarser steps
-  // would cost decibels of the HDR picture, more than the photograph's own do.
+  /** The map with better codes for the same coefficients: coarser steps would cost decibels of the HDR picture. */
   private static GainMap of(byte[] map, Exif exif, Recompressor.Settings lossless, long memory) throws JpegException {
     JpegHeader header = JpegHeader.read(map);
     boolean needsNotes = Stream.of(ADOBE, ISO, "HDRGainMapHeadroom").noneMatch(header.more::contains);
     JpegException.check(!needsNotes || !exif.headroom().isEmpty(), "the maker's notes lack its headroom");
-    header.check();
-    JpegException.check(CoefficientEngine.memory(header, lossless) <= memory, "larger than its picture");
+    JpegException.check(header.memory(lossless) <= memory, "larger than its picture");
     byte[] coded = CoefficientEngine.recompress(map, header, lossless);
     return new GainMap(Metadata.join(coded, Metadata.of(map, header, header.kind, null, true, true), null), needsNotes);
   }
@@ -1926,7 +1834,7 @@ record GainMap(byte[] jpeg, boolean needsNotes) {
         + Tiff.directory(0xB000_0007, 4, 0x30313030, 0xB001_0004, 1, 2, 0xB002_0007, 32, 50);
     // Of each: its type (the picture itself), size, offset (from behind "MPF"), and none that belong to it.
     String pictures = Tiff.ints(0x30000, from, 0, 0, 0, jpeg.length, from - at - 8, 0);
-    return Metadata.segment(Marker.APP2, head + pictures).getBytes(StandardCharsets.ISO_8859_1);
+    return Metadata.segment(Marker.APP2, head + pictures).getBytes(ISO_8859_1);
   }
 
   /** An XMP packet that says there is a map, and how large it is, and nothing else. */
@@ -1944,18 +1852,15 @@ record GainMap(byte[] jpeg, boolean needsNotes) {
 
   /** An XMP packet with the length of the map, if there is one, and of all else behind the picture as what it is: 0. */
   static String withLengths(String xmp, GainMap map) {
-    String[] items = xmp.split("(?=<rdf:li)");
-    for (int i = 0; i < items.length; i++) {
-      int length = map != null && items[i].contains("GainMap") ? map.jpeg.length : 0;
-      items[i] = items[i].contains("Primary") ? items[i] : LENGTH.matcher(items[i]).replaceAll("$1" + length);
-    }
-    String right = FILM.matcher(String.join("", items)).replaceAll("$10");
+    String items = Arrays.stream(xmp.split("(?=<rdf:li)")).map(item -> item.contains("Primary") ? item
+        : LENGTH.matcher(item).replaceAll("$1" + (map != null && item.contains("GainMap") ? map.jpeg.length : 0)))
+        .collect(Collectors.joining());
+    String right = FILM.matcher(items).replaceAll("$10");
     return right.length() <= Segments.MAX ? right : xmp;
   }
 }
 
-// A TIFF structure (TIFF 6.0 section 2), as in EXIF; offsets count from its start. What is written is big endian, a
-// character for each byte.
+/** A TIFF structure (TIFF 6.0 section 2), as in EXIF; offsets count from its start. What is written is big endian. */
 record Tiff(ByteBuffer bytes) {
   static final String START = "MM\0*\0\0\0\b"; // the byte order, 42, and that the first directory follows
   private static final int[] SIZES = {0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8}; // bytes of a value, by type
@@ -1983,10 +1888,7 @@ record Tiff(ByteBuffer bytes) {
     return size == 1 ? value.get() & 0xFF : size == 2 ? value.getShort() & 0xFFFF : size == 4 ? value.getInt() : -1;
   }
 
-  String text(int directory, int tag) {
-    ByteBuffer value = value(directory, tag, false);
-    return Segments.text(value.array(), value.arrayOffset(), value.remaining());
-  }
+  String text(int directory, int tag) { return ISO_8859_1.decode(value(directory, tag, false)).toString(); }
 
   /** A directory of entries of three numbers each: tag and type, count, value or its offset. */
   static String directory(int... entries) { return "\0" + (char) (entries.length / 3) + ints(entries) + "\0\0\0\0"; }
@@ -1994,13 +1896,12 @@ record Tiff(ByteBuffer bytes) {
   static String ints(int... values) {
     ByteBuffer bytes = ByteBuffer.allocate(4 * values.length);
     bytes.asIntBuffer().put(values);
-    return Segments.text(bytes.array(), 0, bytes.capacity());
+    return ISO_8859_1.decode(bytes).toString();
   }
 }
 
-// What EXIF says of how a photograph looks: its orientation (tag 0x0112, 1 upright, to 8; -1: none); if its colours
-// are Adobe RGB, as cameras mark it by EXIF alone (DCF 2.0); when it was taken (DateTimeOriginal: 2024:05:06 07:08:09);
-// the headroom of its HDR gain map, as Apple's maker's notes have it: tags 0x21 and 0x30, two rationals. Or empty.
+// What EXIF says of how a photograph looks: its orientation (1 upright, to 8; -1: none); if its colours are Adobe RGB
+// (DCF 2.0); when it was taken, as 2024:05:06 07:08:09; two rationals of Apple's notes: its HDR headroom. Or empty.
 record Exif(int orientation, boolean adobeRgb, String taken, String headroom) {
   static final Exif NONE = new Exif(-1, false, "", "");
   private static final String APPLE = "Apple iOS\0\0\1MM"; // a directory follows
@@ -2045,7 +1946,7 @@ record Icc(String profile, boolean broken) {
       if (!part.startsWith("" + (char) ++number + (char) parts.size())) { return new Icc("", true); }
       whole.append(part, 2, part.length());
     }
-    ByteBuffer bytes = ByteBuffer.wrap(whole.toString().getBytes(StandardCharsets.ISO_8859_1)); // big endian, as it is
+    ByteBuffer bytes = ByteBuffer.wrap(whole.toString().getBytes(ISO_8859_1)); // big endian, as it is
     int size = bytes.capacity() < HEADER ? 0 : bytes.getInt(0);
     boolean credible = size > HEADER && size <= bytes.capacity()
         && whole.substring(16, 20).equals(space) && whole.substring(36, 40).equals("acsp");
@@ -2072,9 +1973,7 @@ final class StandardTables {
   /** The 64 steps, in zigzag order, that libjpeg uses at a quality of 1 to 100. */
   static int[] steps(boolean chrominance, int quality) {
     int[] base = (chrominance ? JPEGQTable.K2Chrominance : JPEGQTable.K1Luminance).getTable();
-    int[] steps = new int[64];
-    Arrays.setAll(steps, k -> Math.clamp((base[ZIGZAG[k]] * (int) percent(quality) + 50) / 100, 1, 255));
-    return steps;
+    return Arrays.stream(ZIGZAG).map(k -> Math.clamp((base[k] * (int) percent(quality) + 50) / 100, 1, 255)).toArray();
   }
 
   /** How many per cent of those of annex K they are. */
@@ -2113,21 +2012,20 @@ final class PerceptualTables {
     float[] seen = new float[64];
     float[] weights = SEEN[Math.min(component, 2)];
     for (int k = 0; k < 64; k++) {
-      int base = (component > 0 ? CHROMINANCE : LUMINANCE)[StandardTables.ZIGZAG[k]];
+      int base = base(component > 0, k);
       seen[k] = weights[Math.min(diagonal(k), weights.length - 1)] / (base * base);
     }
     return seen;
   }
 
+  static int base(boolean chroma, int k) { return (chroma ? CHROMINANCE : LUMINANCE)[StandardTables.ZIGZAG[k]]; }
   private static int diagonal(int k) { return (StandardTables.ZIGZAG[k] >> 3) + (StandardTables.ZIGZAG[k] & 7); }
 
-  /** The 64 steps, in zigzag order. */
   static int[] steps(boolean chrominance, double coarse) {
     double low = Math.clamp(Math.log(coarse) + 0.7, 0, 1); // at low quality chroma's means count more, details less
     return IntStream.range(0, 64).map(k -> {
-      int place = StandardTables.ZIGZAG[k];
       double growth = Math.pow(Math.max(coarse, KNEE), GROWTH[Math.min(diagonal(k), GROWTH.length - 1)]);
-      double base = chrominance ? CHROMINANCE[place] * Math.pow(k == 0 ? 0.8 : 1.2, low) : LUMINANCE[place];
+      double base = base(chrominance, k) * (chrominance ? Math.pow(k == 0 ? 0.8 : 1.2, low) : 1);
       return (int) Math.clamp(Math.round(base * growth * Math.min(1, coarse / KNEE)), 1L, 255L);
     }).toArray();
   }
@@ -2139,7 +2037,8 @@ final class PerceptualTables {
 // A Huffman code for decoding (T.81 annex C and F.2.2.3). An entry says what an AC code means: how many bits code and
 // value take (bits 0 to 7), by how much the index advances (8 to 15; END + r: end of band run), and the value.
 final class HuffmanCode {
-  static final int END = 128, INVALID = 64; // advances: that of no code leads out of every block
+  static final int END = 128;
+  static final int INVALID = 64; // the advance of no code: it leads out of every block
   static final int LIMITS = 128;
   static final int LARGE_FILE = 1 << 18; // bytes from which on it is worth to make large tables
   static final int NONE = 255; // advance in a lookup where the bits do not hold even one code and its value
@@ -2156,7 +2055,8 @@ final class HuffmanCode {
     bits = dc || d.length < LARGE_FILE ? 10 : 13;
     codes = new char[1 << bits];
     symbols = Arrays.copyOfRange(d, at + 16, at + 16 + 256); // at most; what stands behind them has no code
-    int code = 0, index = 0;
+    int code = 0;
+    int index = 0;
     for (int length = 1; length <= 16; length++, code <<= 1) {
       base[length] = index - code;
       for (int end = index + (d[at + length - 1] & 0xFF); index < end; code++, index++) {
@@ -2216,16 +2116,16 @@ final class HuffmanCode {
   }
 
   private int several(long next, int small) {
-    int used = 0, advance = 0, coefficient = 0;
+    int used = 0;
+    int advance = 0;
+    int coefficient = 0;
     while (advance < END) {
       int entry = entry(next << used);
       int magnitude = Math.abs(entry >> 16);
       int sum = advance + (entry >> 8 & 0xFF);
       boolean keep = magnitude > small;
-      if (used + (entry & 0xFF) > bits || sum > 63 && sum != advance + END || magnitude > 0x1FF
-          || keep && coefficient != 0) {
-        break;
-      }
+      boolean fits = used + (entry & 0xFF) <= bits && (sum <= 63 || sum == advance + END) && magnitude <= 0x1FF;
+      if (!fits || keep && coefficient != 0) { break; }
       used += entry & 0xFF;
       advance = sum;
       coefficient = keep ? Coefficient.of(entry < 0, magnitude, sum) : coefficient;
@@ -2251,7 +2151,8 @@ final class ScanReader {
   private int safe = -1; // up to this bit in it there are those of a whole block
   private boolean complete; // behind it there is a marker, or nothing
   private final int restartInterval; // in MCUs; 0: none
-  private int untilRestart, restarts; // MCUs, and markers that were passed
+  private int untilRestart; // MCUs
+  private int restarts; // markers that were passed
 
   ScanReader(byte[] data, int position, int end, int restartInterval) {
     this.data = data;
@@ -2317,7 +2218,8 @@ final class ScanReader {
     int state = k << 6; // the index, and in the lowest 6 bits how many bits of a word have been taken
     do {
       long word = bits(next);
-      int entry, coefficient;
+      int entry;
+      int coefficient;
       do { // the hot loop: no calls that stay, few variables for few registers, no branch on what is kept
         entry = lookup[HuffmanCode.LIMITS + (int) (word >>> shift)];
         word <<= entry; // by its lowest 6 bits
@@ -2436,8 +2338,7 @@ final class ScanReader {
 // Requantizing --------------------------------------------------------------------------------------------------------
 // From the steps of the source to those of the copy, and from any sampling of chroma to 4:2:0.
 
-// From the quantization steps of the source to those of the copy: each coefficient becomes the nearest multiple of its
-// new step. Ties go down: they are frequent, and rounding them up costs 2 % of the file and gains nothing.
+/** Turns coefficients into multiples of the new steps. Ties go down: up, they cost 2 % of bytes and gain nothing. */
 final class Requantizer {
   private static final double DEAD_ZONE = 0.5001; // of a new step: up to here an AC coefficient becomes zero
   private static final int SHIFT = 19; // of fixed-point numbers
@@ -2489,9 +2390,8 @@ final class Requantizer {
     return isExact ? value : dc[Math.clamp(value, -largest, largest) + largest];
   }
 
-  // The new value, -1024 to 1023 so that differences fit (F.1.2.1), of a DC coefficient that is not quantized. In
-  // smooth areas it alone makes the samples, an eighth of it, rounded: besides its own error, the one after that
-  // rounding counts. Their weights, 5 and 12, are found by trial.
+  // The new value of a DC coefficient, -1024 to 1023 so that differences fit (F.1.2.1). In smooth areas it alone makes
+  // the samples, an eighth of it, rounded: the error after that counts, too. The weights, 5 and 12, are found by trial.
   private int nearest(int value) {
     int lower = Math.floorDiv(value, target[0]);
     int low = lower * target[0];
