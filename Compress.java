@@ -1314,11 +1314,16 @@ final class WholeFile {
       try (FileChannel channel = FileChannel.open(part,
           Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
           original instanceof PosixFileAttributes ? CLOSED : new FileAttribute<?>[0])) {
-        ifSupported(() -> channel.lock(LAST_BYTE, 1, false)); // until it is complete, or the process ends, however
+        FileLock lock = ifSupported(() -> channel.lock(LAST_BYTE, 1, false)); // until the process ends, however
         if (original instanceof PosixFileAttributes access) { setAccess(part, access); } // while it is empty
-        byte[] attribute = content.on(channel); // set at the end: that closes the part, which gives the lock back
+        byte[] attribute = content.on(channel);
         if (attribute != null) { ifSupported(() -> Files.setAttribute(part, Provenance.ATTRIBUTE, attribute)); }
         ifSupported(() -> Files.setLastModifiedTime(part, original.lastModifiedTime())); // if not, it is done again
+        ifSupported(() -> {
+          lock.release(); // Java does not know that it is gone: these steps open the part and close it
+          return channel.lock(LAST_BYTE, 1, false);
+        });
+        if (!Files.exists(part)) { throw new NoSuchFileException("" + part); }
         rename(part, file, replaces);
         return;
       } catch (NoSuchFileException e) { // another run took the part for a leftover: locks are not shared everywhere
@@ -1337,12 +1342,12 @@ final class WholeFile {
     for (boolean done = ifSupported(() -> Files.createLink(file, part)) != null; !done; ) {
       try (FileChannel channel = FileChannel.open(turn, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
         ifSupported(() -> channel.lock(LAST_BYTE, 1, false));
-        done = Files.exists(turn); // or the process before has deleted it
+        long size = channel.truncate(0).write(ByteBuffer.allocate(ThreadLocalRandom.current().nextInt(1, 4096)));
+        done = Objects.equals(size, ifSupported(() -> Files.size(turn))); // or it is another: this one was deleted
         if (done && (!Files.exists(file, LinkOption.NOFOLLOW_LINKS) || replaces.on(part))) {
           Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         }
-      } finally {
-        ifSupported(() -> Files.deleteIfExists(turn));
+        if (done) { ifSupported(() -> Files.deleteIfExists(turn)); }
       }
     }
   }
@@ -1710,12 +1715,14 @@ final class JpegHeader {
     if (unsupported != null) { throw new JpegException("not supported: " + unsupported); }
     int blocks = components.stream().mapToInt( // A.2.4, without what fills their last MCUs up
         c -> Math.ceilDiv(width * c.h, 8 * maxH) * Math.ceilDiv(height * c.v, 8 * maxV)).sum();
-    if ((fileSize - firstScan) * 8 < blocks * (process == Marker.SOF2 ? 1 : 2)) { // bits that a block takes at least
+    if ((fileSize - firstScan) * 8 < blocks * (isProgressive() ? 1 : 2)) { // bits that a block takes at least
       throw new JpegException("truncated: far too short for " + width + " x " + height + " pixels");
     }
     long metadata = settings.keepMetadata() ? 4L * firstScan : 0;
     return metadata + (settings.byPixels() ? PixelEngine.memory(this) : CoefficientEngine.memory(this, settings));
   }
+
+  boolean isProgressive() { return process == Marker.SOF2; }
 }
 
 /** Chooses the segments that stand in front of a copy's tables: what it keeps of its original's metadata. */
@@ -2504,10 +2511,10 @@ final class Symbols {
 
   void endMcuRow() {
     for (int y = 0; y < sizes.length; y++) {
+      if (levels != null) { levels.endRow(y, first); }
       rows[first++] = Arrays.copyOf(mcuRow[y], sizes[y]);
       sizes[y] = 0;
     }
-    if (levels != null) { levels.endMcuRow(); }
   }
 }
 
@@ -2515,23 +2522,19 @@ final class Symbols {
 final class OptimalCode {
   static final int PLAIN = 15; // in place of a size, which is less: as many bits as the run says, without a code
   final long[] codes = new long[256]; // by symbol: the code, moved up by the size of its value, << 5 | the bits of both
-  private final int[] lengths = new int[17]; // how many codes there are of each
-  private final byte[] symbols = new byte[256]; // by length of code
+  private final byte[] table = new byte[16 + 256]; // as in DHT: how many codes there are of each length, and symbols
   private int total; // of these
   private long bits; // that all the symbols take, values included
 
   OptimalCode(int[] counts) {
-    int[] weights = counts.clone();
     for (int n = 0; n < 16; n++) {
       codes[n << 4 | PLAIN] = n;
       bits += (long) n * counts[n << 4 | PLAIN];
-      weights[n << 4 | PLAIN] = 0;
     }
-    long[] rarest = rarest(weights);
+    long[] rarest = rarest(counts, 0);
     int[] size = sizes(rarest);
-    while (size[0] > 16) { // the longest; in place of figure K.3: what is rare counts for more
-      for (int s = 0; s < 256; s++) { weights[s] = (weights[s] + 1) / 2; }
-      rarest = rarest(weights);
+    for (int shift = 1; size[0] > 16; shift++) { // the longest; in place of figure K.3: what is rare counts for more
+      rarest = rarest(counts, shift);
       size = sizes(rarest);
     }
     int code = 0;
@@ -2539,20 +2542,21 @@ final class OptimalCode {
       code <<= size[i] - length;
       length = size[i];
       int s = (int) rarest[i] & 0xFF;
-      lengths[length]++;
-      symbols[total++] = (byte) s;
+      table[length - 1]++;
+      table[16 + total++] = (byte) s;
       codes[s] = (long) code++ << (s & 15) + 5 | length + (s & 15);
       bits += counts[s] * (codes[s] & 31);
     }
   }
 
   /** The symbols that there are, frequency << 9 | symbol; and 256, rarer than all, which takes the code of all ones. */
-  private static long[] rarest(int[] counts) {
+  private static long[] rarest(int[] counts, int shift) {
     long[] symbols = new long[257];
     int n = 0;
     symbols[n++] = 256;
     for (int s = 0; s < 256; s++) {
-      if (counts[s] > 0) { symbols[n++] = (long) counts[s] << 9 | s; }
+      long frequency = counts[s] + (1L << shift) - 1 >> shift; // rounded up: none is lost
+      if (frequency > 0 && (s & 15) != PLAIN) { symbols[n++] = frequency << 9 | s; }
     }
     Arrays.sort(symbols, 0, n);
     return Arrays.copyOf(symbols, n);
@@ -2585,22 +2589,25 @@ final class OptimalCode {
   void writeTo(ByteArrayOutputStream out, int id) {
     if (total > 0) {
       out.write(id);
-      for (int length = 1; length <= 16; length++) { out.write(lengths[length]); }
-      out.write(symbols, 0, total);
+      out.write(table, 0, 16 + total);
     }
   }
 }
 
 // The AC coefficients of a component of the copy, of which progressive scans are made, by the bits of their magnitudes. A
-// block has a long for each kind, with a bit for each coefficient by its index: nonzero; and unless that is 0, negative;
-// bits 0, 1 and 2; bit 3 or one above; and the magnitudes of the last, four in a long.
+// block has a long for each kind, with a bit for each coefficient by its index: nonzero; unless that is 0, negative; and
+// if any is above 1, as bit 0 of the first says: bits 0, 1 and 2; bit 3 or one above; the last's magnitudes, four a long.
 final class Levels {
   static final int MAX_LOW = 3; // bits that are looked at one by one
   static final int BLOCK = 8 * (6 + 16); // bytes that it takes at most
   final long[][] rows; // of blocks, those included that only fill up MCUs
   private final long[][] mcuRow; // the rows in work
   private final int[] sizes; // of what is in them
-  private int first; // of these
+  final long[] bit = new long[MAX_LOW + 1]; // of the block read last: which have this bit (not of the last),
+  final long[] nonzero = new long[MAX_LOW + 1]; // and which this bit or one above
+  long negative;
+  private long[] row; // where it stands,
+  private int large; // and where in it the large magnitudes do
 
   Levels(BlockGrid grid) {
     rows = new long[grid.mcusHigh() * grid.v()][];
@@ -2630,42 +2637,30 @@ final class Levels {
         shift = shift + 16 & 63;
       }
     }
-    sizes[y] = row[at] == 0 ? at + 1 : large + (shift > 0 ? 1 : 0);
+    boolean ones = (row[at + 3] | row[at + 4] | row[at + 5]) == 0;
+    sizes[y] = row[at] == 0 ? at + 1 : ones ? at + 2 : large + (shift > 0 ? 1 : 0);
+    row[at] |= ones ? 0 : 1;
   }
 
-  void endMcuRow() {
-    for (int y = 0; y < sizes.length; y++) {
-      rows[first++] = Arrays.copyOf(mcuRow[y], sizes[y]);
-      sizes[y] = 0;
-    }
+  void endRow(int y, int row) {
+    rows[row] = Arrays.copyOf(mcuRow[y], sizes[y]);
+    sizes[y] = 0;
   }
-}
-
-/** A block of Levels. */
-final class BitPlanes {
-  final long[] bit = new long[Levels.MAX_LOW + 1]; // which have this bit; not known of the last
-  final long[] nonzero = new long[Levels.MAX_LOW + 1]; // which have this bit or one above
-  long negative;
-  private long[] row;
-  private int large; // where in it the large magnitudes stand
 
   /** Reads the block at this place of a row; returns the place behind. */
   int read(long[] row, int at) {
-    if (row[at] == 0) {
-      Arrays.fill(nonzero, 0);
-      return at + 1;
-    }
-    this.row = row;
-    negative = row[at + 1];
-    bit[0] = row[at + 2];
-    bit[1] = row[at + 3];
-    bit[2] = row[at + 4];
-    nonzero[3] = row[at + 5];
+    boolean ones = (row[at] & 1) == 0;
+    negative = row[at] == 0 ? 0 : row[at + 1];
+    bit[0] = ones ? row[at] : row[at + 2];
+    bit[1] = ones ? 0 : row[at + 3];
+    bit[2] = ones ? 0 : row[at + 4];
+    nonzero[3] = ones ? 0 : row[at + 5];
     nonzero[2] = nonzero[3] | bit[2];
     nonzero[1] = nonzero[2] | bit[1];
-    nonzero[0] = row[at];
+    nonzero[0] = nonzero[1] | bit[0];
+    this.row = row;
     large = at + 6;
-    return large + (Long.bitCount(nonzero[3]) + 3 >> 2);
+    return row[at] == 0 ? at + 1 : ones ? at + 2 : large + (Long.bitCount(nonzero[3]) + 3 >> 2);
   }
 
   int magnitude(int k) {
@@ -2681,16 +2676,14 @@ final class CopyScan {
   static final int MAX_END_RUN = 0x7FFF; // G.1.2.2
   private static final int AC = 2; // codes: 0 and 1 of DC coefficients, and from here on two of the others
   private final Plane[] planes; // one, or all
-  private final int from; // Ss: index of the first coefficient
-  private final int to; // Se: and of the last
-  private final int high; // Ah: the lowest bit known before; 0: none
-  private final int low; // Al: the lowest bit known behind
+  private final int from, to, high, low; // Ss, Se, Ah, Al: coefficients; lowest bits known before (0: none), behind
   private final int[][] counts = new int[4][256]; // of symbols, by code
   private final OptimalCode[] codes = new OptimalCode[4];
   private long bits; // that it takes
   private final int[] acCounts = counts[AC];
-  private char[] symbols = new char[1024]; // of a band, as in Symbols
-  private int size; // of what is in them
+  private char[] symbols; // of a band, as in Symbols
+  private int room = 1 << 11; // chars for them at first
+  int size; // of what is in them
   private int endRun; // EOBRUN: blocks that have ended and are not coded yet
   private int endPlace; // where they will be
 
@@ -2710,14 +2703,15 @@ final class CopyScan {
 
   /** Finds the symbols of scans of a component's bands, of one in so many rows of blocks, at one go. */
   static void code(CopyScan[] scans, Plane plane, int everyRow, boolean keep) {
-    BitPlanes block = new BitPlanes();
+    Levels block = plane.symbols.levels;
+    for (CopyScan scan : scans) { scan.symbols = new char[scan.room]; }
     for (int y = 0; y < plane.copy.high(); y += everyRow) {
       int at = 0;
       for (int x = 0; x < plane.copy.wide(); x++) {
-        at = block.read(plane.symbols.levels.rows[y], at);
+        at = block.read(block.rows[y], at);
         for (CopyScan scan : scans) {
           if (scan.size > scan.symbols.length - 512) { // more than a block takes
-            scan.symbols = keep ? Arrays.copyOf(scan.symbols, scan.size * 2) : scan.symbols;
+            scan.symbols = keep ? Arrays.copyOf(scan.symbols, scan.size / 4 * 5) : scan.symbols;
             scan.size = keep ? scan.size : 0;
           }
           scan.code(block);
@@ -2732,14 +2726,20 @@ final class CopyScan {
 
   /** Makes the best codes; returns how many bits all takes, the symbols being one in so many. */
   long bits(int everyRow) {
-    for (int i = 0; bits == 0 && i < codes.length; i++) { codes[i] = new OptimalCode(counts[i]); }
-    if (bits == 0) { for (OptimalCode code : codes) { bits += code.bits(everyRow); } }
+    for (int i = 0; codes[3] == null; i++) { // once: scripts share scans
+      codes[i] = new OptimalCode(counts[i]);
+      bits += codes[i].bits(everyRow);
+    }
     return bits;
   }
 
-  boolean isCoded() { return size > 0; }
+  /** Makes room for the symbols of all rows, of which another has counted those of one in so many. */
+  void expect(CopyScan sample, int everyRow) {
+    for (int s = 0; s < 256; s++) { room += (int) (sample.acCounts[s] * ((s & 15) < 8 ? 1.05 : 2.1) * everyRow); }
+  }
 
   void write(CopyWriter out) {
+    bits(1);
     ByteArrayOutputStream tables = new ByteArrayOutputStream();
     for (int i : new int[] {0, AC, 1, AC + 1}) { codes[i].writeTo(tables, i / AC << 4 | i % AC); }
     ByteBuffer header = ByteBuffer.allocate(2 * planes.length + 4).put((byte) planes.length);
@@ -2750,27 +2750,24 @@ final class CopyScan {
     header.put((byte) from).put((byte) to).put((byte) (high << 4 | low));
     out.beginScan(tables.toByteArray(), header.array(), bits);
     if (from > 0) {
-      out.mcus(1, List.of(new CopyWriter.Row(symbols, 1, codes[AC].codes, codes[AC].codes)));
+      out.mcus(1, new CopyWriter.Row(symbols, 1, codes[AC].codes, codes[AC].codes));
       symbols = null;
     }
-    for (int y = 0; from == 0 && y < planes[0].copy.mcusHigh(); y++) { mcuRow(y, out); }
+    for (int y = 0; from == 0 && y < planes[0].copy.mcusHigh(); y++) { // MCU by MCU (A.2.3), as are a row's blocks
+      List<CopyWriter.Row> rows = new ArrayList<>();
+      for (Plane plane : planes) {
+        long[] ac = codes[AC + plane.table].codes;
+        for (int top = y * plane.copy.v(), i = top; i < top + plane.copy.v(); i++) {
+          rows.add(new CopyWriter.Row(plane.symbols.rows[i], plane.copy.h(), codes[plane.table].codes, ac));
+        }
+      }
+      out.mcus(planes[0].copy.mcusWide(), rows.toArray(new CopyWriter.Row[0]));
+    }
     out.endScan();
   }
 
-  /** Writes coefficients MCU by MCU (A.2.3): the rows have their blocks in that order. */
-  private void mcuRow(int y, CopyWriter out) {
-    List<CopyWriter.Row> rows = new ArrayList<>();
-    for (Plane plane : planes) {
-      long[] ac = to > 0 ? codes[AC + plane.table].codes : null;
-      for (int top = y * plane.copy.v(), i = top; i < top + plane.copy.v(); i++) {
-        rows.add(new CopyWriter.Row(plane.symbols.rows[i], plane.copy.h(), codes[plane.table].codes, ac));
-      }
-    }
-    out.mcus(planes[0].copy.mcusWide(), rows);
-  }
-
   /** Codes what of a block becomes known (G.1.2.2), and a bit more of what was known before (G.1.2.3). */
-  private void code(BitPlanes block) {
+  private void code(Levels block) {
     long band = -1L << from & -1L >>> 63 - to;
     long known = high == 0 ? 0 : block.nonzero[high] & band;
     long zeros = band & ~block.nonzero[low];
@@ -2820,13 +2817,12 @@ final class CopyScan {
   }
 
   /** Puts the lowest bit of these coefficients, without a code. */
-  private void correct(BitPlanes block, long which) {
-    long bits = block.bit[low];
-    for (long rest = which; rest != 0; ) {
+  private void correct(Levels block, long which) {
+    for (long rest = which; rest != 0; ) { // Long.compress is slow where processors lack it
       int value = 0;
       int n = 0;
       for (; n < 15 && rest != 0; n++, rest &= rest - 1) {
-        value = value << 1 | (int) (bits >>> Long.numberOfTrailingZeros(rest) & 1);
+        value = value << 1 | (int) (block.bit[low] >>> Long.numberOfTrailingZeros(rest) & 1);
       }
       put(n << 4 | OptimalCode.PLAIN, value);
     }
@@ -2877,7 +2873,7 @@ final class Smallest {
   /** How much is seen of errors in a block; of the first component it also tells the others. */
   float look(int mcu, int value, int[] kept, int from, int to) {
     int place = Math.min(mcu, visible.length - 1); // more only where components have scans, and so MCUs, of their own
-    if (plane.index > 0) { return visible[place]; }
+    if (plane.index > 0) { return visible[place] == 0 ? 1 : visible[place]; } // 0: not known yet
     float energy = 0;
     for (int i = from; i < to; i++) {
       float exact = plane.requantizer.exact(kept[i]);
@@ -2968,7 +2964,7 @@ final class Sample {
 
 /** Writes a copy (T.81 figure B.2): its segments, and its scans bit by bit. */
 final class CopyWriter {
-  /** A row of blocks, so many of each MCU; and the codes of their first symbol, and of the others or null: left out. */
+  /** A row of blocks, so many of each MCU; and the codes of their first symbol, and of the others. */
   record Row(char[] symbols, int blocks, long[] first, long[] others) {}
 
   private static final int SAMPLE = 4_000; // blocks, about
@@ -2982,12 +2978,12 @@ final class CopyWriter {
   /** The copy without metadata, baseline or progressive. */
   static byte[] write(JpegHeader header, Plane[] planes, boolean progressive) {
     CopyWriter copy = new CopyWriter(header, planes, progressive);
-    copy.write(scans(planes, progressive ? 0 : 63));
+    for (CopyScan scan : scans(planes, progressive ? 0 : 63)) { scan.write(copy); }
     for (Plane plane : progressive ? planes : new Plane[0]) {
       List<CopyScan> script = script(plane);
       CopyScan.code(script.toArray(new CopyScan[0]), plane, 1, true);
       plane.symbols.levels = null; // its memory is the output's
-      copy.write(script);
+      for (CopyScan scan : script) { scan.write(copy); }
     }
     copy.makeRoom(2);
     copy.out[copy.position++] = -1;
@@ -2997,34 +2993,22 @@ final class CopyWriter {
 
   /** The scans of all coefficients up to this one: one of all components or, where that may not be, one of each. */
   private static List<CopyScan> scans(Plane[] planes, int to) {
-    List<CopyScan> scans = new ArrayList<>();
-    boolean together = true;
-    for (Plane plane : planes) {
-      scans.add(new CopyScan(0, to, 0, 0, plane));
-      together &= plane.isInterleaved();
-    }
-    return together ? List.of(new CopyScan(0, to, 0, 0, planes)) : scans;
-  }
-
-  private void write(List<CopyScan> scans) {
-    bits(scans, 1);
-    for (CopyScan scan : scans) { scan.write(this); }
-  }
-
-  private static long bits(List<CopyScan> scans, int everyRow) {
-    long bits = 0;
-    for (CopyScan scan : scans) { bits += scan.bits(everyRow); }
-    return bits;
+    boolean together = Arrays.stream(planes).allMatch(Plane::isInterleaved);
+    return together ? List.of(new CopyScan(0, to, 0, 0, planes))
+        : Arrays.stream(planes).map(plane -> new CopyScan(0, to, 0, 0, plane)).toList();
   }
 
   // The scans of a component's AC coefficients that take the fewest bits, as a sample of its rows tells: how many bits
   // come later in scans of their own, and where the band of low frequencies ends.
   private static List<CopyScan> script(Plane plane) {
     Map<List<Integer>, CopyScan> known = new HashMap<>(); // scripts share scans
-    int about = best(plane, LOWS, some -> script(plane, some, 5, known));
-    int end = best(plane, BAND_ENDS, some -> script(plane, about, some, known));
-    int low = best(plane, LOWS, some -> script(plane, some, end, known));
-    return script(plane, low, end, new HashMap<>());
+    int about = best(plane, BAND_ENDS, some -> script(plane, 0, some, known));
+    int low = best(plane, LOWS, some -> script(plane, some, about, known));
+    int end = best(plane, BAND_ENDS, some -> script(plane, low, some, known));
+    List<CopyScan> sample = script(plane, low, end, known);
+    List<CopyScan> script = script(plane, low, end, new HashMap<>());
+    for (int i = 0; i < script.size(); i++) { script.get(i).expect(sample.get(i), everyRow(plane)); }
+    return script;
   }
 
   private static List<CopyScan> script(Plane plane, int low, int end, Map<List<Integer>, CopyScan> known) {
@@ -3039,11 +3023,13 @@ final class CopyWriter {
   private static int best(Plane plane, List<Integer> values, Function<Integer, List<CopyScan>> scans) {
     Set<CopyScan> all = new LinkedHashSet<>();
     for (int value : values) { all.addAll(scans.apply(value)); }
-    all.removeIf(CopyScan::isCoded);
-    int everyRow = Math.max(1, plane.copy.wide() * plane.copy.high() / SAMPLE);
-    CopyScan.code(all.toArray(new CopyScan[0]), plane, everyRow, false);
-    return Collections.min(values, Comparator.comparing(value -> bits(scans.apply(value), everyRow)));
+    all.removeIf(scan -> scan.size > 0); // coded before
+    CopyScan.code(all.toArray(new CopyScan[0]), plane, everyRow(plane), false);
+    return Collections.min(values, Comparator.comparing(
+        value -> scans.apply(value).stream().mapToLong(scan -> scan.bits(everyRow(plane))).sum()));
   }
+
+  private static int everyRow(Plane plane) { return Math.max(1, plane.copy.wide() * plane.copy.high() / SAMPLE); }
 
   /** Writes what stands before the scans: the start, the quantization tables (B.2.4.1), the frame (B.2.2). */
   private CopyWriter(JpegHeader header, Plane[] planes, boolean progressive) {
@@ -3088,8 +3074,7 @@ final class CopyWriter {
   }
 
   /** Writes so many MCUs, of which each has some blocks in each of these rows. */
-  void mcus(int mcus, List<Row> list) {
-    Row[] rows = list.toArray(new Row[0]);
+  void mcus(int mcus, Row... rows) {
     int[] places = new int[rows.length];
     long bits = this.bits; // the hot loop: in registers
     int count = this.count;
@@ -3113,8 +3098,7 @@ final class CopyWriter {
               put32((int) (bits >>> count));
             }
             codes = others;
-          } while (symbol < Symbols.END && codes != null);
-          while (symbol < Symbols.END) { symbol = row[at++]; }
+          } while (symbol < Symbols.END);
         }
         places[i] = at;
       }
@@ -3140,16 +3124,14 @@ final class CopyWriter {
 
   void endScan() {
     bits = bits << 7 | 0x7F; // the last byte is filled up with ones
-    count += 7;
     makeRoom(8);
-    for (; count >= 8; count -= 8) { put((int) (bits >>> count - 8 & 0xFF)); }
+    for (count += 7; count >= 8; count -= 8) { put((int) (bits >>> count - 8 & 0xFF)); }
     count = 0;
   }
 
   private void makeRoom(long octets) {
     if (octets > out.length - position) {
-      long room = Math.max(position + octets, out.length + out.length / 2L);
-      out = Arrays.copyOf(out, (int) Math.min(room, Integer.MAX_VALUE - 8));
+      out = Arrays.copyOf(out, (int) Math.min(Math.max(position + octets, out.length * 3L / 2), Integer.MAX_VALUE - 8));
     }
   }
 }
@@ -3220,11 +3202,9 @@ final class Plane {
   void add(int mcu, int y, int dc, int[] kept, int from, int to) {
     if (sample != null) {
       sample.add(this, mcu, dc, kept, from, to);
-    } else if (smallest == null) {
+    } else if (smallest == null || requantizer.isExact) {
+      if (smallest != null) { smallest.look(mcu, dc, kept, from, to); }
       symbols.add(y, requantizer.dc(dc), requantizer, kept, from, to);
-    } else if (requantizer.isExact) {
-      smallest.look(mcu, dc, kept, from, to);
-      symbols.add(y, dc, requantizer, kept, from, to);
     } else {
       int n = smallest.choose(mcu, dc, kept, from, to);
       symbols.add(y, requantizer.dc(dc), Requantizer.EXACT, smallest.chosen, 0, n);
@@ -3270,7 +3250,7 @@ final class BlockRows {
       int n = at;
       for (long rest = wanted[block]; rest != 0; rest &= rest - 1) {
         int k = Long.numberOfTrailingZeros(rest);
-        int magnitude = Math.abs(values[at + k]);
+        int magnitude = Math.min(Math.abs(values[at + k]), Coefficient.MAX);
         kept[n] = Coefficient.of(values[at + k] < 0, magnitude, k);
         n += limits[k] - magnitude >>> 31;
       }
@@ -3453,7 +3433,7 @@ final class Scan {
   private int nextDc(ScanComponent c) throws JpegException {
     c.prediction += in.difference(c.dc);
     long dc = (long) c.prediction << low;
-    if (Math.abs(dc) <= c.white) { return (int) dc; }
+    if (Math.abs(dc) < c.white + (1 << low)) { return (int) dc; } // rounded down to a multiple
     if (++c.glaring > MAX_GLARING) { throw in.damaged("too much is brighter than white or darker than black"); }
     return Math.clamp(dc, -0x2000, 0x1FFF); // so that 14 bits hold a difference
   }
@@ -3593,9 +3573,7 @@ record Sampling(JpegHeader header, int across, int down) {
   /** The sampling factors of the source's components, across or down. */
   private static int[] factors(JpegHeader header, boolean across) {
     int[] factors = new int[header.components.size()];
-    for (int i = 0; i < factors.length; i++) {
-      factors[i] = across ? header.components.get(i).h() : header.components.get(i).v();
-    }
+    Arrays.setAll(factors, i -> across ? header.components.get(i).h() : header.components.get(i).v());
     return factors;
   }
 
@@ -3615,14 +3593,9 @@ record Sampling(JpegHeader header, int across, int down) {
   /** Sampling factors of the copy, of those of the source: the first so many times as large, all as small as can be. */
   private static int[] ofCopy(int[] factors, int luminance) {
     factors[0] *= luminance;
-    int divisor = 4;
-    for (int i = 0; i < factors.length; i++) {
-      if (factors[i] % divisor > 0) {
-        divisor--;
-        i = -1; // all of them again
-      }
-    }
-    for (int i = 0; i < factors.length; i++) { factors[i] /= divisor; }
+    int common = factors[0]; // divisor: of 1 to 4, or of twice one of these and that itself, one of them or 1
+    for (int factor : factors) { common = factor % common == 0 ? common : common % factor == 0 ? factor : 1; }
+    for (int i = 0; i < factors.length; i++) { factors[i] /= common; }
     return factors;
   }
 
@@ -3639,7 +3612,6 @@ final class CoefficientEngine {
   private static final int SMALL = 1 << 17; // bytes: no larger progressive copy would be smaller in baseline
   private final byte[] jpeg;
   private final JpegHeader header;
-  private final boolean progressive;
   private final Recompressor.Settings settings;
   private final double coarse; // of --smallest: by how much the steps are those at quality 50
   private final boolean several; // scans are in the copy: it is progressive
@@ -3656,7 +3628,6 @@ final class CoefficientEngine {
     this.settings = settings;
     this.coarse = coarse;
     this.several = several;
-    progressive = header.process == Marker.SOF2;
     sampling = Sampling.of(header, settings);
     planes = sampling.planes();
   }
@@ -3664,14 +3635,16 @@ final class CoefficientEngine {
   /** The bytes of heap that recompressing such a file takes at most, the file itself included. */
   static long memory(JpegHeader header, Recompressor.Settings settings) {
     Sampling sampling = Sampling.of(header, settings);
-    boolean mayBeProgressive = settings.smallest() || settings.isLossless(); // then symbols twice, and by scans
-    long bytes = header.fileSize * ((settings.quality() > 90 ? 8 : 5) + (mayBeProgressive ? 2 : 0)); // and file, copy
+    boolean several = settings.smallest() || settings.isLossless(); // scans: then Levels, too
+    long bytes = header.fileSize * (several ? 6 : settings.quality() > 90 ? 8 : 5); // file, symbols, copy
     for (Plane plane : sampling.planes()) {
       BlockGrid source = plane.source;
       bytes += (long) source.mcusWide() * source.h() * source.v() * sampling.rowsAtOnce() * BlockRows.BLOCK;
-      bytes += 4L * plane.copy.wide() * plane.copy.high() + (long) plane.copy.wide() * Symbols.BLOCK;
+      BlockGrid copy = plane.copy;
+      bytes += (several ? 31L : 4L) * copy.wide() * copy.high()
+          + (long) copy.mcusWide() * copy.h() * copy.v() * (Symbols.BLOCK + (several ? Levels.BLOCK : 0));
     }
-    return bytes + (header.process == Marker.SOF2 ? MAX_SCANS * 60_000L : 1 << 20); // for tables
+    return bytes + (header.isProgressive() ? MAX_SCANS * 60_000L : 1 << 20); // for tables
   }
 
   // Recompresses a JPEG; one that has all of the picture, but no end marker, is whole. The copy has no metadata; it is
@@ -3679,17 +3652,19 @@ final class CoefficientEngine {
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
     double coarse = settings.smallest() ? coarseness(jpeg, header, settings) : 1;
     boolean several = settings.smallest() || settings.isLossless();
-    byte[] copy = copy(jpeg, header, settings, coarse, several);
+    byte[] copy = new CoefficientEngine(jpeg, header, settings, coarse, several).copy();
     if (!several || copy.length > SMALL) { return copy; }
-    byte[] baseline = copy(copy, JpegHeader.read(copy), settings.lossless(), 1, false);
-    return baseline.length <= copy.length ? baseline : copy;
+    try {
+      byte[] baseline = new CoefficientEngine(copy, JpegHeader.read(copy), settings.lossless(), 1, false).copy();
+      return baseline.length <= copy.length ? baseline : copy;
+    } catch (JpegException e) { // it is odd: DC far beyond white in large steps
+      return copy;
+    }
   }
 
-  private static byte[] copy(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, double coarse,
-      boolean several) throws JpegException {
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, coarse, several);
-    engine.decode();
-    return CopyWriter.write(header, engine.planes, several);
+  private byte[] copy() throws JpegException {
+    decode();
+    return CopyWriter.write(header, planes, several);
   }
 
   /** How coarse the steps of --smallest may be, 1 being those at quality 50, to look as good as libjpeg's. */
@@ -3697,8 +3672,7 @@ final class CoefficientEngine {
       throws JpegException {
     double start = PerceptualTables.coarseness(settings.quality());
     CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, start * 0.7, false); // less is lost
-    Sample sample = new Sample(header);
-    engine.sample = sample;
+    Sample sample = engine.sample = new Sample(header);
     engine.decode();
     double goal = sample.error(plane -> {
       int[] steps = StandardTables.steps(plane.isCoarse, settings.quality());
@@ -3717,7 +3691,6 @@ final class CoefficientEngine {
   /** Goes through the segments, and decodes the scans: one that is all of the picture as soon as it comes. */
   private void decode() throws JpegException {
     Segments segments = new Segments(jpeg);
-    boolean done = false;
     boolean ended = false;
     while (!ended && (scans.isEmpty() || segments.end + 2 <= jpeg.length)) {
       segments.next();
@@ -3732,12 +3705,9 @@ final class CoefficientEngine {
         }
         case Marker.SOS -> {
           JpegException.check(scans.size() < MAX_SCANS, "too many scans");
-          Scan scan = new Scan(segments, tables, planes, progressive);
+          Scan scan = new Scan(segments, tables, planes, header.isProgressive());
           scans.add(scan);
-          if (scan.isAll) {
-            decodeScans();
-            done = true;
-          }
+          if (scan.isAll) { decodeScans(); }
           segments.end = scan.isAll ? scan.in.position : scan.in.end;
         }
         case Marker.EOI -> ended = true;
@@ -3751,7 +3721,7 @@ final class CoefficientEngine {
         throw new JpegException("truncated: the last scans are missing");
       }
     }
-    if (!done) { decodeScans(); }
+    if (!scans.getFirst().isAll) { decodeScans(); }
   }
 
   // The new steps: those wanted, but nowhere finer than the source's, which would cost bytes and be less exact. (Halved
@@ -3785,12 +3755,11 @@ final class CoefficientEngine {
       plane.downsampler = isHalved(plane) ? new ChromaDownsampler(plane, sampling.across(), sampling.down()) : null;
       int[] limits = isHalved(plane) ? plane.downsampler.limits : plane.requantizer.limit;
       int wide = plane.source.mcusWide() * plane.source.h();
-      rows[plane.index] = new BlockRows(wide, plane.source.v() * rowsAtOnce, limits, progressive);
+      rows[plane.index] = new BlockRows(wide, plane.source.v() * rowsAtOnce, limits, header.isProgressive());
     }
     for (Scan scan : scans) { scan.start(rows); }
-    for (int y = 0; y < high; ) {
-      int first = y;
-      for (int stop = Math.min(y + rowsAtOnce, high); y < stop; y++) {
+    for (int first = 0; first < high; first += rowsAtOnce) {
+      for (int y = first; y < Math.min(first + rowsAtOnce, high); y++) {
         for (Scan scan : scans) { scan.decodeRow(y, high, y - first); }
       }
       for (BlockRows blocks : rows) { blocks.list(); }
@@ -3805,21 +3774,20 @@ final class CoefficientEngine {
     int down = plane.downsampler == null ? 1 : sampling.down();
     int first = firstMcuRow * plane.source.v() / down; // row of the copy
     int end = Math.min(first + plane.source.v() * sampling.rowsAtOnce() / down, copy.high());
-    int wide = copy.mcusWide();
+    int mcu = first / copy.v() * copy.mcusWide();
     for (int top = first; top < end; top += copy.v()) {
-      for (int mcu = 0; mcu < wide; mcu++) {
-        if (sample != null && !sample.takes(top / copy.v() * wide + mcu)) { continue; }
-        for (int i = 0; i < copy.v(); i++) {
-          for (int x = mcu * copy.h(); x < (mcu + 1) * copy.h(); x++) {
-            int y = top + i;
+      for (int left = 0; left < copy.wide(); left += copy.h(), mcu++) {
+        if (sample != null && !sample.takes(mcu)) { continue; }
+        for (int y = top; y < top + copy.v(); y++) {
+          for (int x = left; x < left + copy.h(); x++) {
             int row = (y - first) * down; // of those in work
             if (x >= copy.wide() || y >= copy.high()) {
-              plane.symbols.addPadding(i);
+              plane.symbols.addPadding(y - top);
             } else if (plane.downsampler != null) {
-              plane.downsampler.deliver(y, x, top / copy.v() * wide + mcu, i, blocks, row);
+              plane.downsampler.deliver(y, x, mcu, y - top, blocks, row);
             } else {
               int block = row * blocks.stride + x;
-              plane.add(top / copy.v() * wide + mcu, i, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
+              plane.add(mcu, y - top, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
             }
           }
         }
