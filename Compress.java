@@ -697,7 +697,7 @@ final class Report {
     <p id=hint>Open one to see original and copy under one slider; a click shows them at 100 %.</p>
     <label><input type=checkbox id=failed> <span>only what failed</span></label><table><thead><tbody></table>
     <script type="application/json" id="data">DATA</script><script nonce="NONCE">
-      const french = {"When each image waited, and was worked on": "Quand chaque image a attendu, puis a été traitée",
+      const french = {"When each image waited, and was worked on": "Quand chaque image a attendu, a été traitée",
         "Open one to see original and copy under one slider; a click shows them at 100 %.":
         "Ouvrez-en une pour voir l'original et la copie sous un même curseur ; un clic les montre à 100 %.",
         "the image waits": "l'image attend", "a thread works": "un thread travaille", "The images": "Les images",
@@ -2562,8 +2562,8 @@ final class OptimalCode {
     return Arrays.copyOf(symbols, n);
   }
 
-  // Figure K.1: the two rarest are joined until all are. Joined ones come rarest first, too: the next is always the first
-  // symbol left or the first joined one left.
+  // Figure K.1: the two rarest are joined until all are. Joined ones come rarest first, too: the next is always the
+  // first symbol left or the first joined one left.
   private static int[] sizes(long[] rarest) {
     int n = rarest.length;
     long[] joined = new long[n]; // their frequencies
@@ -2594,9 +2594,9 @@ final class OptimalCode {
   }
 }
 
-// The AC coefficients of a component of the copy, of which progressive scans are made, by the bits of their magnitudes. A
-// block has a long for each kind, with a bit for each coefficient by its index: nonzero; unless that is 0, negative; and
-// if any is above 1, as bit 0 of the first says: bits 0, 1 and 2; bit 3 or one above; the last's magnitudes, four a long.
+// The AC coefficients of a component of the copy, for progressive scans, by the bits of their magnitudes. A block has a
+// long for each kind, with a bit for each coefficient by its index: nonzero; unless that is 0, negative; and if any is
+// above 1, as bit 0 of the first says: bits 0, 1 and 2; bit 3 or one above; magnitudes of the last, four in a long.
 final class Levels {
   static final int MAX_LOW = 3; // bits that are looked at one by one
   static final int BLOCK = 8 * (6 + 16); // bytes that it takes at most
@@ -2664,7 +2664,8 @@ final class Levels {
   }
 
   int magnitude(int k) {
-    if ((nonzero[3] >>> k & 1) == 0) { return (int) (bit[0] >>> k & 1 | (bit[1] >>> k & 1) << 1 | (bit[2] >>> k & 1) << 2); }
+    long small = bit[0] >>> k & 1 | (bit[1] >>> k & 1) << 1 | (bit[2] >>> k & 1) << 2;
+    if ((nonzero[3] >>> k & 1) == 0) { return (int) small; }
     int n = Long.bitCount(nonzero[3] & (1L << k) - 1);
     return (int) (row[large + (n >> 2)] >>> 16 * (n & 3)) & 0xFFFF;
   }
