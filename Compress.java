@@ -1080,23 +1080,24 @@ final class ImageFiles {
     failed.forEach(result -> rest.add(result.file()));
     Set<ImageFile> again = failed.stream().filter(result -> result.remarks().getFirst().contains("memory"))
         .map(Result::file).collect(Collectors.toSet()); // with more memory they may be done
-    int count = options.copyRest ? 0 : rest.size();
+    List<ImageFile> told = options.copyRest ? new ArrayList<>() : rest; // those copied now, or all
     for (ImageFile file : options.copyRest ? rest : List.<ImageFile>of()) {
       try {
-        if (!options.update || !file.isUpToDate(options.settings())) { file.copyAsIs(options, again.contains(file)); }
-        count++;
+        if (options.update && file.isUpToDate(options.settings())) { continue; }
+        file.copyAsIs(options, again.contains(file));
+        told.add(file);
       } catch (IOException e) {
         LOG.error("%s was not copied: %s", file.name(), Text.reason(e));
         complete = false;
       }
     }
-    if (!rest.isEmpty()) {
-      String endings = rest.stream().map(file -> file.image().getFileName().toString())
+    if (!told.isEmpty()) {
+      String endings = told.stream().map(file -> file.image().getFileName().toString())
           .map(name -> name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT))
           .distinct().sorted().collect(Collectors.joining(", "));
-      String verb = options.copyRest && options.dryRun ? "would be" : count == 1 ? "was" : "were";
-      System.out.println(Text.printable(Text.count(count, "other file") + " (" + endings + ") " + verb
-          + (options.copyRest ? " copied" : " left alone")));
+      String verb = options.copyRest && options.dryRun ? " would be" : told.size() == 1 ? " was" : " were";
+      String what = Text.count(told.size(), "other file") + " (" + Text.printable(endings) + ")";
+      System.out.println(what + verb + (options.copyRest ? " copied" : " left alone"));
     }
     if (options.update && options.filesFrom == null && Files.exists(options.destination)) { printOrphans(options); }
   }
@@ -2927,9 +2928,7 @@ final class Sample {
   private final Map<Plane, List<Block>> blocks = new LinkedHashMap<>(); // in order, for sums that are always the same
   private final long share; // of 2 to the power of 32
 
-  Sample(JpegHeader header) {
-    share = (long) (0x1p32 * Math.min(1 / 7.0, 256_000.0 / header.width / header.height));
-  }
+  Sample(JpegHeader header) { share = (long) (0x1p32 * Math.min(1 / 7.0, 256_000.0 / header.width / header.height)); }
 
   /** Whether it has this MCU: by the golden ratio, and so evenly. */
   boolean takes(int mcu) { return (mcu * 0x9E3779B9L & 0xFFFFFFFFL) < share; }

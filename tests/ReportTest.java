@@ -297,8 +297,8 @@ class ReportTest {
       assertTrue(line.matches(" *(ProcessImages +main|CompressOneImage image-.) (6 images|created|\\[./6]) .*"), line);
       assertTrue(line.contains(longName) || line.replaceAll(" \\d+ ms", " 999 ms").length() < 80, line);
     }
-    String error = "CompressOneImage image-2 ERROR [1/6] broken " + longName + " failed: not a JPEG";
-    assertTrue(lines.contains("\u001b[K" + error), "" + lines);
+    String error = "\u001b[KCompressOneImage image-2 ERROR [] broken " + longName + " failed: not a JPEG";
+    assertTrue(lines.stream().anyMatch(line -> line.replaceFirst("[1-6]/6", "").equals(error)), "" + lines);
     assertEquals(1 + 6, Program.run(folder).log().size()); // elsewhere with all columns
   }
 
