@@ -1293,6 +1293,8 @@ final class WholeFile {
   private static final FileAttribute<?>[] CLOSED =
       {PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))};
   private static final long LAST_BYTE = Long.MAX_VALUE - 1; // the one that is locked: on Windows nobody can read that
+  private static Path part(Path of, long id) { return of.resolveSibling(Text.format(".compress-%016x.part", id)); }
+  private static FileLock lock(FileChannel part) { return ifSupported(() -> part.lock(LAST_BYTE, 1, false)); }
 
   interface Action<P, R> {
     R on(P part) throws IOException;
@@ -1311,18 +1313,18 @@ final class WholeFile {
   static void write(Path file, BasicFileAttributes original, Action<FileChannel, byte[]> content,
       Action<Path, Boolean> replaces) throws IOException {
     for (int attempt = 1; ; attempt++) {
-      Path part = file.resolveSibling(Text.format(".compress-%016x.part", ThreadLocalRandom.current().nextLong()));
+      Path part = part(file, ThreadLocalRandom.current().nextLong());
       try (FileChannel channel = FileChannel.open(part,
           Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
           original instanceof PosixFileAttributes ? CLOSED : new FileAttribute<?>[0])) {
-        FileLock lock = ifSupported(() -> channel.lock(LAST_BYTE, 1, false)); // until the process ends, however
+        FileLock lock = lock(channel); // until the process ends, however
         if (original instanceof PosixFileAttributes access) { setAccess(part, access); } // while it is empty
         byte[] attribute = content.on(channel);
         if (attribute != null) { ifSupported(() -> Files.setAttribute(part, Provenance.ATTRIBUTE, attribute)); }
         ifSupported(() -> Files.setLastModifiedTime(part, original.lastModifiedTime())); // if not, it is done again
         ifSupported(() -> {
           lock.release(); // Java does not know that it is gone: these steps open the part and close it
-          return channel.lock(LAST_BYTE, 1, false);
+          return lock(channel);
         });
         if (!Files.exists(part)) { throw new NoSuchFileException("" + part); }
         rename(part, file, replaces);
@@ -1338,11 +1340,10 @@ final class WholeFile {
   // Gives the part its final name. A link never replaces what another process has put there meanwhile. Looking at what
   // is there and moving do: that is for one thread at a time, and for the process that has locked a file for this name.
   private static synchronized void rename(Path part, Path file, Action<Path, Boolean> replaces) throws IOException {
-    long number = Provenance.hash(file.getFileName().toString().toUpperCase(Locale.ROOT)); // exFAT has no capitals
-    Path turn = file.resolveSibling(Text.format(".compress-%016x.part", number));
+    Path turn = part(file, Provenance.hash(file.getFileName().toString().toUpperCase(Locale.ROOT))); // as exFAT has it
     for (boolean done = ifSupported(() -> Files.createLink(file, part)) != null; !done; ) {
       try (FileChannel channel = FileChannel.open(turn, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
-        ifSupported(() -> channel.lock(LAST_BYTE, 1, false));
+        lock(channel);
         long size = channel.truncate(0).write(ByteBuffer.allocate(ThreadLocalRandom.current().nextInt(1, 4096)));
         done = Objects.equals(size, ifSupported(() -> Files.size(turn))); // or it is another: this one was deleted
         if (done && (!Files.exists(file, LinkOption.NOFOLLOW_LINKS) || replaces.on(part))) {
@@ -3648,7 +3649,7 @@ final class CoefficientEngine {
   }
 
   // Recompresses a JPEG; one that has all of the picture, but no end marker, is whole. The copy has no metadata; it is
-  // baseline or, to be smallest or lossless, what is smaller. A JpegException: part of it is missing or damaged.
+  // baseline; to be smallest or lossless, progressive, or if small what is smaller. JpegException: missing or damaged.
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
     double coarse = settings.smallest() ? coarseness(jpeg, header, settings) : 1;
     boolean several = settings.smallest() || settings.isLossless();

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 import static org.junit.jupiter.api.Assertions.*;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.*;
 import java.util.List;
@@ -98,7 +97,7 @@ class ClassroomTest {
   @Test
   @DisplayName("colour on a terminal only, as wide as the terminal, and never with NO_COLOR")
   void colour() throws Exception {
-    assumeTrue(Program.succeeds(List.of("script", "-qec", "true", "/dev/null")), "no terminal can be opened here");
+    Program.assumeTerminal();
     images(2);
     assertFalse(Program.run(folder, "--timeline").out().contains("\u001b["), "no terminal");
     String coloured = onTerminal("-u NO_COLOR");

@@ -368,7 +368,7 @@ class FilesTest {
     String err = Program.run(folder).expect(1, "").err();
     assertEquals(1, err.split("not a JPEG", -1).length - 1, err);
     assertTrue(Program.run(folder, "-u").err().contains("a.jpg is up to date"));
-    assumeTrue(Program.succeeds(List.of("script", "-qec", "true", "/dev/null")), "no terminal can be opened here");
+    Program.assumeTerminal();
     for (String option : List.of("--recursive", "--quiet")) {
       String out = Program.run(folder, "", List.of("env", "TERM=xterm", "script", "-qec",
           Program.quoted(Program.command("-u", option)), "/dev/null")).out();

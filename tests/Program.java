@@ -155,6 +155,12 @@ final class Program {
     return bound;
   }
 
+  /** Skips a test where no terminal can be opened. */
+  static void assumeTerminal() throws InterruptedException {
+    boolean opens = succeeds(List.of("script", "-qec", "true", "/dev/null"));
+    Assumptions.assumeTrue(opens, "no terminal can be opened here");
+  }
+
   /** Whether a command can be run and exits with 0. */
   static boolean succeeds(List<String> command, String... more) throws InterruptedException {
     List<String> all = new ArrayList<>(command);

@@ -255,7 +255,7 @@ class ReportTest {
   @Test
   @DisplayName("the live line is below the log, 39 columns wide, gone at the end; none with TERM=dumb or elsewhere")
   void liveLine() throws Exception {
-    assumeTrue(Program.succeeds(List.of("script", "-qec", "true", "/dev/null")), "no terminal can be opened here");
+    Program.assumeTerminal();
     Pictures.write(folder.resolve("IMAGES/a.jpg"));
     Pictures.write(folder.resolve("IMAGES/b.jpg"));
     List<String> terminal = new ArrayList<>(List.of("env", "TERM=xterm", "script", "-qec",
@@ -279,7 +279,7 @@ class ReportTest {
   @Test
   @DisplayName("on a terminal INFO lines are short, and cut at its edge; errors are whole, and wrapping stays on")
   void linesOnTerminal() throws Exception {
-    assumeTrue(Program.succeeds(List.of("script", "-qec", "true", "/dev/null")), "no terminal can be opened here");
+    Program.assumeTerminal();
     Path images = Files.createDirectory(folder.resolve("IMAGES"));
     for (String name : Program.files(Program.project().resolve("IMAGES"))) {
       Files.copy(Program.project().resolve("IMAGES").resolve(name), images.resolve(name));
