@@ -14,6 +14,7 @@ import static java.nio.charset.StandardCharsets.*;
 import java.awt.image.BufferedImage;
 import java.io.*;
 import java.lang.invoke.*;
+import java.lang.ref.SoftReference;
 import java.net.*;
 import java.nio.*;
 import java.nio.channels.*;
@@ -783,15 +784,13 @@ final class Report {
         new ResizeObserver(() => (place(), view.closest("td").scrollIntoView({block: "nearest"}))).observe(stage);
         const zoom = ({clientX = innerWidth / 2, clientY = innerHeight / 2}) => { // this point goes to the middle
           const {left, top, width} = stage.getBoundingClientRect();
-          view.classList.toggle("full");
-          const by = stage.clientWidth / width;
+          const by = (view.classList.toggle("full"), stage.clientWidth / width);
           view.scrollTo((clientX - left) * by - view.clientWidth / 2, (clientY - top) * by - view.clientHeight / 2);
         };
         let moved = 0; // pixels: a drag is no click
-        view.onpointerdown = () => moved = 0;
         view.onpointermove = ({buttons, movementX: right, movementY: down}) =>
             buttons && (moved += Math.abs(right) + Math.abs(down), view.scrollBy(-right, -down));
-        view.onclick = event => moved < 5 && zoom(event);
+        view.onpointerdown = () => moved = 0, view.onclick = event => moved < 5 && zoom(event);
         stage.append(...pictures.map(src => make("img", {src, draggable: false, onload() {
           stage.style.setProperty("--width", this.naturalWidth / devicePixelRatio + "px");
         }, onerror: () => view.replaceChildren(say("not there any more"), ": " + src)})));
@@ -1432,6 +1431,7 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
 
     boolean byPixels() { return engine == Compress.Engine.pixels; }
     boolean isLossless() { return quality == LOSSLESS; }
+    boolean hasScans() { return smallest || isLossless(); } // several: copies are progressive
   }
 
   static Copy recompress(byte[] jpeg, Settings settings) throws IOException {
@@ -1720,8 +1720,9 @@ final class JpegHeader {
     if ((fileSize - firstScan) * 8 < blocks * (isProgressive() ? 1 : 2)) { // bits that a block takes at least
       throw new JpegException("truncated: far too short for " + width + " x " + height + " pixels");
     }
-    long metadata = settings.keepMetadata() ? 4L * firstScan : 0;
-    return metadata + (settings.byPixels() ? PixelEngine.memory(this) : CoefficientEngine.memory(this, settings));
+    long map = GainMap.mayBe(more) ? CoefficientEngine.memory(this, settings.lossless()) : 0; // as large as the picture
+    long own = settings.byPixels() ? PixelEngine.memory(this) : CoefficientEngine.memory(this, settings);
+    return (settings.keepMetadata() ? 4L * firstScan : 0) + Math.max(map, own);
   }
 
   boolean isProgressive() { return process == Marker.SOF2; }
@@ -1793,7 +1794,7 @@ record GainMap(byte[] jpeg, boolean needsNotes) {
       throws JpegException {
     long memory = header.memory(settings) - jpeg.length;
     boolean samsung = Segments.text(jpeg, jpeg.length - 4, 4).equals("SEFT"); // of a list of what it put there
-    if (!samsung && !isGainMap(header.more) && !MORE.matcher(header.more).find()) { return null; }
+    if (!samsung && !mayBe(header.more)) { return null; }
     String all = Segments.text(jpeg, 0, jpeg.length);
     if (FILM.matcher(header.more).find() || samsung && all.contains("MotionPhoto_Data")) {
       warnings.add("has a film (Motion Photo) behind the picture: left out of the copy");
@@ -1825,6 +1826,7 @@ record GainMap(byte[] jpeg, boolean needsNotes) {
     return map;
   }
 
+  static boolean mayBe(String more) { return isGainMap(more) || MORE.matcher(more).find(); }
   private static boolean isGainMap(String more) { return Stream.of(ADOBE, ISO, APPLE).anyMatch(more::contains); }
 
   /** The map with better codes for the same coefficients: coarser steps would cost decibels of the HDR picture. */
@@ -2429,114 +2431,23 @@ final class Coefficient {
 // Writing -------------------------------------------------------------------------------------------------------------
 // From blocks to the best Huffman codes for them: baseline or progressive, and a search for --smallest.
 
-// A component of the copy: its coefficients, kept until their frequencies have given the best code, as symbols of a
-// sequential scan (T.81 F.1.2) with their value bits, of each block that of DC first. A char is a symbol, RRRRSSSS, in
-// the low byte, less than 8 value bits above; more follow in a char of their own.
-final class Symbols {
-  static final int END = 0x8000; // from here on a char ends a block: with an end of block code,
-  static final int FULL = END | 0x10; // or, 63 not being zero, without: no sequential scan has 0x10
-  static final int BLOCK = 260; // bytes of a row that a block takes at most
-  private static final char[] SMALL = new char[256]; // for -127 to 127, as sign and magnitude
-
-  static {
-    for (int m = 1; m < 128; m++) {
-      int size = Coefficient.size(m);
-      SMALL[m] = (char) (m << 8 | size);
-      SMALL[m | 128] = (char) ((1 << size) - 1 - m << 8 | size);
-    }
-  }
-
-  final char[][] rows; // of blocks, those included that only fill up MCUs
-  final int[] dcCounts = new int[256]; // of symbols
-  final int[] acCounts = new int[256];
-  Levels levels; // that have the coefficients other than DC instead, for progressive scans; or null
-  private final char[][] mcuRow; // the rows in work
-  private final int[] sizes; // of what is in them
-  private int first; // of these
-  private int last; // DC coefficient
-
-  Symbols(BlockGrid grid, Levels levels) {
-    this.levels = levels;
-    rows = new char[grid.mcusHigh() * grid.v()][];
-    mcuRow = new char[grid.v()][grid.mcusWide() * grid.h() * BLOCK / 2];
-    sizes = new int[grid.v()];
-  }
-
-  /** Adds a block in row y of the MCU row: its DC value; of the others kept[from] to kept[to - 1]. */
-  void add(int y, int value, Requantizer requantizer, int[] kept, int from, int to) {
-    char[] row = mcuRow[y];
-    int difference = value - last;
-    int sign = difference >> 31;
-    int at = put(row, sizes[y], 0, (difference ^ sign) - sign, sign, dcCounts);
-    last = value;
-    int before = 0;
-    if (levels != null) { levels.add(y, kept, from, to); }
-    for (int i = levels == null ? from : to; i < to; i++) {
-      int k = Coefficient.index(kept[i]);
-      int zeros = k - before - 1;
-      for (; zeros > 15; zeros -= 16) {
-        row[at++] = 0xF0;
-        acCounts[0xF0]++;
-      }
-      int level = requantizer.level(Coefficient.magnitude(kept[i]), k);
-      at = put(row, at, zeros << 4, level, Coefficient.sign(kept[i]), acCounts);
-      before = k;
-    }
-    row[at++] = before < 63 ? (char) END : FULL;
-    acCounts[0] += before < 63 ? 1 : 0;
-    sizes[y] = at;
-  }
-
-  /** Puts a magnitude behind zeros, so many << 4, with its sign, at this place of a row; returns the place behind. */
-  private static int put(char[] row, int at, int run, int magnitude, int sign, int[] counts) {
-    if (magnitude < 128) {
-      int symbol = SMALL[magnitude | sign & 128] + run;
-      row[at] = (char) symbol;
-      counts[symbol & 0xFF]++;
-      return at + 1;
-    }
-    int size = Coefficient.size(magnitude);
-    counts[run | size]++;
-    return put(row, at, run | size, (magnitude ^ sign) & (1 << size) - 1);
-  }
-
-  /** Puts a symbol and its value at this place of a row; returns the place behind. */
-  static int put(char[] row, int at, int symbol, int value) {
-    boolean small = (symbol & 15) < 8;
-    row[at] = (char) (small ? value << 8 | symbol : symbol);
-    row[at + 1] = (char) value;
-    return small ? at + 1 : at + 2;
-  }
-
-  /** Adds a block that only fills up an MCU, the cheapest there is: without a difference, and empty. */
-  void addPadding(int y) { add(y, last, null, null, 0, 0); }
-
-  void endMcuRow() {
-    for (int y = 0; y < sizes.length; y++) {
-      if (levels != null) { levels.endRow(y, first); }
-      rows[first++] = Arrays.copyOf(mcuRow[y], sizes[y]);
-      sizes[y] = 0;
-    }
-  }
-}
-
 /** The best Huffman code for counted symbols, of at most 16 bits (T.81 annex K.2). */
 final class OptimalCode {
   static final int PLAIN = 15; // in place of a size, which is less: as many bits as the run says, without a code
+  static final OptimalCode NONE = new OptimalCode(new int[256], false);
   final long[] codes = new long[256]; // by symbol: the code, moved up by the size of its value, << 5 | the bits of both
   private final byte[] table = new byte[16 + 256]; // as in DHT: how many codes there are of each length, and symbols
   private int total; // of these
   private long bits; // that all the symbols take, values included
 
-  OptimalCode(int[] counts) {
-    for (int n = 0; n < 16; n++) {
-      codes[n << 4 | PLAIN] = n;
-      bits += (long) n * counts[n << 4 | PLAIN];
-    }
-    long[] rarest = rarest(counts, 0);
+  /** In a scan that refines, sizes of 2 to 7 stand for 1, with that many bits less one behind its value. */
+  OptimalCode(int[] counts, boolean refines) {
+    int[] sums = new int[256];
+    for (int s = 0; s < 256; s++) { sums[s - behind(s, refines)] += (s & 15) == PLAIN ? 0 : counts[s]; }
+    long[] rarest = rarest(sums, 0);
     int[] size = sizes(rarest);
     for (int shift = 1; size[0] > 16; shift++) { // the longest; in place of figure K.3: what is rare counts for more
-      rarest = rarest(counts, shift);
+      rarest = rarest(sums, shift);
       size = sizes(rarest);
     }
     int code = 0;
@@ -2547,9 +2458,15 @@ final class OptimalCode {
       table[length - 1]++;
       table[16 + total++] = (byte) s;
       codes[s] = (long) code++ << (s & 15) + 5 | length + (s & 15);
+    }
+    for (int s = 0; s < 256; s++) {
+      int behind = behind(s, refines);
+      codes[s] = (s & 15) == PLAIN ? s >> 4 : (codes[s - behind] & ~31) << behind | (codes[s - behind] & 31) + behind;
       bits += counts[s] * (codes[s] & 31);
     }
   }
+
+  private static int behind(int s, boolean refines) { return refines && (s & 15) % PLAIN > 1 ? (s & 15) - 1 : 0; }
 
   /** The symbols that there are, frequency << 9 | symbol; and 256, rarer than all, which takes the code of all ones. */
   private static long[] rarest(int[] counts, int shift) {
@@ -2558,7 +2475,7 @@ final class OptimalCode {
     symbols[n++] = 256;
     for (int s = 0; s < 256; s++) {
       long frequency = counts[s] + (1L << shift) - 1 >> shift; // rounded up: none is lost
-      if (frequency > 0 && (s & 15) != PLAIN) { symbols[n++] = frequency << 9 | s; }
+      if (frequency > 0) { symbols[n++] = frequency << 9 | s; }
     }
     Arrays.sort(symbols, 0, n);
     return Arrays.copyOf(symbols, n);
@@ -2596,99 +2513,122 @@ final class OptimalCode {
   }
 }
 
-// The AC coefficients of a component of the copy, for progressive scans, by the bits of their magnitudes. A block has a
-// long for each kind, with a bit for each coefficient by its index: nonzero; unless that is 0, negative; and if any is
-// above 1, as bit 0 of the first says: bits 0, 1 and 2; bit 3 or one above; magnitudes of the last, four in a long.
+/** Arrays that images use one after the other: new ones must be zeroed, and are in the garbage collector's way. */
+record Pool<T>(Supplier<T> maker, Queue<SoftReference<T>> free) {
+  Pool(Supplier<T> maker) { this(maker, new ConcurrentLinkedQueue<>()); }
+
+  T take() {
+    SoftReference<T> next = free.poll();
+    T array = next == null ? null : next.get();
+    return array == null ? maker.get() : array;
+  }
+
+  void giveBack(T array) { free.add(new SoftReference<>(array)); }
+}
+
+// The AC coefficients of a component of the copy, for progressive scans, by the bits of their magnitudes. A block has
+// six longs, of which five have a bit for each coefficient, the first on the left: whether its magnitude has bit 0, 1,
+// 2, one above, and whether it is negative; the last is where its magnitudes that have one above begin among those.
 final class Levels {
   static final int MAX_LOW = 3; // bits that are looked at one by one
-  static final int BLOCK = 8 * (6 + 16); // bytes that it takes at most
-  final long[][] rows; // of blocks, those included that only fill up MCUs
-  private final long[][] mcuRow; // the rows in work
-  private final int[] sizes; // of what is in them
+  static final int BLOCK = 6; // longs
+  static final Pool<char[]> CHARS = new Pool<>(() -> new char[1 << 16]);
+  private static final Pool<long[]> LONGS = new Pool<>(() -> new long[BLOCK << 11]); // 2048 blocks
   final long[] bit = new long[MAX_LOW + 1]; // of the block read last: which have this bit (not of the last),
   final long[] nonzero = new long[MAX_LOW + 1]; // and which this bit or one above
   long negative;
-  private long[] row; // where it stands,
-  private int large; // and where in it the large magnitudes do
+  private int first; // where its large magnitudes begin
+  private final int wide; // blocks in a row, those included that only fill up MCUs
+  private final long[][] blocks;
+  private char[] large = CHARS.take(); // magnitudes
+  private int size; // how many they are
 
   Levels(BlockGrid grid) {
-    rows = new long[grid.mcusHigh() * grid.v()][];
-    mcuRow = new long[grid.v()][grid.mcusWide() * grid.h() * BLOCK / 8];
-    sizes = new int[grid.v()];
+    wide = grid.fullWide();
+    blocks = new long[(grid.blocks() >> 11) + 1][];
+    Arrays.setAll(blocks, i -> LONGS.take());
   }
 
-  /** Adds a block in row y of the MCU row: kept[from] to kept[to - 1], which are requantized. */
-  void add(int y, int[] kept, int from, int to) {
-    long[] row = mcuRow[y];
-    int at = sizes[y];
-    int large = at + 6;
-    int shift = 0;
-    for (int i = 0; i < 6; i++) { row[at + i] = 0; }
+  /** Adds the block at this place: kept[from] to kept[to - 1], which are requantized. */
+  void add(int x, int y, int[] kept, int from, int to) {
+    long[] some = blocks[y * wide + x >> 11];
+    int at = (y * wide + x & 2047) * BLOCK;
+    some[at + 5] = size;
+    large = size > large.length - 64 ? Arrays.copyOf(large, large.length / 2 * 3) : large;
+    long bit0 = 0;
+    long bit1 = 0;
+    long bit2 = 0;
+    long above = 0;
+    long negative = 0;
     for (int i = from; i < to; i++) {
       int k = Coefficient.index(kept[i]);
-      int magnitude = Coefficient.magnitude(kept[i]);
-      row[at] |= 1L << k;
-      row[at + 1] |= (kept[i] >> 7 & 1L) << k;
-      row[at + 2] |= (magnitude & 1L) << k;
-      row[at + 3] |= (magnitude >> 1 & 1L) << k;
-      row[at + 4] |= (magnitude >> 2 & 1L) << k;
+      long magnitude = Coefficient.magnitude(kept[i]);
+      bit0 |= (magnitude & 1) << ~k;
+      bit1 |= (magnitude >> 1 & 1) << ~k;
+      bit2 |= (magnitude >> 2 & 1) << ~k;
+      negative |= (kept[i] >> 7 & 1L) << ~k;
       if (magnitude > 7) {
-        row[at + 5] |= 1L << k;
-        row[large] = shift == 0 ? magnitude : row[large] | (long) magnitude << shift;
-        large += shift == 48 ? 1 : 0;
-        shift = shift + 16 & 63;
+        above |= 1L << ~k;
+        large[size++] = (char) magnitude;
       }
     }
-    boolean ones = (row[at + 3] | row[at + 4] | row[at + 5]) == 0;
-    sizes[y] = row[at] == 0 ? at + 1 : ones ? at + 2 : large + (shift > 0 ? 1 : 0);
-    row[at] |= ones ? 0 : 1;
+    some[at] = bit0;
+    some[at + 1] = bit1;
+    some[at + 2] = bit2;
+    some[at + 3] = above;
+    some[at + 4] = negative;
   }
 
-  void endRow(int y, int row) {
-    rows[row] = Arrays.copyOf(mcuRow[y], sizes[y]);
-    sizes[y] = 0;
-  }
-
-  /** Reads the block at this place of a row; returns the place behind. */
-  int read(long[] row, int at) {
-    boolean ones = (row[at] & 1) == 0;
-    negative = row[at] == 0 ? 0 : row[at + 1];
-    bit[0] = ones ? row[at] : row[at + 2];
-    bit[1] = ones ? 0 : row[at + 3];
-    bit[2] = ones ? 0 : row[at + 4];
-    nonzero[3] = ones ? 0 : row[at + 5];
+  void read(int x, int y) {
+    long[] some = blocks[y * wide + x >> 11];
+    int at = (y * wide + x & 2047) * BLOCK;
+    bit[0] = some[at];
+    bit[1] = some[at + 1];
+    bit[2] = some[at + 2];
+    nonzero[3] = some[at + 3];
     nonzero[2] = nonzero[3] | bit[2];
     nonzero[1] = nonzero[2] | bit[1];
     nonzero[0] = nonzero[1] | bit[0];
-    this.row = row;
-    large = at + 6;
-    return row[at] == 0 ? at + 1 : ones ? at + 2 : large + (Long.bitCount(nonzero[3]) + 3 >> 2);
+    negative = some[at + 4];
+    first = (int) some[at + 5];
+  }
+
+  void giveBack() {
+    for (long[] some : blocks) { LONGS.giveBack(some); }
+    CHARS.giveBack(large);
   }
 
   int magnitude(int k) {
-    long small = bit[0] >>> k & 1 | (bit[1] >>> k & 1) << 1 | (bit[2] >>> k & 1) << 2;
-    if ((nonzero[3] >>> k & 1) == 0) { return (int) small; }
-    int n = Long.bitCount(nonzero[3] & (1L << k) - 1);
-    return (int) (row[large + (n >> 2)] >>> 16 * (n & 3)) & 0xFFFF;
+    if ((nonzero[3] >>> ~k & 1) != 0) { return large[first + Long.bitCount(nonzero[3] & ~(-1L >>> k))]; }
+    return (int) (bit[0] >>> ~k & 1 | (bit[1] >>> ~k & 1) << 1 | (bit[2] >>> ~k & 1) << 2);
   }
 }
 
 // A scan of a copy (T.81 B.2.3): all coefficients, as in baseline JPEG (F.1.2); or in progressive JPEG (annex G) those
-// of DC, or of one component a band of the others; and of these all bits but the lowest, or one bit more.
+// of DC, or of one component a band of the others; and of these all bits but the lowest, or one bit more. Its symbols
+// are kept until their frequencies have given the best codes: a char is a symbol, RRRRSSSS, in the low byte, less than
+// 8 bits of its value above; more follow in a char of their own.
 final class CopyScan {
+  static final int LAST = 0x8000; // from here on a char is the last of its block: an end of block code follows,
+  static final int FULL = LAST | OptimalCode.PLAIN; // or, after this, none
+  static final int END = 0xFF; // of a piece; no symbol that begins a block
+  private static final int BLOCK = 260; // chars: more than a block takes
   static final int MAX_END_RUN = 0x7FFF; // G.1.2.2
+  static final int MAX_BEHIND = 6; // corrections in one char with a symbol
   private static final int AC = 2; // codes: 0 and 1 of DC coefficients, and from here on two of the others
-  private final Plane[] planes; // one, or all
+  final Plane[] planes; // one, or all
   private final int from, to, high, low; // Ss, Se, Ah, Al: coefficients; lowest bits known before (0: none), behind
+  private final long band; // a bit for each of these coefficients
   private final int[][] counts = new int[4][256]; // of symbols, by code
   private final OptimalCode[] codes = new OptimalCode[4];
   private long bits; // that it takes
   private final int[] acCounts = counts[AC];
-  private char[] symbols; // of a band, as in Symbols
-  private int room = 1 << 11; // chars for them at first
-  int size; // of what is in them
+  private final List<char[]> pieces = new ArrayList<>(); // of the symbols
+  private char[] piece = {}; // in work
+  private int size; // of what is in it
   private int endRun; // EOBRUN: blocks that have ended and are not coded yet
-  private int endPlace; // where they will be
+  private char[] endPiece; // where they will be
+  private int endPlace;
 
   CopyScan(int from, int to, int high, int low, Plane... planes) {
     this.planes = planes;
@@ -2696,108 +2636,168 @@ final class CopyScan {
     this.to = to;
     this.high = high;
     this.low = low;
-    for (Plane plane : from > 0 ? new Plane[0] : planes) {
-      for (int s = 0; s < 256; s++) {
-        counts[plane.table][s] += plane.symbols.dcCounts[s];
-        counts[AC + plane.table][s] += to > 0 ? plane.symbols.acCounts[s] : 0;
-      }
+    band = -1L >>> from & -1L << 63 - to;
+    for (Plane plane : from == 0 ? planes : new Plane[0]) { plane.scan = this; }
+  }
+
+  /** Scans of all coefficients up to this one: one of all components or, where that may not be, one of each. */
+  static List<CopyScan> sequential(Plane[] planes, int to) {
+    boolean together = Arrays.stream(planes).allMatch(Plane::isInterleaved);
+    return together ? List.of(new CopyScan(0, to, 0, 0, planes))
+        : Arrays.stream(planes).map(plane -> new CopyScan(0, to, 0, 0, plane)).toList();
+  }
+
+  /** Adds the next block of the MCUs: its DC value; of the others kept[from] to kept[to - 1], if the scan has them. */
+  void add(Plane plane, int value, Requantizer requantizer, int[] kept, int from, int to) {
+    makeRoom(true);
+    int[] acCounts = counts[AC + plane.table];
+    int difference = value - plane.last;
+    int sign = difference >> 31;
+    int symbol = size; // the last
+    int at = put(symbol, 0, (difference ^ sign) - sign, sign, counts[plane.table]);
+    plane.last = value;
+    int before = 0;
+    for (int i = this.to > 0 ? from : to; i < to; i++) {
+      int k = Coefficient.index(kept[i]);
+      int zeros = k - before - 1;
+      for (; zeros > 15; zeros -= 16) { at = put(at, 0xF0, 0, 0, acCounts); }
+      int level = requantizer.level(Coefficient.magnitude(kept[i]), k);
+      symbol = at;
+      at = put(at, zeros << 4, level, Coefficient.sign(kept[i]), acCounts);
+      before = k;
+    }
+    if (before < 63) {
+      piece[symbol] |= LAST;
+      acCounts[0] += this.to > 0 ? 1 : 0;
+    } else {
+      piece[at++] = FULL;
+    }
+    size = at;
+  }
+
+  /** Puts a magnitude behind zeros, so many << 4, with its sign, at this place; returns the place behind. */
+  private int put(int at, int run, int magnitude, int sign, int[] counts) {
+    int size = Coefficient.size(magnitude);
+    counts[run | size]++;
+    return put(at, run | size, (magnitude ^ sign) & (1 << size) - 1);
+  }
+
+  /** Whether its value stands in the same char: it has less than 8 bits, as are those that OptimalCode.PLAIN has. */
+  static boolean isSmall(int symbol) { return (symbol + 1 & 15) <= 8; }
+
+  /** Puts a symbol and its value at this place; returns the place behind. */
+  private int put(int at, int symbol, int value) {
+    if (isSmall(symbol)) {
+      piece[at] = (char) (value << 8 | symbol);
+      return at + 1;
+    }
+    piece[at] = (char) symbol;
+    piece[at + 1] = (char) value;
+    return at + 2;
+  }
+
+  private void makeRoom(boolean keep) {
+    if (size > piece.length - BLOCK) {
+      if (size > 0 && keep) { endPiece(); }
+      piece = size == 0 || keep ? Levels.CHARS.take() : piece;
+      size = 0;
     }
   }
 
-  /** Finds the symbols of scans of a component's bands, of one in so many rows of blocks, at one go. */
-  static void code(CopyScan[] scans, Plane plane, int everyRow, boolean keep) {
-    Levels block = plane.symbols.levels;
-    for (CopyScan scan : scans) { scan.symbols = new char[scan.room]; }
-    for (int y = 0; y < plane.copy.high(); y += everyRow) {
-      int at = 0;
-      for (int x = 0; x < plane.copy.wide(); x++) {
-        at = block.read(block.rows[y], at);
-        for (CopyScan scan : scans) {
-          if (scan.size > scan.symbols.length - 512) { // more than a block takes
-            scan.symbols = keep ? Arrays.copyOf(scan.symbols, scan.size / 4 * 5) : scan.symbols;
-            scan.size = keep ? scan.size : 0;
-          }
-          scan.code(block);
-        }
-      }
-    }
-    for (CopyScan scan : scans) {
-      scan.endRun();
-      scan.put(Symbols.END | OptimalCode.PLAIN, 0);
-    }
+  private void endPiece() {
+    if (from > 0) { put(FULL, 0); }
+    piece[size] = END;
+    pieces.add(piece);
   }
 
-  /** Makes the best codes; returns how many bits all takes, the symbols being one in so many. */
-  long bits(int everyRow) {
-    for (int i = 0; codes[3] == null; i++) { // once: scripts share scans
-      codes[i] = new OptimalCode(counts[i]);
-      bits += codes[i].bits(everyRow);
+  /** Finds the symbols of a component's band, of one in so many rows of blocks; if they are not kept, counts them. */
+  private void code(int everyRow, boolean keep) {
+    BlockGrid grid = planes[0].copy;
+    Levels block = planes[0].levels;
+    for (int y = 0; y < grid.high(); y += everyRow) {
+      for (int x = 0; x < grid.wide(); x++) {
+        block.read(x, y);
+        makeRoom(keep);
+        code(block);
+      }
+    }
+    endRun();
+  }
+
+  /** Makes the best codes; returns how many bits all takes, the symbols being those of one in so many rows. */
+  long bits(int everyRow, boolean keep) {
+    if (codes[3] == null) { // scripts share scans
+      if (from > 0) { code(everyRow, keep); }
+      endPiece();
+      if (!keep) { Levels.CHARS.giveBack(pieces.removeLast()); }
+      for (int i = 0; i < 4; i++) {
+        codes[i] = from > 0 && i != AC ? OptimalCode.NONE : new OptimalCode(counts[i], from > 0 && high > 0);
+        bits += codes[i].bits(everyRow);
+      }
     }
     return bits;
   }
 
-  /** Makes room for the symbols of all rows, of which another has counted those of one in so many. */
-  void expect(CopyScan sample, int everyRow) {
-    for (int s = 0; s < 256; s++) { room += (int) (sample.acCounts[s] * ((s & 15) < 8 ? 1.05 : 2.1) * everyRow); }
-  }
-
   void write(CopyWriter out) {
-    bits(1);
+    bits(1, true);
     ByteArrayOutputStream tables = new ByteArrayOutputStream();
     for (int i : new int[] {0, AC, 1, AC + 1}) { codes[i].writeTo(tables, i / AC << 4 | i % AC); }
     ByteBuffer header = ByteBuffer.allocate(2 * planes.length + 4).put((byte) planes.length);
+    List<long[]> first = new ArrayList<>(); // codes, by block of an MCU
+    List<long[]> others = new ArrayList<>();
     for (Plane plane : planes) {
       int table = from > 0 ? 0 : plane.table;
       header.put((byte) (plane.index + 1)).put((byte) (table << 4 | (to == 0 ? 0 : table)));
+      first.addAll(Collections.nCopies(plane.copy.h() * plane.copy.v(), codes[from > 0 ? AC : table].codes));
+      others.addAll(Collections.nCopies(plane.copy.h() * plane.copy.v(), codes[AC + table].codes));
     }
     header.put((byte) from).put((byte) to).put((byte) (high << 4 | low));
-    out.beginScan(tables.toByteArray(), header.array(), bits);
-    if (from > 0) {
-      out.mcus(1, new CopyWriter.Row(symbols, 1, codes[AC].codes, codes[AC].codes));
-      symbols = null;
+    if (tables.size() > 0) { out.segment(Marker.DHT, tables.toByteArray()); }
+    out.segment(Marker.SOS, header.array());
+    int next = 0;
+    for (char[] some : pieces) {
+      next = out.blocks(some, first.toArray(new long[0][]), others.toArray(new long[0][]), next);
     }
-    for (int y = 0; from == 0 && y < planes[0].copy.mcusHigh(); y++) { // MCU by MCU (A.2.3), as are a row's blocks
-      List<CopyWriter.Row> rows = new ArrayList<>();
-      for (Plane plane : planes) {
-        long[] ac = codes[AC + plane.table].codes;
-        for (int top = y * plane.copy.v(), i = top; i < top + plane.copy.v(); i++) {
-          rows.add(new CopyWriter.Row(plane.symbols.rows[i], plane.copy.h(), codes[plane.table].codes, ac));
-        }
-      }
-      out.mcus(planes[0].copy.mcusWide(), rows.toArray(new CopyWriter.Row[0]));
-    }
+    pieces.forEach(Levels.CHARS::giveBack);
     out.endScan();
   }
 
   /** Codes what of a block becomes known (G.1.2.2), and a bit more of what was known before (G.1.2.3). */
   private void code(Levels block) {
-    long band = -1L << from & -1L >>> 63 - to;
-    long known = high == 0 ? 0 : block.nonzero[high] & band;
+    long known = high == 0 ? 0 : block.nonzero[high] & band; // and not corrected yet
     long zeros = band & ~block.nonzero[low];
     long added = band & ~known & ~zeros;
     if (added != 0) { endRun(); }
-    for (; added != 0; added &= added - 1) {
-      int k = Long.numberOfTrailingZeros(added);
-      long before = (1L << k) - 1;
-      int run = Long.bitCount(zeros & before);
+    for (long rest = added; rest != 0; ) {
+      int k = Long.numberOfLeadingZeros(rest);
+      long behind = -1L >>> k; // from k on
+      int run = Long.bitCount(zeros & ~behind);
       for (; run > 15; run -= 16) {
-        for (int i = 0; i < 15; i++) { zeros &= zeros - 1; }
-        long passed = (zeros & -zeros) - 1;
-        zeros &= zeros - 1;
+        for (int i = 0; i < 15; i++) { zeros ^= Long.highestOneBit(zeros); }
+        long left = Long.highestOneBit(zeros) - 1;
+        zeros &= left;
         put(0xF0, 0);
-        correct(block, known & passed);
-        known &= ~passed;
+        correct(block, known & ~left);
+        known &= left;
       }
       int magnitude = high > 0 ? 1 : block.magnitude(k) >> low;
       int size = Coefficient.size(magnitude);
-      put(run << 4 | size, (int) (magnitude ^ -(block.negative >>> k & 1)) & (1 << size) - 1);
-      correct(block, known & before);
-      known &= ~before;
-      zeros &= ~before;
-      band = ~before & band & ~(1L << k);
+      int value = (int) (magnitude ^ -(block.negative >>> ~k & 1)) & (1 << size) - 1;
+      long passed = known & ~behind;
+      int n = Long.bitCount(passed);
+      if (n <= MAX_BEHIND) {
+        put(run << 4 | size + n, value << n | (int) Long.compress(block.bit[low], passed));
+      } else {
+        put(run << 4 | size, value);
+        correct(block, passed);
+      }
+      known &= behind;
+      zeros &= behind;
+      rest &= behind >>> 1;
     }
-    if (band != 0) {
+    if ((added >>> ~to & 1) == 0) { // the band's last is not among them
       if (endRun++ == 0) {
+        endPiece = piece;
         endPlace = size;
         size += 3;
       }
@@ -2809,11 +2809,16 @@ final class CopyScan {
   /** Codes that blocks have ended, in front of their corrections. */
   private void endRun() {
     if (endRun > 0) {
+      char[] last = piece;
       int behind = size;
       int bits = Coefficient.size(endRun) - 1;
+      piece = endPiece;
       size = endPlace;
       put(bits << 4, 0);
-      put(bits << 4 | OptimalCode.PLAIN, endRun - (1 << bits));
+      int low = Math.min(bits, 7);
+      put(bits - low << 4 | OptimalCode.PLAIN, endRun - (1 << bits) >> low);
+      put(low << 4 | OptimalCode.PLAIN, endRun & (1 << low) - 1);
+      piece = last;
       size = behind;
       endRun = 0;
     }
@@ -2821,19 +2826,16 @@ final class CopyScan {
 
   /** Puts the lowest bit of these coefficients, without a code. */
   private void correct(Levels block, long which) {
-    for (long rest = which; rest != 0; ) { // Long.compress is slow where processors lack it
-      int value = 0;
-      int n = 0;
-      for (; n < 15 && rest != 0; n++, rest &= rest - 1) {
-        value = value << 1 | (int) (block.bit[low] >>> Long.numberOfTrailingZeros(rest) & 1);
-      }
-      put(n << 4 | OptimalCode.PLAIN, value);
+    long values = Long.compress(block.bit[low], which);
+    for (int n = Long.bitCount(which); n > 0; n -= 7) {
+      int m = Math.min(n, 7);
+      put(m << 4 | OptimalCode.PLAIN, (int) (values >>> n - m) & 0x7F);
     }
   }
 
   private void put(int symbol, int value) {
     acCounts[symbol & 0xFF]++;
-    size = Symbols.put(symbols, size, symbol, value);
+    size = put(size, symbol, value);
   }
 }
 
@@ -2965,38 +2967,28 @@ final class Sample {
 
 /** Writes a copy (T.81 figure B.2): its segments, and its scans bit by bit. */
 final class CopyWriter {
-  /** A row of blocks, so many of each MCU; and the codes of their first symbol, and of the others. */
-  record Row(char[] symbols, int blocks, long[] first, long[] others) {}
-
-  private static final int SAMPLE = 4_000; // blocks, about
+  private static final int PIECE = 1 << 16; // bytes
+  private static final int SAMPLE = 2_000; // blocks, about
   private static final List<Integer> BAND_ENDS = List.of(5, 2, 8, 63, 18); // more bring next to nothing
   private static final List<Integer> LOWS = List.of(0, 1, 2, Levels.MAX_LOW);
-  private byte[] out = new byte[1024];
+  private final List<ByteBuffer> full = new ArrayList<>(); // what is written, in pieces
+  private byte[] out = new byte[1024]; // the last of them
   private int position;
   private long bits; // not written yet, right-aligned
   private int count;
 
   /** The copy without metadata, baseline or progressive. */
-  static byte[] write(JpegHeader header, Plane[] planes, boolean progressive) {
+  static byte[] write(JpegHeader header, Plane[] planes, List<CopyScan> scans, boolean progressive) {
     CopyWriter copy = new CopyWriter(header, planes, progressive);
-    for (CopyScan scan : scans(planes, progressive ? 0 : 63)) { scan.write(copy); }
+    for (CopyScan scan : scans) { scan.write(copy); }
     for (Plane plane : progressive ? planes : new Plane[0]) {
-      List<CopyScan> script = script(plane);
-      CopyScan.code(script.toArray(new CopyScan[0]), plane, 1, true);
-      plane.symbols.levels = null; // its memory is the output's
-      for (CopyScan scan : script) { scan.write(copy); }
+      for (CopyScan scan : script(plane)) { scan.write(copy); }
+      plane.levels.giveBack();
     }
-    copy.makeRoom(2);
-    copy.out[copy.position++] = -1;
-    copy.out[copy.position++] = (byte) Marker.EOI;
-    return Arrays.copyOf(copy.out, copy.position);
-  }
-
-  /** The scans of all coefficients up to this one: one of all components or, where that may not be, one of each. */
-  private static List<CopyScan> scans(Plane[] planes, int to) {
-    boolean together = Arrays.stream(planes).allMatch(Plane::isInterleaved);
-    return together ? List.of(new CopyScan(0, to, 0, 0, planes))
-        : Arrays.stream(planes).map(plane -> new CopyScan(0, to, 0, 0, plane)).toList();
+    copy.full.add(ByteBuffer.wrap(copy.out, 0, copy.position));
+    ByteBuffer all = ByteBuffer.allocate(copy.full.stream().mapToInt(ByteBuffer::limit).sum() + 2);
+    copy.full.forEach(all::put);
+    return all.putShort((short) (0xFF00 | Marker.EOI)).array();
   }
 
   // The scans of a component's AC coefficients that take the fewest bits, as a sample of its rows tells: how many bits
@@ -3006,10 +2998,7 @@ final class CopyWriter {
     int about = best(plane, BAND_ENDS, some -> script(plane, 0, some, known));
     int low = best(plane, LOWS, some -> script(plane, some, about, known));
     int end = best(plane, BAND_ENDS, some -> script(plane, low, some, known));
-    List<CopyScan> sample = script(plane, low, end, known);
-    List<CopyScan> script = script(plane, low, end, new HashMap<>());
-    for (int i = 0; i < script.size(); i++) { script.get(i).expect(sample.get(i), everyRow(plane)); }
-    return script;
+    return script(plane, low, end, new HashMap<>());
   }
 
   private static List<CopyScan> script(Plane plane, int low, int end, Map<List<Integer>, CopyScan> known) {
@@ -3022,12 +3011,8 @@ final class CopyWriter {
 
   /** The value whose scans take the fewest bits. */
   private static int best(Plane plane, List<Integer> values, Function<Integer, List<CopyScan>> scans) {
-    Set<CopyScan> all = new LinkedHashSet<>();
-    for (int value : values) { all.addAll(scans.apply(value)); }
-    all.removeIf(scan -> scan.size > 0); // coded before
-    CopyScan.code(all.toArray(new CopyScan[0]), plane, everyRow(plane), false);
     return Collections.min(values, Comparator.comparing(
-        value -> scans.apply(value).stream().mapToLong(scan -> scan.bits(everyRow(plane))).sum()));
+        value -> scans.apply(value).stream().mapToLong(scan -> scan.bits(everyRow(plane), false)).sum()));
   }
 
   private static int everyRow(Plane plane) { return Math.max(1, plane.copy.wide() * plane.copy.high() / SAMPLE); }
@@ -3060,61 +3045,44 @@ final class CopyWriter {
     segment(progressive ? Marker.SOF2 : anyWide ? Marker.SOF0 + 1 : Marker.SOF0, frame.array());
   }
 
-  private void segment(int marker, byte[] parameters) {
+  void segment(int marker, byte[] parameters) {
     makeRoom(parameters.length + 4);
     ByteBuffer segment = ByteBuffer.wrap(out, position, parameters.length + 4);
     segment.putShort((short) (0xFF00 | marker)).putShort((short) (parameters.length + 2)).put(parameters);
     position = segment.position();
   }
 
-  /** Begins a scan: its Huffman tables, its header, and room for so many bits. */
-  void beginScan(byte[] tables, byte[] header, long expected) {
-    if (tables.length > 0) { segment(Marker.DHT, tables); }
-    segment(Marker.SOS, header);
-    makeRoom(expected / 8 + expected / 1024 + 64); // some for zeros behind 0xFF
-  }
-
-  /** Writes so many MCUs, of which each has some blocks in each of these rows. */
-  void mcus(int mcus, Row... rows) {
-    int[] places = new int[rows.length];
-    long bits = this.bits; // the hot loop: in registers
-    int count = this.count;
-    for (int mcu = 0; mcu < mcus; mcu++) {
-      for (int i = 0; i < rows.length; i++) {
-        char[] row = rows[i].symbols;
-        long[] first = rows[i].first;
-        long[] others = rows[i].others;
-        int at = places[i];
-        for (int left = rows[i].blocks; left > 0; left--) {
-          long[] codes = first;
-          int symbol;
-          do {
-            symbol = row[at++];
-            long code = codes[symbol & 0xFF];
-            int value = (symbol & 15) < 8 ? symbol >> 8 & 0x7F : row[at++];
-            bits = bits << (code & 31) | (code >> 5) + value;
-            count += (int) code & 31;
-            if (count >= 32) {
-              count -= 32;
-              put32((int) (bits >>> count));
-            }
-            codes = others;
-          } while (symbol < Symbols.END);
-        }
-        places[i] = at;
-      }
+  /** Writes a piece of a scan's symbols: by block of an MCU, this one being next, codes of the first and of others. */
+  int blocks(char[] piece, long[][] first, long[][] others, int next) {
+    int block = next;
+    for (int at = 0; piece[at] != CopyScan.END; block = block + 1 == first.length ? 0 : block + 1) { // the hot loop
+      long[] codes = first[block];
+      int symbol;
+      do {
+        symbol = piece[at++];
+        long code = codes[symbol & 0xFF];
+        put(code, CopyScan.isSmall(symbol) ? symbol >> 8 & 0x7F : piece[at++]);
+        codes = others[block];
+      } while (symbol < CopyScan.LAST);
+      if (symbol != CopyScan.FULL) { put(codes[0], 0); }
     }
-    this.bits = bits;
-    this.count = count;
+    return block;
   }
 
-  private void put32(int four) {
-    makeRoom(8);
-    if ((four & ~four - 0x01010101 & 0x80808080) == 0) { // none of the bytes is 0xFF
-      Segments.INTS.set(out, position, four);
-      position += 4;
-    } else {
-      for (int shift = 24; shift >= 0; shift -= 8) { put(four >> shift & 0xFF); }
+  /** Writes a code with its value. */
+  private void put(long code, int value) {
+    bits = bits << (code & 31) | (code >> 5) + value;
+    count += (int) code & 31;
+    if (count >= 32) {
+      count -= 32;
+      int four = (int) (bits >>> count);
+      makeRoom(8);
+      if ((four & ~four - 0x01010101 & 0x80808080) == 0) { // none of the bytes is 0xFF
+        Segments.INTS.set(out, position, four);
+        position += 4;
+      } else {
+        for (int shift = 24; shift >= 0; shift -= 8) { put(four >> shift & 0xFF); }
+      }
     }
   }
 
@@ -3130,9 +3098,11 @@ final class CopyWriter {
     count = 0;
   }
 
-  private void makeRoom(long octets) {
+  private void makeRoom(int octets) {
     if (octets > out.length - position) {
-      out = Arrays.copyOf(out, (int) Math.min(Math.max(position + octets, out.length * 3L / 2), Integer.MAX_VALUE - 8));
+      full.add(ByteBuffer.wrap(out, 0, position));
+      out = new byte[Math.max(PIECE, octets)];
+      position = 0;
     }
   }
 }
@@ -3151,6 +3121,9 @@ record BlockGrid(int h, int v, int wide, int high) {
 
   int mcusWide() { return Math.ceilDiv(wide, h); }
   int mcusHigh() { return Math.ceilDiv(high, v); }
+  /** With those that only fill up MCUs. */
+  int fullWide() { return mcusWide() * h; }
+  int blocks() { return fullWide() * mcusHigh() * v; }
 }
 
 /** One component on its way through the engine: what it is in the source, and what it becomes in the copy. */
@@ -3167,7 +3140,9 @@ final class Plane {
   int[] steps; // of the source's quantization table
   final int[] low = new int[64]; // lowest bit known of each coefficient (successive approximation)
   Requantizer requantizer;
-  Symbols symbols; // of the copy
+  CopyScan scan; // of the copy: all coefficients, or those of DC,
+  int last; // the DC coefficient added to it last
+  Levels levels; // and the others, if it is progressive
   Sample sample; // to be taken instead, or null
   Smallest smallest; // null: coefficients are rounded
   ChromaDownsampler downsampler; // null: none
@@ -3199,17 +3174,25 @@ final class Plane {
   /** Whether it may share a scan with other components. */
   boolean isInterleaved() { return sampling == (copy.h() << 4 | copy.v()); }
 
-  /** Adds a block of the copy, in row y of its MCU: its DC value; of the others kept[from] to kept[to - 1]. */
-  void add(int mcu, int y, int dc, int[] kept, int from, int to) {
+  /** Adds the block at this place of the copy: its DC value; of the others kept[from] to kept[to - 1]. */
+  void add(int mcu, int x, int y, int dc, int[] kept, int from, int to) {
     if (sample != null) {
       sample.add(this, mcu, dc, kept, from, to);
     } else if (smallest == null || requantizer.isExact) {
       if (smallest != null) { smallest.look(mcu, dc, kept, from, to); }
-      symbols.add(y, requantizer.dc(dc), requantizer, kept, from, to);
+      put(x, y, requantizer.dc(dc), requantizer, kept, from, to);
     } else {
       int n = smallest.choose(mcu, dc, kept, from, to);
-      symbols.add(y, requantizer.dc(dc), Requantizer.EXACT, smallest.chosen, 0, n);
+      put(x, y, requantizer.dc(dc), Requantizer.EXACT, smallest.chosen, 0, n);
     }
+  }
+
+  /** Adds a block that only fills up an MCU, the cheapest there is: without a difference, and empty. */
+  void addPadding(int x, int y) { put(x, y, last, null, null, 0, 0); }
+
+  private void put(int x, int y, int value, Requantizer requantizer, int[] kept, int from, int to) {
+    if (levels != null) { levels.add(x, y, kept, from, to); }
+    scan.add(this, value, requantizer, kept, from, to);
   }
 }
 
@@ -3225,10 +3208,10 @@ final class BlockRows {
   final long[] nonzero; // by block: a bit for each coefficient that is not zero, but for DC
   final long[] wanted; // and for each of them that may still be over its limit at the end
 
-  BlockRows(int wide, int high, int[] limits, boolean progressive) {
+  BlockRows(BlockGrid grid, int rowsAtOnce, int[] limits, boolean progressive) {
     this.limits = limits;
-    int blocks = wide * high;
-    stride = wide;
+    stride = grid.fullWide();
+    int blocks = stride * grid.v() * rowsAtOnce;
     dc = new int[blocks];
     kept = new int[blocks * 64];
     ends = new int[blocks];
@@ -3491,17 +3474,17 @@ final class ChromaDownsampler {
     }
   }
 
-  /** Makes the block at this row and column of the copy, in row y of its MCU, of those in work from this row on. */
-  void deliver(int row, int column, int mcu, int y, BlockRows rows, int first) {
+  /** Makes the block at this place of the copy, of those in work from this row on. */
+  void deliver(int mcu, int x, int y, BlockRows rows, int first) {
     int n = 0;
-    for (int k = gather(row, column, rows, first) ? 1 : 64; k < 64; k++) {
+    for (int k = gather(y, x, rows, first) ? 1 : 64; k < 64; k++) {
       float value = block[StandardTables.ZIGZAG[k]];
       int magnitude = (int) (Math.abs(value) * FRACTION);
       if (magnitude > plane.requantizer.limit[k]) {
         kept[n++] = Coefficient.of(value < 0, Math.min(magnitude, Short.MAX_VALUE), k);
       }
     }
-    plane.add(mcu, y, (int) Math.ceil(block[0] - 0.5f), kept, 0, n); // ties go down: Requantizer's of samples go up
+    plane.add(mcu, x, y, (int) Math.ceil(block[0] - 0.5f), kept, 0, n); // ties go down: Requantizer's of samples go up
   }
 
   /** False if nothing but the DC coefficient can count, as in smooth areas: then the others are not made. */
@@ -3608,8 +3591,8 @@ record Sampling(JpegHeader header, int across, int down) {
 // Recompresses a JPEG without ever making pixels: its Huffman codes are decoded, each coefficient is divided by the new
 // quantization step instead of the old one, and encoded again. Damaged data is an error.
 final class CoefficientEngine {
-  private static final int[] ONES = Requantizer.steps(1);
   private static final int MAX_SCANS = 100; // ten are usual; each is a pass over the picture
+  private static final Plane[] NONE = {};
   private static final int SMALL = 1 << 17; // bytes: no larger progressive copy would be smaller in baseline
   private final byte[] jpeg;
   private final JpegHeader header;
@@ -3621,6 +3604,7 @@ final class CoefficientEngine {
   private final Plane[] planes;
   private final Tables tables = new Tables();
   private final List<Scan> scans = new ArrayList<>(); // to be decoded side by side
+  private final List<CopyScan> copyScans; // sequential ones
 
   private CoefficientEngine(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, double coarse,
       boolean several) {
@@ -3631,19 +3615,17 @@ final class CoefficientEngine {
     this.several = several;
     sampling = Sampling.of(header, settings);
     planes = sampling.planes();
+    copyScans = CopyScan.sequential(planes, several ? 0 : 63);
   }
 
   /** The bytes of heap that recompressing such a file takes at most, the file itself included. */
   static long memory(JpegHeader header, Recompressor.Settings settings) {
     Sampling sampling = Sampling.of(header, settings);
-    boolean several = settings.smallest() || settings.isLossless(); // scans: then Levels, too
-    long bytes = header.fileSize * (several ? 6 : settings.quality() > 90 ? 8 : 5); // file, symbols, copy
+    boolean several = settings.hasScans();
+    long bytes = header.fileSize * (several ? 2 : settings.quality() > 90 ? 8 : 5); // file, symbols, copy
     for (Plane plane : sampling.planes()) {
-      BlockGrid source = plane.source;
-      bytes += (long) source.mcusWide() * source.h() * source.v() * sampling.rowsAtOnce() * BlockRows.BLOCK;
-      BlockGrid copy = plane.copy;
-      bytes += (several ? 31L : 4L) * copy.wide() * copy.high()
-          + (long) copy.mcusWide() * copy.h() * copy.v() * (Symbols.BLOCK + (several ? Levels.BLOCK : 0));
+      bytes += (long) plane.source.fullWide() * plane.source.v() * sampling.rowsAtOnce() * BlockRows.BLOCK
+          + plane.copy.blocks() * (several ? 4L + 8 * Levels.BLOCK : 4L);
     }
     return bytes + (header.isProgressive() ? MAX_SCANS * 60_000L : 1 << 20); // for tables
   }
@@ -3652,9 +3634,8 @@ final class CoefficientEngine {
   // baseline; to be smallest or lossless, progressive, or if small what is smaller. JpegException: missing or damaged.
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
     double coarse = settings.smallest() ? coarseness(jpeg, header, settings) : 1;
-    boolean several = settings.smallest() || settings.isLossless();
-    byte[] copy = new CoefficientEngine(jpeg, header, settings, coarse, several).copy();
-    if (!several || copy.length > SMALL) { return copy; }
+    byte[] copy = new CoefficientEngine(jpeg, header, settings, coarse, settings.hasScans()).copy();
+    if (!settings.hasScans() || copy.length > SMALL) { return copy; }
     try {
       byte[] baseline = new CoefficientEngine(copy, JpegHeader.read(copy), settings.lossless(), 1, false).copy();
       return baseline.length <= copy.length ? baseline : copy;
@@ -3665,7 +3646,7 @@ final class CoefficientEngine {
 
   private byte[] copy() throws JpegException {
     decode();
-    return CopyWriter.write(header, planes, several);
+    return CopyWriter.write(header, planes, copyScans, several);
   }
 
   /** How coarse the steps of --smallest may be, 1 being those at quality 50, to look as good as libjpeg's. */
@@ -3748,15 +3729,14 @@ final class CoefficientEngine {
       int[] wanted = settings.isLossless() ? plane.steps.clone()
           : settings.smallest() ? PerceptualTables.steps(plane.isCoarse, coarse)
           : StandardTables.steps(plane.isCoarse, settings.quality());
-      plane.requantizer = new Requantizer(isHalved(plane) ? ONES : plane.steps,
+      plane.requantizer = new Requantizer(isHalved(plane) ? Requantizer.EXACT.target : plane.steps,
           isHalved(plane) ? ChromaDownsampler.FRACTION : 1, steps(plane, wanted));
       plane.sample = sample;
-      plane.symbols = new Symbols(plane.copy, several ? new Levels(plane.copy) : null);
+      plane.levels = several ? new Levels(plane.copy) : null;
       plane.smallest = settings.smallest() ? new Smallest(plane, coarse, visible) : null;
       plane.downsampler = isHalved(plane) ? new ChromaDownsampler(plane, sampling.across(), sampling.down()) : null;
       int[] limits = isHalved(plane) ? plane.downsampler.limits : plane.requantizer.limit;
-      int wide = plane.source.mcusWide() * plane.source.h();
-      rows[plane.index] = new BlockRows(wide, plane.source.v() * rowsAtOnce, limits, header.isProgressive());
+      rows[plane.index] = new BlockRows(plane.source, rowsAtOnce, limits, header.isProgressive());
     }
     for (Scan scan : scans) { scan.start(rows); }
     for (int first = 0; first < high; first += rowsAtOnce) {
@@ -3764,36 +3744,46 @@ final class CoefficientEngine {
         for (Scan scan : scans) { scan.decodeRow(y, high, y - first); }
       }
       for (BlockRows blocks : rows) { blocks.list(); }
-      for (Plane plane : planes) { deliver(plane, rows[plane.index], first); }
+      for (CopyScan scan : copyScans) { deliver(scan, rows, first); }
     }
     for (Scan scan : scans) { scan.in.checkEnd(); }
   }
 
-  /** Makes the blocks of the copy, in the order of its MCUs, from those in work, which begin with this MCU row. */
-  private void deliver(Plane plane, BlockRows blocks, int firstMcuRow) {
-    BlockGrid copy = plane.copy;
-    int down = plane.downsampler == null ? 1 : sampling.down();
-    int first = firstMcuRow * plane.source.v() / down; // row of the copy
-    int end = Math.min(first + plane.source.v() * sampling.rowsAtOnce() / down, copy.high());
-    int mcu = first / copy.v() * copy.mcusWide();
-    for (int top = first; top < end; top += copy.v()) {
-      for (int left = 0; left < copy.wide(); left += copy.h(), mcu++) {
-        if (sample != null && !sample.takes(mcu)) { continue; }
-        for (int y = top; y < top + copy.v(); y++) {
-          for (int x = left; x < left + copy.h(); x++) {
-            int row = (y - first) * down; // of those in work
-            if (x >= copy.wide() || y >= copy.high()) {
-              plane.symbols.addPadding(y - top);
-            } else if (plane.downsampler != null) {
-              plane.downsampler.deliver(y, x, mcu, y - top, blocks, row);
-            } else {
-              int block = row * blocks.stride + x;
-              plane.add(mcu, y - top, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
-            }
-          }
+  /** Makes the blocks of a scan of the copy, MCU by MCU (A.2.3), from those in work, which begin with this MCU row. */
+  private void deliver(CopyScan scan, BlockRows[] rows, int first) {
+    Plane leader = scan.planes[0];
+    BlockGrid grid = leader.copy;
+    int end = Math.min(rowOfCopy(leader, first + sampling.rowsAtOnce()) / grid.v(), grid.mcusHigh());
+    for (int y = rowOfCopy(leader, first) / grid.v(); y < end; y++) {
+      for (int x = 0; x < grid.mcusWide(); x++) {
+        int mcu = y * grid.mcusWide() + x;
+        for (Plane plane : sample == null || sample.takes(mcu) ? scan.planes : NONE) {
+          deliver(plane, rows[plane.index], rowOfCopy(plane, first), mcu, x * plane.copy.h(), y * plane.copy.v());
         }
       }
-      plane.symbols.endMcuRow();
     }
+  }
+
+  /** Makes the blocks of a component in an MCU, which begin with this one, from those in work from this row on. */
+  private void deliver(Plane plane, BlockRows blocks, int first, int mcu, int left, int top) {
+    BlockGrid copy = plane.copy;
+    for (int y = top; y < top + copy.v(); y++) {
+      int row = y - first << (plane.downsampler == null ? 0 : sampling.down() - 1); // of those in work
+      for (int x = left; x < left + copy.h(); x++) {
+        if (x >= copy.wide() || y >= copy.high()) {
+          plane.addPadding(x, y);
+        } else if (plane.downsampler != null) {
+          plane.downsampler.deliver(mcu, x, y, blocks, row);
+        } else {
+          int block = row * blocks.stride + x;
+          plane.add(mcu, x, y, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
+        }
+      }
+    }
+  }
+
+  /** The row of blocks of the copy that an MCU row of the source begins. */
+  private int rowOfCopy(Plane plane, int mcuRow) {
+    return mcuRow * plane.source.v() >> (plane.downsampler == null ? 0 : sampling.down() - 1);
   }
 }
