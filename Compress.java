@@ -2540,8 +2540,9 @@ final class Levels {
   private int first; // where its large magnitudes begin
   private final int wide; // blocks in a row, those included that only fill up MCUs
   private final long[][] blocks;
-  private char[] large = CHARS.take(); // magnitudes
-  private int size; // how many they are
+  private final List<char[]> pieces = new ArrayList<>(); // of the large magnitudes
+  private char[] large = {}; // of a block,
+  private int size; // and what is in the last of them
 
   Levels(BlockGrid grid) {
     wide = grid.fullWide();
@@ -2553,8 +2554,12 @@ final class Levels {
   void add(int x, int y, int[] kept, int from, int to) {
     long[] some = blocks[y * wide + x >> 11];
     int at = (y * wide + x & 2047) * BLOCK;
-    some[at + 5] = size;
-    large = size > large.length - 64 ? Arrays.copyOf(large, large.length / 2 * 3) : large;
+    if (size > large.length - 64) { // more than a block has
+      large = CHARS.take();
+      pieces.add(large);
+      size = 0;
+    }
+    some[at + 5] = pieces.size() - 1L << 16 | size;
     long bit0 = 0;
     long bit1 = 0;
     long bit2 = 0;
@@ -2590,12 +2595,13 @@ final class Levels {
     nonzero[1] = nonzero[2] | bit[1];
     nonzero[0] = nonzero[1] | bit[0];
     negative = some[at + 4];
-    first = (int) some[at + 5];
+    first = (int) some[at + 5] & 0xFFFF;
+    large = pieces.get((int) some[at + 5] >> 16);
   }
 
   void giveBack() {
     for (long[] some : blocks) { LONGS.giveBack(some); }
-    CHARS.giveBack(large);
+    pieces.forEach(CHARS::giveBack);
   }
 
   int magnitude(int k) {
@@ -3622,7 +3628,7 @@ final class CoefficientEngine {
   static long memory(JpegHeader header, Recompressor.Settings settings) {
     Sampling sampling = Sampling.of(header, settings);
     boolean several = settings.hasScans();
-    long bytes = header.fileSize * (several ? 2 : settings.quality() > 90 ? 8 : 5); // file, symbols, copy
+    long bytes = header.fileSize * (several ? 5 : settings.quality() > 90 ? 16 : 10) / 2; // file, symbols, copy
     for (Plane plane : sampling.planes()) {
       bytes += (long) plane.source.fullWide() * plane.source.v() * sampling.rowsAtOnce() * BlockRows.BLOCK
           + plane.copy.blocks() * (several ? 4L + 8 * Levels.BLOCK : 4L);

@@ -73,6 +73,9 @@ class BoundsTest {
     // Platform threads: virtual ones take turns on the cores.
     run(List.of("-Xmx40m"), "-t", "8", "-m", "platform").expect(0, "8 images, ");
     assertEquals(8, Program.files(folder.resolve("COMPRESSED_IMAGES")).size());
+    run(List.of("-Xmx48m"), "-t", "8", "-m", "platform", "--lossless").expect(0, "8 images, ");
+    Files.write(folder.resolve("image"), Pictures.jpeg(Pictures.smooth(3_000, 3_000), 0.9f)); // all of them: few bytes
+    run(List.of("-Xmx48m"), "-t", "8", "-m", "platform", "--lossless", "IMAGES", "Few").expect(0, "8 images, ");
   }
 
   @Test
