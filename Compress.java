@@ -784,13 +784,15 @@ final class Report {
         new ResizeObserver(() => (place(), view.closest("td").scrollIntoView({block: "nearest"}))).observe(stage);
         const zoom = ({clientX = innerWidth / 2, clientY = innerHeight / 2}) => { // this point goes to the middle
           const {left, top, width} = stage.getBoundingClientRect();
-          const by = (view.classList.toggle("full"), stage.clientWidth / width);
+          view.classList.toggle("full");
+          const by = stage.clientWidth / width;
           view.scrollTo((clientX - left) * by - view.clientWidth / 2, (clientY - top) * by - view.clientHeight / 2);
         };
         let moved = 0; // pixels: a drag is no click
+        view.onpointerdown = () => moved = 0;
         view.onpointermove = ({buttons, movementX: right, movementY: down}) =>
             buttons && (moved += Math.abs(right) + Math.abs(down), view.scrollBy(-right, -down));
-        view.onpointerdown = () => moved = 0, view.onclick = event => moved < 5 && zoom(event);
+        view.onclick = event => moved < 5 && zoom(event);
         stage.append(...pictures.map(src => make("img", {src, draggable: false, onload() {
           stage.style.setProperty("--width", this.naturalWidth / devicePixelRatio + "px");
         }, onerror: () => view.replaceChildren(say("not there any more"), ": " + src)})));
@@ -2619,8 +2621,8 @@ final class CopyScan {
   static final int FULL = LAST | OptimalCode.PLAIN; // or, after this, none
   static final int END = 0xFF; // of a piece; no symbol that begins a block
   private static final int BLOCK = 260; // chars: more than a block takes
-  static final int MAX_END_RUN = 0x7FFF; // G.1.2.2
-  static final int MAX_BEHIND = 6; // corrections in one char with a symbol
+  private static final int MAX_END_RUN = 0x7FFF; // G.1.2.2
+  private static final int MAX_BEHIND = 6; // corrections in one char with a symbol
   private static final int AC = 2; // codes: 0 and 1 of DC coefficients, and from here on two of the others
   final Plane[] planes; // one, or all
   private final int from, to, high, low; // Ss, Se, Ah, Al: coefficients; lowest bits known before (0: none), behind
@@ -2629,7 +2631,7 @@ final class CopyScan {
   private final OptimalCode[] codes = new OptimalCode[4];
   private long bits; // that it takes
   private final int[] acCounts = counts[AC];
-  private final List<char[]> pieces = new ArrayList<>(); // of the symbols
+  private final Deque<char[]> pieces = new ArrayDeque<>(); // of the symbols
   private char[] piece = {}; // in work
   private int size; // of what is in it
   private int endRun; // EOBRUN: blocks that have ended and are not coded yet
@@ -2643,7 +2645,7 @@ final class CopyScan {
     this.high = high;
     this.low = low;
     band = -1L >>> from & -1L << 63 - to;
-    for (Plane plane : from == 0 ? planes : new Plane[0]) { plane.scan = this; }
+    for (int i = 0; from == 0 && i < planes.length; i++) { planes[i].scan = this; }
   }
 
   /** Scans of all coefficients up to this one: one of all components or, where that may not be, one of each. */
@@ -2688,7 +2690,7 @@ final class CopyScan {
     return put(at, run | size, (magnitude ^ sign) & (1 << size) - 1);
   }
 
-  /** Whether its value stands in the same char: it has less than 8 bits, as are those that OptimalCode.PLAIN has. */
+  /** Whether its value stands in the same char: it has less than 8 bits, as those of OptimalCode.PLAIN have. */
   static boolean isSmall(int symbol) { return (symbol + 1 & 15) <= 8; }
 
   /** Puts a symbol and its value at this place; returns the place behind. */
@@ -2760,11 +2762,10 @@ final class CopyScan {
     header.put((byte) from).put((byte) to).put((byte) (high << 4 | low));
     if (tables.size() > 0) { out.segment(Marker.DHT, tables.toByteArray()); }
     out.segment(Marker.SOS, header.array());
-    int next = 0;
-    for (char[] some : pieces) {
-      next = out.blocks(some, first.toArray(new long[0][]), others.toArray(new long[0][]), next);
+    for (int next = 0; !pieces.isEmpty(); Levels.CHARS.giveBack(pieces.removeFirst())) {
+      next = out.blocks(pieces.getFirst(), first.toArray(new long[0][]), others.toArray(new long[0][]), next);
     }
-    pieces.forEach(Levels.CHARS::giveBack);
+    piece = null; // nobody holds what the pool has
     out.endScan();
   }
 
@@ -2835,7 +2836,7 @@ final class CopyScan {
     long values = Long.compress(block.bit[low], which);
     for (int n = Long.bitCount(which); n > 0; n -= 7) {
       int m = Math.min(n, 7);
-      put(m << 4 | OptimalCode.PLAIN, (int) (values >>> n - m) & 0x7F);
+      put(m << 4 | OptimalCode.PLAIN, (int) (values >>> n - m) & (1 << m) - 1);
     }
   }
 
@@ -2990,6 +2991,7 @@ final class CopyWriter {
     for (Plane plane : progressive ? planes : new Plane[0]) {
       for (CopyScan scan : script(plane)) { scan.write(copy); }
       plane.levels.giveBack();
+      plane.levels = null;
     }
     copy.full.add(ByteBuffer.wrap(copy.out, 0, copy.position));
     ByteBuffer all = ByteBuffer.allocate(copy.full.stream().mapToInt(ByteBuffer::limit).sum() + 2);
@@ -3598,7 +3600,6 @@ record Sampling(JpegHeader header, int across, int down) {
 // quantization step instead of the old one, and encoded again. Damaged data is an error.
 final class CoefficientEngine {
   private static final int MAX_SCANS = 100; // ten are usual; each is a pass over the picture
-  private static final Plane[] NONE = {};
   private static final int SMALL = 1 << 17; // bytes: no larger progressive copy would be smaller in baseline
   private final byte[] jpeg;
   private final JpegHeader header;
@@ -3763,7 +3764,8 @@ final class CoefficientEngine {
     for (int y = rowOfCopy(leader, first) / grid.v(); y < end; y++) {
       for (int x = 0; x < grid.mcusWide(); x++) {
         int mcu = y * grid.mcusWide() + x;
-        for (Plane plane : sample == null || sample.takes(mcu) ? scan.planes : NONE) {
+        if (sample != null && !sample.takes(mcu)) { continue; }
+        for (Plane plane : scan.planes) {
           deliver(plane, rows[plane.index], rowOfCopy(plane, first), mcu, x * plane.copy.h(), y * plane.copy.v());
         }
       }
