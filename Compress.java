@@ -856,7 +856,8 @@ record ImageFile(Path image, Source source, String problem) {
   private static final int LONG_TICK = 2_100; // or whole seconds (ext3, HFS+), even ones alone (FAT)
   private static final int CHUNK = 1 << 16; // bytes; Java passes each on in a buffer of its size outside the heap
   private static final int MOST = Integer.MAX_VALUE - 8; // bytes that an array holds
-  private static final String ANOTHER = "its copy would replace that of another image";
+  private static final String ANOTHER =
+      "its copy would replace that of another image (or of this one, of another EXIF date: delete that, if so)";
   private static final Map<Path, Path> PLANNED = new ConcurrentHashMap<>(); // the places that a dry run has given away
 
   /** An image as it was read: its bytes, when it was changed last, and who may read it. */

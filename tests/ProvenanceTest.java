@@ -26,7 +26,8 @@ class ProvenanceTest {
       "NOT_OURS", "there is a file that Compress did not make (--overwrite replaces it)",
       "EQUAL", "there is the image itself, or a file equal to it (delete that, if so)",
       "ITSELF", "its copy would replace the image itself",
-      "ANOTHER", "its copy would replace that of another image",
+      "ANOTHER", "its copy would replace that of another image "
+          + "(or of this one, of another EXIF date: delete that, if so)",
       "MADE_OF", "there may be what this image, a copy itself, was made of (exchange the two folders)",
       "SOURCE", "there is a file of SOURCE",
       "FOLDER", "there is a folder where its copy should be",
