@@ -1434,7 +1434,7 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
 
     boolean byPixels() { return engine == Compress.Engine.pixels; }
     boolean isLossless() { return quality == LOSSLESS; }
-    boolean hasScans() { return smallest || isLossless(); } // several: copies are progressive
+    boolean isProgressive() { return smallest || isLossless(); } // as copies are
   }
 
   static Copy recompress(byte[] jpeg, Settings settings) throws IOException {
@@ -2659,7 +2659,7 @@ final class CopyScan {
   /** Adds the next block of the MCUs: its DC value; of the others kept[from] to kept[to - 1], if the scan has them. */
   void add(Plane plane, int value, Requantizer requantizer, int[] kept, int from, int to) {
     makeRoom(true);
-    int[] acCounts = counts[AC + plane.table];
+    int[] ac = counts[AC + plane.table];
     int difference = value - plane.last;
     int sign = difference >> 31;
     int symbol = size; // the last
@@ -2669,15 +2669,15 @@ final class CopyScan {
     for (int i = this.to > 0 ? from : to; i < to; i++) {
       int k = Coefficient.index(kept[i]);
       int zeros = k - before - 1;
-      for (; zeros > 15; zeros -= 16) { at = put(at, 0xF0, 0, 0, acCounts); }
+      for (; zeros > 15; zeros -= 16) { at = put(at, 0xF0, 0, 0, ac); }
       int level = requantizer.level(Coefficient.magnitude(kept[i]), k);
       symbol = at;
-      at = put(at, zeros << 4, level, Coefficient.sign(kept[i]), acCounts);
+      at = put(at, zeros << 4, level, Coefficient.sign(kept[i]), ac);
       before = k;
     }
     if (before < 63) {
       piece[symbol] |= LAST;
-      acCounts[0] += this.to > 0 ? 1 : 0;
+      ac[0] += this.to > 0 ? 1 : 0;
     } else {
       piece[at++] = FULL;
     }
@@ -2752,19 +2752,19 @@ final class CopyScan {
     ByteArrayOutputStream tables = new ByteArrayOutputStream();
     for (int i : new int[] {0, AC, 1, AC + 1}) { codes[i].writeTo(tables, i / AC << 4 | i % AC); }
     ByteBuffer header = ByteBuffer.allocate(2 * planes.length + 4).put((byte) planes.length);
-    List<long[]> first = new ArrayList<>(); // codes, by block of an MCU
-    List<long[]> others = new ArrayList<>();
+    List<long[][]> mcu = new ArrayList<>(); // by block: the codes of its first symbol, and of the others
     for (Plane plane : planes) {
       int table = from > 0 ? 0 : plane.table;
       header.put((byte) (plane.index + 1)).put((byte) (table << 4 | (to == 0 ? 0 : table)));
-      first.addAll(Collections.nCopies(plane.copy.h() * plane.copy.v(), codes[from > 0 ? AC : table].codes));
-      others.addAll(Collections.nCopies(plane.copy.h() * plane.copy.v(), codes[AC + table].codes));
+      long[][] both = {codes[from > 0 ? AC : table].codes, codes[AC + table].codes};
+      mcu.addAll(Collections.nCopies(plane.copy.h() * plane.copy.v(), both));
     }
     header.put((byte) from).put((byte) to).put((byte) (high << 4 | low));
     if (tables.size() > 0) { out.segment(Marker.DHT, tables.toByteArray()); }
     out.segment(Marker.SOS, header.array());
+    long[][][] blocks = mcu.toArray(new long[0][][]);
     for (int next = 0; !pieces.isEmpty(); Levels.CHARS.giveBack(pieces.removeFirst())) {
-      next = out.blocks(pieces.getFirst(), first.toArray(new long[0][]), others.toArray(new long[0][]), next);
+      next = out.blocks(pieces.getFirst(), blocks, next);
     }
     piece = null; // nobody holds what the pool has
     out.endScan();
@@ -3061,19 +3061,20 @@ final class CopyWriter {
     position = segment.position();
   }
 
-  /** Writes a piece of a scan's symbols: by block of an MCU, this one being next, codes of the first and of others. */
-  int blocks(char[] piece, long[][] first, long[][] others, int next) {
+  /** Writes a piece of a scan's symbols with the codes of an MCU's blocks, this one being next; returns the next. */
+  int blocks(char[] piece, long[][][] mcu, int next) {
     int block = next;
-    for (int at = 0; piece[at] != CopyScan.END; block = block + 1 == first.length ? 0 : block + 1) { // the hot loop
-      long[] codes = first[block];
+    for (int at = 0; piece[at] != CopyScan.END; block = block + 1 == mcu.length ? 0 : block + 1) { // the hot loop
+      long[] codes = mcu[block][0];
+      long[] others = mcu[block][1];
       int symbol;
       do {
         symbol = piece[at++];
         long code = codes[symbol & 0xFF];
         put(code, CopyScan.isSmall(symbol) ? symbol >> 8 & 0x7F : piece[at++]);
-        codes = others[block];
+        codes = others;
       } while (symbol < CopyScan.LAST);
-      if (symbol != CopyScan.FULL) { put(codes[0], 0); }
+      if (symbol != CopyScan.FULL) { put(others[0], 0); }
     }
     return block;
   }
@@ -3210,6 +3211,7 @@ final class BlockRows {
   static final int BLOCK = 410; // bytes that a block takes, in progressive JPEG
   final int[] limits; // by index: up to this magnitude coefficients are not kept
   final int stride; // blocks in a row, those included that fill up the last MCU
+  int first; // the row of the copy that begins with them
   final int[] dc; // by block
   final int[] kept; // Coefficients: those of a block from 64 times its index on
   final int[] ends; // by block: the place behind its last in kept
@@ -3606,7 +3608,7 @@ final class CoefficientEngine {
   private final JpegHeader header;
   private final Recompressor.Settings settings;
   private final double coarse; // of --smallest: by how much the steps are those at quality 50
-  private final boolean several; // scans are in the copy: it is progressive
+  private final boolean progressive; // the copy
   private Sample sample; // to be taken instead of a copy, or null
   private final Sampling sampling;
   private final Plane[] planes;
@@ -3615,25 +3617,24 @@ final class CoefficientEngine {
   private final List<CopyScan> copyScans; // sequential ones
 
   private CoefficientEngine(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, double coarse,
-      boolean several) {
+      boolean progressive) {
     this.jpeg = jpeg;
     this.header = header;
     this.settings = settings;
     this.coarse = coarse;
-    this.several = several;
+    this.progressive = progressive;
     sampling = Sampling.of(header, settings);
     planes = sampling.planes();
-    copyScans = CopyScan.sequential(planes, several ? 0 : 63);
+    copyScans = CopyScan.sequential(planes, progressive ? 0 : 63);
   }
 
   /** The bytes of heap that recompressing such a file takes at most, the file itself included. */
   static long memory(JpegHeader header, Recompressor.Settings settings) {
     Sampling sampling = Sampling.of(header, settings);
-    boolean several = settings.hasScans();
-    long bytes = header.fileSize * (several ? 5 : settings.quality() > 90 ? 16 : 10) / 2; // file, symbols, copy
+    long bytes = header.fileSize * (settings.isProgressive() ? 5 : settings.quality() > 90 ? 16 : 10) / 2; // and copy
     for (Plane plane : sampling.planes()) {
       bytes += (long) plane.source.fullWide() * plane.source.v() * sampling.rowsAtOnce() * BlockRows.BLOCK
-          + plane.copy.blocks() * (several ? 4L + 8 * Levels.BLOCK : 4L);
+          + plane.copy.blocks() * (settings.isProgressive() ? 4L + 8 * Levels.BLOCK : 4L);
     }
     return bytes + (header.isProgressive() ? MAX_SCANS * 60_000L : 1 << 20); // for tables
   }
@@ -3642,8 +3643,8 @@ final class CoefficientEngine {
   // baseline; to be smallest or lossless, progressive, or if small what is smaller. JpegException: missing or damaged.
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
     double coarse = settings.smallest() ? coarseness(jpeg, header, settings) : 1;
-    byte[] copy = new CoefficientEngine(jpeg, header, settings, coarse, settings.hasScans()).copy();
-    if (!settings.hasScans() || copy.length > SMALL) { return copy; }
+    byte[] copy = new CoefficientEngine(jpeg, header, settings, coarse, settings.isProgressive()).copy();
+    if (!settings.isProgressive() || copy.length > SMALL) { return copy; }
     try {
       byte[] baseline = new CoefficientEngine(copy, JpegHeader.read(copy), settings.lossless(), 1, false).copy();
       return baseline.length <= copy.length ? baseline : copy;
@@ -3654,7 +3655,7 @@ final class CoefficientEngine {
 
   private byte[] copy() throws JpegException {
     decode();
-    return CopyWriter.write(header, planes, copyScans, several);
+    return CopyWriter.write(header, planes, copyScans, progressive);
   }
 
   /** How coarse the steps of --smallest may be, 1 being those at quality 50, to look as good as libjpeg's. */
@@ -3740,7 +3741,7 @@ final class CoefficientEngine {
       plane.requantizer = new Requantizer(isHalved(plane) ? Requantizer.EXACT.target : plane.steps,
           isHalved(plane) ? ChromaDownsampler.FRACTION : 1, steps(plane, wanted));
       plane.sample = sample;
-      plane.levels = several ? new Levels(plane.copy) : null;
+      plane.levels = progressive ? new Levels(plane.copy) : null;
       plane.smallest = settings.smallest() ? new Smallest(plane, coarse, visible) : null;
       plane.downsampler = isHalved(plane) ? new ChromaDownsampler(plane, sampling.across(), sampling.down()) : null;
       int[] limits = isHalved(plane) ? plane.downsampler.limits : plane.requantizer.limit;
@@ -3761,23 +3762,24 @@ final class CoefficientEngine {
   private void deliver(CopyScan scan, BlockRows[] rows, int first) {
     Plane leader = scan.planes[0];
     BlockGrid grid = leader.copy;
+    for (Plane plane : scan.planes) { rows[plane.index].first = rowOfCopy(plane, first); }
     int end = Math.min(rowOfCopy(leader, first + sampling.rowsAtOnce()) / grid.v(), grid.mcusHigh());
-    for (int y = rowOfCopy(leader, first) / grid.v(); y < end; y++) {
+    for (int y = rows[leader.index].first / grid.v(); y < end; y++) {
       for (int x = 0; x < grid.mcusWide(); x++) {
         int mcu = y * grid.mcusWide() + x;
         if (sample != null && !sample.takes(mcu)) { continue; }
         for (Plane plane : scan.planes) {
-          deliver(plane, rows[plane.index], rowOfCopy(plane, first), mcu, x * plane.copy.h(), y * plane.copy.v());
+          deliver(plane, rows[plane.index], mcu, x * plane.copy.h(), y * plane.copy.v());
         }
       }
     }
   }
 
-  /** Makes the blocks of a component in an MCU, which begin with this one, from those in work from this row on. */
-  private void deliver(Plane plane, BlockRows blocks, int first, int mcu, int left, int top) {
+  /** Makes the blocks of a component in an MCU, which begin with this one. */
+  private void deliver(Plane plane, BlockRows blocks, int mcu, int left, int top) {
     BlockGrid copy = plane.copy;
     for (int y = top; y < top + copy.v(); y++) {
-      int row = y - first << (plane.downsampler == null ? 0 : sampling.down() - 1); // of those in work
+      int row = y - blocks.first << halvings(plane); // of those in work
       for (int x = left; x < left + copy.h(); x++) {
         if (x >= copy.wide() || y >= copy.high()) {
           plane.addPadding(x, y);
@@ -3792,7 +3794,6 @@ final class CoefficientEngine {
   }
 
   /** The row of blocks of the copy that an MCU row of the source begins. */
-  private int rowOfCopy(Plane plane, int mcuRow) {
-    return mcuRow * plane.source.v() >> (plane.downsampler == null ? 0 : sampling.down() - 1);
-  }
+  private int rowOfCopy(Plane plane, int mcuRow) { return mcuRow * plane.source.v() >> halvings(plane); }
+  private int halvings(Plane plane) { return plane.downsampler == null ? 0 : sampling.down() - 1; } // of its height
 }
