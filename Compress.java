@@ -173,9 +173,7 @@ final class CompressionStats {
   }
 
   /** Whether every image is done and none failed. */
-  synchronized boolean allDone() {
-    return done == total && run.count(Outcome.FAILED) == 0;
-  }
+  synchronized boolean allDone() { return done == total && run.count(Outcome.FAILED) == 0; }
 
   /** Tells how far a run came that something ends before its time, such as Ctrl-C. */
   synchronized void tellIfStopped(boolean dryRun) {
@@ -612,10 +610,8 @@ final class Report {
         List.of(Text.format("%.2f s", last.seconds()),
             kind(last) + (runs.size() == 1 ? "" : ", median of " + Comparison.ROUNDS)),
         List.of(Text.cores(), "at most " + options.threads + " in work at once"));
-    String data = json(List.of(
-        Text.count(images.size(), "image") + last.outcomes(), options.sources(),
-        String.join(" ", options.command.commandLine().getParseResult().originalArgs()),
-        totals, Timeline.axis(runs),
+    String data = json(List.of(Text.count(images.size(), "image") + last.outcomes(), options.sources(),
+        String.join(" ", options.command.commandLine().getParseResult().originalArgs()), totals, Timeline.axis(runs),
         runs.stream().map(run -> List.of(kind(run), run.seconds(), run.results().stream().map(image ->
             List.of(image.thread(), run.seconds(image.started()), run.seconds(image.ended()))).toList())).toList(),
         images.stream().map(image -> List.of(image.file().name(), image.outcome() != Outcome.FAILED && !options.dryRun,
@@ -1298,9 +1294,7 @@ final class WholeFile {
   private static Path part(Path of, long id) { return of.resolveSibling(Text.format(".compress-%016x.part", id)); }
   private static FileLock lock(FileChannel part) { return ifSupported(() -> part.lock(LAST_BYTE, 1, false)); }
 
-  interface Action<P, R> {
-    R on(P part) throws IOException;
-  }
+  interface Action<P, R> { R on(P part) throws IOException; }
 
   /** What a step returns, if the file system can take it; else null. */
   static <T> T ifSupported(Callable<T> step) {
@@ -1316,8 +1310,7 @@ final class WholeFile {
       Action<Path, Boolean> replaces) throws IOException {
     for (int attempt = 1; ; attempt++) {
       Path part = part(file, ThreadLocalRandom.current().nextLong());
-      try (FileChannel channel = FileChannel.open(part,
-          Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
+      try (FileChannel channel = FileChannel.open(part, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
           original instanceof PosixFileAttributes ? CLOSED : new FileAttribute<?>[0])) {
         FileLock lock = lock(channel); // until the process ends, however
         if (original instanceof PosixFileAttributes access) { setAccess(part, access); } // while it is empty
@@ -1424,7 +1417,6 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
     static final int LOSSLESS = 101;
 
     Settings lossless() { return new Settings(LOSSLESS, Compress.Engine.auto, false, keepMetadata, 0, 0); }
-    Settings withQuality(int other) { return new Settings(other, engine, smallest, keepMetadata, 0, 0); }
 
     /** In short, for the copy to remember: the quality, and a letter for each that is not as usual. */
     String letters() {
@@ -1477,7 +1469,7 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
       double percent = Math.exp(steps + (Math.log(settings.maxSize * (1 + FULL) / 2) - size) / slope);
       long wanted = Math.round(percent > 100 ? 5000 / percent : 100 - percent / 2); // see StandardTables.percent
       int quality = Math.clamp(wanted, low + 1, high - 1);
-      byte[] tried = copy(settings.withQuality(quality));
+      byte[] tried = copy(new Settings(quality, settings.engine, settings.smallest, settings.keepMetadata, 0, 0));
       double change = Math.log(StandardTables.percent(quality)) - steps;
       slope = Math.clamp((Math.log(tried.length) - size) / change, -1.5, -0.2);
       steps += change;
@@ -1903,7 +1895,6 @@ record Tiff(ByteBuffer bytes) {
   }
 
   String text(int directory, int tag) { return ISO_8859_1.decode(value(directory, tag, false)).toString(); }
-
   /** A directory of entries of three numbers each: tag and type, count, value or its offset. */
   static String directory(int... entries) { return "\0" + (char) (entries.length / 3) + ints(entries) + "\0\0\0\0"; }
 
@@ -1994,32 +1985,23 @@ final class StandardTables {
   static double percent(int quality) { return Math.max(quality < 50 ? 5000.0 / quality : 200 - 2 * quality, 1); }
 }
 
-// The quantization tables of --smallest, made of published ones: luminance the geometric mean, 7 to 3, of jpegli's for
-// 4:2:0 (lib/jpegli/quant.cc: low frequencies grow less) and N. Robidoux's in mozjpeg; chrominance of jpegli's.
+// The quantization tables of --smallest, made of published ones, and changed a little by trial: luminance the geometric
+// mean, 7 to 3, of jpegli's for 4:2:0 (lib/jpegli/quant.cc) and N. Robidoux's in mozjpeg; chrominance jpegli's.
 final class PerceptualTables {
   private static final int[] LUMINANCE = { // at quality 50
-    10, 10, 16, 17, 27, 31, 37, 43, 10, 13, 17, 21, 30, 30, 38, 42, 16, 17, 21, 25, 32, 39,
-    43, 52, 17, 21, 25, 31, 39, 44, 49, 58, 27, 30, 32, 39, 45, 52, 63, 69, 31, 30, 39, 44,
-    52, 61, 64, 80, 37, 38, 43, 49, 63, 64, 73, 80, 43, 42, 52, 58, 69, 80, 80, 75
+    8, 10, 16, 17, 27, 31, 33, 39, 10, 13, 17, 21, 30, 27, 34, 38, 16, 17, 21, 25, 29, 35, 39, 47, 17, 21, 25, 28,
+    35, 40, 44, 52, 27, 30, 29, 35, 40, 47, 57, 62, 31, 27, 35, 40, 47, 55, 58, 72, 33, 34, 39, 44, 57, 58, 66, 72,
+    39, 38, 47, 52, 62, 72, 72, 68
   };
   private static final int[] CHROMINANCE = {
-    13, 11, 23, 24, 40, 44, 53, 71, 11, 18, 23, 29, 45, 43, 73, 58, 23, 23, 32, 36, 43, 62,
-    169, 65, 24, 29, 36, 44, 50, 54, 61, 88, 40, 45, 43, 50, 45, 52, 46, 111, 44, 43, 62, 54,
-    52, 69, 92, 66, 53, 73, 169, 61, 46, 92, 69, 65, 71, 58, 65, 88, 111, 66, 65, 255
+    10, 15, 32, 30, 43, 47, 57, 76, 15, 25, 28, 31, 48, 46, 78, 62, 32, 28, 34, 39, 46, 66, 181, 70, 30, 31, 39, 47,
+    54, 58, 65, 94, 43, 48, 46, 54, 48, 56, 49, 119, 47, 46, 66, 58, 56, 74, 98, 71, 57, 78, 181, 65, 49, 98, 74,
+    70, 76, 62, 70, 94, 119, 71, 70, 255
   };
-  private static final double[] GROWTH = {1, 0.8, 0.88, 0.88, 0.93, 1}; // exponents, by diagonal; beyond as the last
-  private static final double KNEE = 0.34; // the coarseness below which all steps grow alike
 
   // How much is seen of an error of LUMINANCE's or CHROMINANCE's steps, by component and diagonal; beyond as the last.
-  private static final float[][] SEEN = {{1.8f, 9, 9, 12, 3.4f, 6, 9, 8, 8, 50}, {0.4f}, {4, 4, 7, 7, 18}};
-
-  /** By how much, about, the steps at a quality of 1 to 100 are those at 50. */
-  static double coarseness(int quality) {
-    return quality < 50 ? Math.pow(50.0 / quality, 1.24) : Math.max(2 - quality / 50.0, 0.02);
-  }
-
-  /** By index: how much an error counts that is to be chosen: those of fine details are seen sooner than they cost. */
-  static double weight(int k) { return 1 + Math.max(0, diagonal(k) - 2) / 12.0; }
+  private static final float[][] SEEN = {{4.5f, 9, 9, 12, 3.4f, 6, 7, 6.5f, 6.5f, 40}, {0.5f},
+    {0.45f, 0.8f, 3.7f, 5.8f, 8.7f}};
 
   /** By index: how much is seen of an error of 1 in a component, as by Butteraugli, which for Cb is next to nothing. */
   static float[] seen(int component) {
@@ -2033,15 +2015,10 @@ final class PerceptualTables {
   }
 
   static int base(boolean chroma, int k) { return (chroma ? CHROMINANCE : LUMINANCE)[StandardTables.ZIGZAG[k]]; }
-  private static int diagonal(int k) { return (StandardTables.ZIGZAG[k] >> 3) + (StandardTables.ZIGZAG[k] & 7); }
+  static int diagonal(int k) { return (StandardTables.ZIGZAG[k] >> 3) + (StandardTables.ZIGZAG[k] & 7); }
 
   static int[] steps(boolean chrominance, double coarse) {
-    double low = Math.clamp(Math.log(coarse) + 0.7, 0, 1); // at low quality chroma's means count more, details less
-    return IntStream.range(0, 64).map(k -> {
-      double growth = Math.pow(Math.max(coarse, KNEE), GROWTH[Math.min(diagonal(k), GROWTH.length - 1)]);
-      double base = base(chrominance, k) * (chrominance ? Math.pow(k == 0 ? 0.8 : 1.2, low) : 1);
-      return (int) Math.clamp(Math.round(base * growth * Math.min(1, coarse / KNEE)), 1L, 255L);
-    }).toArray();
+    return IntStream.range(0, 64).map(k -> Math.clamp(Math.round(base(chrominance, k) * coarse), 1, 255)).toArray();
   }
 }
 
@@ -2357,7 +2334,8 @@ final class Requantizer {
   private static final double DEAD_ZONE = 0.5001; // of a new step: up to here an AC coefficient becomes zero
   private static final int SHIFT = 19; // of fixed-point numbers
   static final int[] ALL = new int[64]; // limits that everything but zero passes
-  static final Requantizer EXACT = new Requantizer(steps(1), 1, steps(1)); // for coefficients that stay as they are
+  static final int[] ONES = IntStream.generate(() -> 1).limit(64).toArray(); // steps
+  static final Requantizer EXACT = new Requantizer(ONES, 1, ONES); // for coefficients that stay as they are
   final int[] target; // steps, in zigzag order
   final int dcStep; // the source's
   final int[] limit = new int[64]; // by index: the largest magnitude that becomes 0
@@ -2381,8 +2359,6 @@ final class Requantizer {
     dc = new int[isExact ? 0 : 2 * largest + 1];
     for (int i = 0; i < dc.length; i++) { dc[i] = nearest((i - largest) * dcStep); }
   }
-
-  static int[] steps(int step) { return IntStream.range(0, 64).map(k -> step).toArray(); }
 
   /** The new value of the magnitude of an AC coefficient that passed: 1 to 1023. */
   int level(int magnitude, int k) {
@@ -2590,13 +2566,11 @@ final class Levels {
   void read(int x, int y) {
     long[] some = blocks[y * wide + x >> 11];
     int at = (y * wide + x & 2047) * BLOCK;
-    bit[0] = some[at];
-    bit[1] = some[at + 1];
-    bit[2] = some[at + 2];
     nonzero[3] = some[at + 3];
-    nonzero[2] = nonzero[3] | bit[2];
-    nonzero[1] = nonzero[2] | bit[1];
-    nonzero[0] = nonzero[1] | bit[0];
+    for (int i = 2; i >= 0; i--) {
+      bit[i] = some[at + i];
+      nonzero[i] = nonzero[i + 1] | bit[i];
+    }
     negative = some[at + 4];
     first = (int) some[at + 5] & 0xFFFF;
     large = pieces.get((int) some[at + 5] >> 16);
@@ -2651,7 +2625,7 @@ final class CopyScan {
 
   /** Scans of all coefficients up to this one: one of all components or, where that may not be, one of each. */
   static List<CopyScan> sequential(Plane[] planes, int to) {
-    boolean together = Arrays.stream(planes).allMatch(Plane::isInterleaved);
+    boolean together = Arrays.stream(planes).allMatch(p -> p.sampling == (p.copy.h() << 4 | p.copy.v()));
     return together ? List.of(new CopyScan(0, to, 0, 0, planes))
         : Arrays.stream(planes).map(plane -> new CopyScan(0, to, 0, 0, plane)).toList();
   }
@@ -2852,9 +2826,8 @@ final class CopyScan {
 final class Smallest {
   private static final float LAMBDA = 0.1f; // the error that a bit is worth
   private static final int END = 0; // of a block's coefficients
-  static final float DEAD_ZONE = 0.15f; // by how much, about, what becomes 0 is more than half a step
-  static final float ROUNDING = 0.38f; // up: a lower level often takes fewer bits
-  static final float SURE = 1.5f; // steps: what is larger does not become zero
+  private static final float ROUNDING = 0.38f; // up: a lower level often takes fewer bits
+  private static final float SURE = 1.5f; // steps: what is larger does not become zero
   private static final float[] BITS = new float[256]; // of a symbol and its value, about, as in progressive scans
 
   static {
@@ -2865,6 +2838,7 @@ final class Smallest {
 
   final int[] chosen = new int[64]; // the coefficients of a block
   private final Plane plane;
+  final Requantizer requantizer;
   private final float[] weights = new float[64]; // by index
   private final float[] visible; // by MCU: how much is seen of errors, as its last block of the first component tells
   private final int[] index = new int[65]; // of the coefficients of a block, from 1; 0 stands for its begin
@@ -2873,13 +2847,14 @@ final class Smallest {
   private final float[] least = new float[65]; // the least cost of what follows if the coefficient remains,
   private final int[] next = new int[65]; // and the one that then remains next, or END
 
-  Smallest(Plane plane, double coarse, float[] visible) {
+  Smallest(Plane plane, Requantizer requantizer, double coarse, float[] visible) {
     this.plane = plane;
+    this.requantizer = requantizer;
     this.visible = visible;
     int[] wanted = PerceptualTables.steps(plane.isCoarse, coarse);
     for (int k = 0; k < 64; k++) { // errors count in the steps of the quality, though the source's are larger
-      double ratio = (double) plane.requantizer.target[k] / wanted[k];
-      weights[k] = (float) (ratio * ratio * PerceptualTables.weight(k));
+      double ratio = (double) requantizer.target[k] / wanted[k]; // and those of fine details are seen sooner than cost
+      weights[k] = (float) (ratio * ratio * (1 + Math.max(0, PerceptualTables.diagonal(k) - 2) / 8.0));
     }
   }
 
@@ -2887,20 +2862,17 @@ final class Smallest {
   float look(int mcu, int value, int[] kept, int from, int to) {
     int place = Math.min(mcu, visible.length - 1); // more only where components have scans, and so MCUs, of their own
     if (plane.index > 0) { return visible[place] == 0 ? 1 : visible[place]; } // 0: not known yet
-    float energy = 0;
-    for (int i = from; i < to; i++) {
-      float exact = plane.requantizer.exact(kept[i]);
-      energy += exact * exact;
-    }
-    double light = Math.log((Math.max(value * plane.requantizer.dcStep / 8.0 + 128, 0) + 20) / 110);
-    visible[place] = (float) Math.exp(-0.2 * Math.log((energy + 300) / 3000) - 0.4 * light * light);
+    double energy = 0;
+    for (int i = from; i < to; i++) { energy += Math.pow(requantizer.exact(kept[i]), 2); }
+    double light = Math.log((Math.max(value * requantizer.dcStep / 8.0 + 128, 0) + 20) / 110);
+    visible[place] = (float) Math.exp(-0.12 * Math.log((energy + 1000) / 3000) - 0.4 * light * light);
     return visible[place];
   }
 
   // Chooses of a block's kept[from] to kept[to - 1] those for which the weighted squares of errors, in steps, and
-  // lambda times the bits are least in sum; value is that of DC. Returns how many there are in chosen.
-  int choose(int mcu, int value, int[] kept, int from, int to) {
-    float lambda = LAMBDA / look(mcu, value, kept, from, to);
+  // lambda times the bits are least in sum. Returns how many there are in chosen.
+  int choose(float look, int[] kept, int from, int to) {
+    float lambda = LAMBDA / look;
     int sure = to - from; // the one next to which others need not be looked at
     boolean mayEnd = true;
     for (int i = to - from; i >= 0; i--) {
@@ -2918,8 +2890,8 @@ final class Smallest {
         }
       }
       if (i > 0) {
-        float steps = plane.requantizer.steps(Coefficient.magnitude(kept[from + i - 1]), k);
-        level[i] = Math.clamp((int) (steps + ROUNDING), 1, 1023);
+        float steps = requantizer.steps(Coefficient.magnitude(kept[from + i - 1]), k);
+        level[i] = Math.clamp((int) (steps + (lambda == 0 ? 0.5f : ROUNDING)), 1, 1023);
         gain[i] = weights[k] * level[i] * (2 * steps - level[i]);
         sure = steps > SURE ? i : sure;
         mayEnd &= steps <= SURE;
@@ -2933,41 +2905,64 @@ final class Smallest {
   }
 }
 
-/** About a thousand MCUs of a photograph, a seventh at most: what is seen of errors in them, more in strong colours. */
+/** About five hundred MCUs of a photograph, a seventh at most: what is seen of errors in them, more in what is red. */
 final class Sample {
-  private record Block(float look, float dc, int[] kept) {}
+  private record Block(float look, double red, float dc, int[] kept) {} // red: how many times more is seen
   private final Map<Plane, List<Block>> blocks = new LinkedHashMap<>(); // in order, for sums that are always the same
   private final long share; // of 2 to the power of 32
-
-  Sample(JpegHeader header) { share = (long) (0x1p32 * Math.min(1 / 7.0, 256_000.0 / header.width / header.height)); }
-
+  Sample(JpegHeader header) { share = (long) (0x1p32 * Math.min(1 / 7.0, 128_000.0 / header.width / header.height)); }
   /** Whether it has this MCU: by the golden ratio, and so evenly. */
   boolean takes(int mcu) { return (mcu * 0x9E3779B9L & 0xFFFFFFFFL) < share; }
 
-  void add(Plane plane, int mcu, int dc, int[] kept, int from, int to) {
-    float look = plane.smallest.look(mcu, dc, kept, from, to);
+  void add(Plane plane, int mcu, int value, int[] kept, int from, int to) {
+    float look = plane.smallest.look(mcu, value, kept, from, to);
+    float dc = value * plane.requantizer.dcStep;
+    double red = plane.table > 0 && plane.index == 2 && dc > 0 ? 1 + dc * dc / 5e4 : 1; // Cr
     int[] some = Arrays.copyOfRange(kept, from, to);
-    blocks.computeIfAbsent(plane, p -> new ArrayList<>()).add(new Block(look, dc * plane.requantizer.dcStep, some));
+    blocks.computeIfAbsent(plane, p -> new ArrayList<>()).add(new Block(look, red, dc, some));
   }
 
-  /** What is seen of the errors with these steps for each plane: of coefficients rounded, or chosen as by Smallest. */
-  double error(Function<Plane, int[]> steps, boolean chosen) {
+  /** By how much a component's steps are to be finer, as it has its details where it is red. */
+  double fineness(Plane plane) {
+    double all = 1;
+    double seen = 1;
+    for (Block block : blocks.get(plane)) {
+      double energy = IntStream.of(block.kept).mapToDouble(c -> Math.pow(plane.requantizer.exact(c), 2)).sum();
+      all += energy;
+      seen += energy * block.red;
+    }
+    return Math.pow(all / seen, 0.45);
+  }
+
+  /** What is seen of the errors where these choose the coefficients, at what bits cost or, to round, at no cost. */
+  double error(Function<Plane, Smallest> choosers, boolean round) {
     double sum = 0;
+    int[] few = new int[64];
+    float[] exact = new float[64]; // by index
     for (Plane plane : blocks.keySet()) {
-      int[] table = steps.apply(plane);
+      Smallest smallest = choosers.apply(plane);
+      int[] steps = smallest.requantizer.target;
       float[] seen = PerceptualTables.seen(plane.table == 0 ? 0 : plane.index);
-      for (Block block : blocks.get(plane)) {
-        float zone = chosen ? Math.min(0.5f + Smallest.DEAD_ZONE / block.look, Smallest.SURE) : 0.5f;
-        float up = chosen ? Smallest.ROUNDING : 0.5f;
-        double lost = seen[0] * Math.pow(block.dc - Math.rint(block.dc / table[0]) * table[0], 2);
+      double lost = 0;
+      for (Block block : smallest.requantizer.isExact ? List.<Block>of() : blocks.get(plane)) {
+        double errors = seen[0] * Math.pow(block.dc - Math.rint(block.dc / steps[0]) * steps[0], 2);
+        int n = 0;
         for (int coefficient : block.kept) {
           int k = Coefficient.index(coefficient);
-          float exact = plane.requantizer.exact(coefficient);
-          float error = exact / table[k] < zone ? exact : exact - (int) (exact / table[k] + up) * table[k];
-          lost += seen[k] * error * error;
+          exact[k] = plane.requantizer.exact(coefficient);
+          errors += seen[k] * exact[k] * exact[k];
+          few[n] = coefficient;
+          n += exact[k] > 0.5f * steps[k] ? 1 : 0; // others become 0
         }
-        sum += block.look * (plane.table > 0 ? 1 + block.dc * block.dc / 1e5 : 1) * lost / blocks.get(plane).size();
+        n = smallest.choose(round ? Float.POSITIVE_INFINITY : block.look, few, 0, n);
+        for (int i = 0; i < n; i++) {
+          int k = Coefficient.index(smallest.chosen[i]);
+          float value = Coefficient.magnitude(smallest.chosen[i]) * steps[k];
+          errors += seen[k] * value * (value - 2 * exact[k]);
+        }
+        lost += block.look * block.look * block.red * errors;
       }
+      sum += lost / blocks.get(plane).size();
     }
     return sum;
   }
@@ -3181,9 +3176,6 @@ final class Plane {
     Arrays.fill(low, UNSEEN);
   }
 
-  /** Whether it may share a scan with other components. */
-  boolean isInterleaved() { return sampling == (copy.h() << 4 | copy.v()); }
-
   /** Adds the block at this place of the copy: its DC value; of the others kept[from] to kept[to - 1]. */
   void add(int mcu, int x, int y, int dc, int[] kept, int from, int to) {
     if (sample != null) {
@@ -3192,15 +3184,12 @@ final class Plane {
       if (smallest != null) { smallest.look(mcu, dc, kept, from, to); }
       put(x, y, requantizer.dc(dc), requantizer, kept, from, to);
     } else {
-      int n = smallest.choose(mcu, dc, kept, from, to);
+      int n = smallest.choose(smallest.look(mcu, dc, kept, from, to), kept, from, to);
       put(x, y, requantizer.dc(dc), Requantizer.EXACT, smallest.chosen, 0, n);
     }
   }
 
-  /** Adds a block that only fills up an MCU, the cheapest there is: without a difference, and empty. */
-  void addPadding(int x, int y) { put(x, y, last, null, null, 0, 0); }
-
-  private void put(int x, int y, int value, Requantizer requantizer, int[] kept, int from, int to) {
+  void put(int x, int y, int value, Requantizer requantizer, int[] kept, int from, int to) {
     if (levels != null) { levels.add(x, y, kept, from, to); }
     scan.add(this, value, requantizer, kept, from, to);
   }
@@ -3594,7 +3583,6 @@ record Sampling(JpegHeader header, int across, int down) {
     return factors;
   }
 
-  boolean halves() { return across * down > 1; }
   /** How many MCU rows of the source are in work at once, so that no pair of chroma's rows is parted. */
   int rowsAtOnce() { return down == 2 && header.components.get(1).v() % 2 == 1 ? 2 : 1; }
 }
@@ -3607,7 +3595,7 @@ final class CoefficientEngine {
   private final byte[] jpeg;
   private final JpegHeader header;
   private final Recompressor.Settings settings;
-  private final double coarse; // of --smallest: by how much the steps are those at quality 50
+  private final double[] coarse; // of --smallest, by component: by how much the steps are those at quality 50
   private final boolean progressive; // the copy
   private Sample sample; // to be taken instead of a copy, or null
   private final Sampling sampling;
@@ -3616,7 +3604,7 @@ final class CoefficientEngine {
   private final List<Scan> scans = new ArrayList<>(); // to be decoded side by side
   private final List<CopyScan> copyScans; // sequential ones
 
-  private CoefficientEngine(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, double coarse,
+  private CoefficientEngine(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, double[] coarse,
       boolean progressive) {
     this.jpeg = jpeg;
     this.header = header;
@@ -3642,11 +3630,11 @@ final class CoefficientEngine {
   // Recompresses a JPEG; one that has all of the picture, but no end marker, is whole. The copy has no metadata; it is
   // baseline; to be smallest or lossless, progressive, or if small what is smaller. JpegException: missing or damaged.
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
-    double coarse = settings.smallest() ? coarseness(jpeg, header, settings) : 1;
+    double[] coarse = settings.smallest() ? coarseness(jpeg, header, settings) : null;
     byte[] copy = new CoefficientEngine(jpeg, header, settings, coarse, settings.isProgressive()).copy();
     if (!settings.isProgressive() || copy.length > SMALL) { return copy; }
     try {
-      byte[] baseline = new CoefficientEngine(copy, JpegHeader.read(copy), settings.lossless(), 1, false).copy();
+      byte[] baseline = new CoefficientEngine(copy, JpegHeader.read(copy), settings.lossless(), null, false).copy();
       return baseline.length <= copy.length ? baseline : copy;
     } catch (JpegException e) { // it is odd: DC far beyond white in large steps
       return copy;
@@ -3658,25 +3646,32 @@ final class CoefficientEngine {
     return CopyWriter.write(header, planes, copyScans, progressive);
   }
 
-  /** How coarse the steps of --smallest may be, 1 being those at quality 50, to look as good as libjpeg's. */
-  private static double coarseness(byte[] jpeg, JpegHeader header, Recompressor.Settings settings)
+  /** How coarse each component's steps of --smallest may be, 1 being at quality 50, to look as good as libjpeg's. */
+  private static double[] coarseness(byte[] jpeg, JpegHeader header, Recompressor.Settings settings)
       throws JpegException {
-    double start = PerceptualTables.coarseness(settings.quality());
-    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, start * 0.7, false); // less is lost
+    double start = StandardTables.percent(settings.quality()) / 100; // about
+    double[] fine = header.components.stream().mapToDouble(c -> start * 0.35).toArray(); // what is less is lost anyway
+    CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, fine, false);
     Sample sample = engine.sample = new Sample(header);
     engine.decode();
-    double goal = sample.error(plane -> {
+    double goal = 1.04 * sample.error(plane -> {
       int[] steps = StandardTables.steps(plane.isCoarse, settings.quality());
       Arrays.setAll(steps, k -> engine.isHalved(plane) ? steps[k] : Math.max(steps[k], plane.steps[k])); // finer: exact
-      return steps;
-    }, false);
-    double coarse = start / 3;
-    for (double step = 3; step > 1.01; step = Math.sqrt(step)) {
-      double next = coarse * step;
-      double error = sample.error(plane -> engine.steps(plane, PerceptualTables.steps(plane.isCoarse, next)), true);
-      coarse = error <= goal ? next : coarse;
+      return new Smallest(plane, engine.requantizer(plane, steps), 1, null);
+    }, true);
+    double[] fineness = Arrays.stream(engine.planes).mapToDouble(sample::fineness).toArray();
+    double found = start / 2;
+    for (double step = 2; step > 1.02; step = Math.sqrt(step)) {
+      double next = found * step;
+      double error = sample.error(plane -> {
+        int[] wanted = PerceptualTables.steps(plane.isCoarse, next * fineness[plane.index]);
+        Requantizer requantizer = engine.requantizer(plane, engine.steps(plane, wanted));
+        return new Smallest(plane, requantizer, next * fineness[plane.index], null);
+      }, false);
+      found = error <= goal ? next : found;
     }
-    return coarse;
+    double coarse = found;
+    return Arrays.stream(fineness).map(its -> its * coarse).toArray();
   }
 
   /** Goes through the segments, and decodes the scans: one that is all of the picture as soon as it comes. */
@@ -3726,7 +3721,12 @@ final class CoefficientEngine {
     return wanted;
   }
 
-  private boolean isHalved(Plane plane) { return sampling.halves() && plane.table == 1; }
+  private Requantizer requantizer(Plane plane, int[] steps) {
+    return isHalved(plane) ? new Requantizer(Requantizer.ONES, ChromaDownsampler.FRACTION, steps)
+        : new Requantizer(plane.steps, 1, steps);
+  }
+
+  private boolean isHalved(Plane plane) { return sampling.across() * sampling.down() > 1 && plane.table == 1; }
 
   /** Decodes all scans side by side, and makes the blocks of the copy of a few rows of MCUs after the other. */
   private void decodeScans() throws JpegException {
@@ -3736,13 +3736,13 @@ final class CoefficientEngine {
     float[] visible = new float[settings.smallest() ? planes[0].copy.mcusWide() * planes[0].copy.mcusHigh() : 0];
     for (Plane plane : planes) {
       int[] wanted = settings.isLossless() ? plane.steps.clone()
-          : settings.smallest() ? PerceptualTables.steps(plane.isCoarse, coarse)
+          : settings.smallest() ? PerceptualTables.steps(plane.isCoarse, coarse[plane.index])
           : StandardTables.steps(plane.isCoarse, settings.quality());
-      plane.requantizer = new Requantizer(isHalved(plane) ? Requantizer.EXACT.target : plane.steps,
-          isHalved(plane) ? ChromaDownsampler.FRACTION : 1, steps(plane, wanted));
+      plane.requantizer = requantizer(plane, steps(plane, wanted));
       plane.sample = sample;
       plane.levels = progressive ? new Levels(plane.copy) : null;
-      plane.smallest = settings.smallest() ? new Smallest(plane, coarse, visible) : null;
+      plane.smallest = !settings.smallest() ? null
+          : new Smallest(plane, plane.requantizer, coarse[plane.index], visible);
       plane.downsampler = isHalved(plane) ? new ChromaDownsampler(plane, sampling.across(), sampling.down()) : null;
       int[] limits = isHalved(plane) ? plane.downsampler.limits : plane.requantizer.limit;
       rows[plane.index] = new BlockRows(plane.source, rowsAtOnce, limits, header.isProgressive());
@@ -3782,7 +3782,7 @@ final class CoefficientEngine {
       int row = y - blocks.first << halvings(plane); // of those in work
       for (int x = left; x < left + copy.h(); x++) {
         if (x >= copy.wide() || y >= copy.high()) {
-          plane.addPadding(x, y);
+          plane.put(x, y, plane.last, null, null, 0, 0); // it fills up the MCU: without a difference, and empty
         } else if (plane.downsampler != null) {
           plane.downsampler.deliver(mcu, x, y, blocks, row);
         } else {

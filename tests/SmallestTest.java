@@ -144,6 +144,20 @@ class SmallestTest {
   }
 
   @Test
+  @DisplayName("where details are red, and so their errors are seen, Cr's quantization steps are finer than Cb's")
+  void red() throws IOException {
+    int[] dots = {0xFF2010, 0x2010FF};
+    for (int i = 0; i < 2; i++) {
+      int colour = dots[i];
+      BufferedImage picture = Pictures.painted(320, 320, BufferedImage.TYPE_INT_RGB,
+          (x, y) -> (x / 12 * 7 + y / 12 * 3) % 5 < 3 ? colour : 0x606060);
+      byte[] copy = smallest(Pictures.jpeg(picture, 0.95f), 50);
+      int frame = Jpegs.find(copy, Jpegs.frame(copy).marker()).from();
+      assertEquals(i == 0, copy[frame + 15] != copy[frame + 18], "they have different tables");
+    }
+  }
+
+  @Test
   @DisplayName("with --engine=pixels, which has no coefficients to choose among, it is wrong usage")
   void byPixels() throws Exception {
     Program.run(Program.project(), "--smallest", "--engine=pixels", "--dry-run")
