@@ -2726,17 +2726,17 @@ final class CopyScan {
     ByteArrayOutputStream tables = new ByteArrayOutputStream();
     for (int i : new int[] {0, AC, 1, AC + 1}) { codes[i].writeTo(tables, i / AC << 4 | i % AC); }
     ByteBuffer header = ByteBuffer.allocate(2 * planes.length + 4).put((byte) planes.length);
-    List<long[][]> mcu = new ArrayList<>(); // by block: the codes of its first symbol, and of the others
+    List<long[]> mcu = new ArrayList<>(); // by block: the codes of its first symbol, and of the others
     for (Plane plane : planes) {
       int table = from > 0 ? 0 : plane.table;
       header.put((byte) (plane.index + 1)).put((byte) (table << 4 | (to == 0 ? 0 : table)));
-      long[][] both = {codes[from > 0 ? AC : table].codes, codes[AC + table].codes};
-      mcu.addAll(Collections.nCopies(plane.copy.h() * plane.copy.v(), both));
+      List<long[]> both = List.of(codes[from > 0 ? AC : table].codes, codes[AC + table].codes);
+      for (int i = plane.copy.h() * plane.copy.v(); i > 0; i--) { mcu.addAll(both); }
     }
     header.put((byte) from).put((byte) to).put((byte) (high << 4 | low));
     if (tables.size() > 0) { out.segment(Marker.DHT, tables.toByteArray()); }
     out.segment(Marker.SOS, header.array());
-    long[][][] blocks = mcu.toArray(new long[0][][]);
+    long[][] blocks = mcu.toArray(new long[0][]);
     for (int next = 0; !pieces.isEmpty(); Levels.CHARS.giveBack(pieces.removeFirst())) {
       next = out.blocks(pieces.getFirst(), blocks, next);
     }
@@ -3057,11 +3057,11 @@ final class CopyWriter {
   }
 
   /** Writes a piece of a scan's symbols with the codes of an MCU's blocks, this one being next; returns the next. */
-  int blocks(char[] piece, long[][][] mcu, int next) {
+  int blocks(char[] piece, long[][] mcu, int next) {
     int block = next;
-    for (int at = 0; piece[at] != CopyScan.END; block = block + 1 == mcu.length ? 0 : block + 1) { // the hot loop
-      long[] codes = mcu[block][0];
-      long[] others = mcu[block][1];
+    for (int at = 0; piece[at] != CopyScan.END; block = block + 2 == mcu.length ? 0 : block + 2) { // the hot loop
+      long[] codes = mcu[block];
+      long[] others = mcu[block + 1];
       int symbol;
       do {
         symbol = piece[at++];
@@ -3764,12 +3764,12 @@ final class CoefficientEngine {
     BlockGrid grid = leader.copy;
     for (Plane plane : scan.planes) { rows[plane.index].first = rowOfCopy(plane, first); }
     int end = Math.min(rowOfCopy(leader, first + sampling.rowsAtOnce()) / grid.v(), grid.mcusHigh());
+    int wide = grid.mcusWide(); // a division: not once for each of them
     for (int y = rows[leader.index].first / grid.v(); y < end; y++) {
-      for (int x = 0; x < grid.mcusWide(); x++) {
-        int mcu = y * grid.mcusWide() + x;
-        if (sample != null && !sample.takes(mcu)) { continue; }
+      for (int x = 0; x < wide; x++) {
+        if (sample != null && !sample.takes(y * wide + x)) { continue; }
         for (Plane plane : scan.planes) {
-          deliver(plane, rows[plane.index], mcu, x * plane.copy.h(), y * plane.copy.v());
+          deliver(plane, rows[plane.index], y * wide + x, x * plane.copy.h(), y * plane.copy.v());
         }
       }
     }
