@@ -1895,6 +1895,7 @@ record Tiff(ByteBuffer bytes) {
   }
 
   String text(int directory, int tag) { return ISO_8859_1.decode(value(directory, tag, false)).toString(); }
+
   /** A directory of entries of three numbers each: tag and type, count, value or its offset. */
   static String directory(int... entries) { return "\0" + (char) (entries.length / 3) + ints(entries) + "\0\0\0\0"; }
 
@@ -2852,8 +2853,8 @@ final class Smallest {
     this.requantizer = requantizer;
     this.visible = visible;
     int[] wanted = PerceptualTables.steps(plane.isCoarse, coarse);
-    for (int k = 0; k < 64; k++) { // errors count in the steps of the quality, though the source's are larger
-      double ratio = (double) requantizer.target[k] / wanted[k]; // and those of fine details are seen sooner than cost
+    for (int k = 0; k < 64; k++) { // errors count in the steps of the quality, though the source's are larger;
+      double ratio = (double) requantizer.target[k] / wanted[k]; // and more in fine details
       weights[k] = (float) (ratio * ratio * (1 + Math.max(0, PerceptualTables.diagonal(k) - 2) / 8.0));
     }
   }
@@ -2870,7 +2871,7 @@ final class Smallest {
   }
 
   // Chooses of a block's kept[from] to kept[to - 1] those for which the weighted squares of errors, in steps, and
-  // lambda times the bits are least in sum. Returns how many there are in chosen.
+  // lambda times the bits are least in sum, or rounds, if look is infinite. Returns how many there are in chosen.
   int choose(float look, int[] kept, int from, int to) {
     float lambda = LAMBDA / look;
     int sure = to - from; // the one next to which others need not be looked at
@@ -2905,12 +2906,14 @@ final class Smallest {
   }
 }
 
-/** About five hundred MCUs of a photograph, a seventh at most: what is seen of errors in them, more in what is red. */
+/** MCUs of about 128,000 pixels of a photograph: what is seen of errors in them, more in what is red. */
 final class Sample {
   private record Block(float look, double red, float dc, int[] kept) {} // red: how many times more is seen
   private final Map<Plane, List<Block>> blocks = new LinkedHashMap<>(); // in order, for sums that are always the same
   private final long share; // of 2 to the power of 32
-  Sample(JpegHeader header) { share = (long) (0x1p32 * Math.min(1 / 7.0, 128_000.0 / header.width / header.height)); }
+
+  Sample(JpegHeader header) { share = (long) (0x1p32 * Math.min(1, 128_000.0 / header.width / header.height)); }
+
   /** Whether it has this MCU: by the golden ratio, and so evenly. */
   boolean takes(int mcu) { return (mcu * 0x9E3779B9L & 0xFFFFFFFFL) < share; }
 
@@ -2922,8 +2925,8 @@ final class Sample {
     blocks.computeIfAbsent(plane, p -> new ArrayList<>()).add(new Block(look, red, dc, some));
   }
 
-  /** By how much a component's steps are to be finer, as it has its details where it is red. */
-  double fineness(Plane plane) {
+  /** By what a component's steps are to be multiplied, as its details are in what is red; 1 if it is hardly less. */
+  double scale(Plane plane) {
     double all = 1;
     double seen = 1;
     for (Block block : blocks.get(plane)) {
@@ -2931,14 +2934,14 @@ final class Sample {
       all += energy;
       seen += energy * block.red;
     }
-    return Math.pow(all / seen, 0.45);
+    return all / seen > 0.8 ? 1 : Math.pow(all / seen, 0.45); // a table of its own takes bytes, too
   }
 
   /** What is seen of the errors where these choose the coefficients, at what bits cost or, to round, at no cost. */
   double error(Function<Plane, Smallest> choosers, boolean round) {
     double sum = 0;
     int[] few = new int[64];
-    float[] exact = new float[64]; // by index
+    double[] exact = new double[64]; // by index
     for (Plane plane : blocks.keySet()) {
       Smallest smallest = choosers.apply(plane);
       int[] steps = smallest.requantizer.target;
@@ -2952,12 +2955,12 @@ final class Sample {
           exact[k] = plane.requantizer.exact(coefficient);
           errors += seen[k] * exact[k] * exact[k];
           few[n] = coefficient;
-          n += exact[k] > 0.5f * steps[k] ? 1 : 0; // others become 0
+          n += exact[k] > 0.5 * steps[k] ? 1 : 0; // others become 0
         }
         n = smallest.choose(round ? Float.POSITIVE_INFINITY : block.look, few, 0, n);
         for (int i = 0; i < n; i++) {
           int k = Coefficient.index(smallest.chosen[i]);
-          float value = Coefficient.magnitude(smallest.chosen[i]) * steps[k];
+          double value = Coefficient.magnitude(smallest.chosen[i]) * steps[k];
           errors += seen[k] * value * (value - 2 * exact[k]);
         }
         lost += block.look * block.look * block.red * errors;
@@ -3591,6 +3594,7 @@ record Sampling(JpegHeader header, int across, int down) {
 // quantization step instead of the old one, and encoded again. Damaged data is an error.
 final class CoefficientEngine {
   private static final int MAX_SCANS = 100; // ten are usual; each is a pass over the picture
+  private static final double COARSER = 1.5; // than the source's, steps of --smallest are at least, or equal
   private static final int SMALL = 1 << 17; // bytes: no larger progressive copy would be smaller in baseline
   private final byte[] jpeg;
   private final JpegHeader header;
@@ -3650,28 +3654,27 @@ final class CoefficientEngine {
   private static double[] coarseness(byte[] jpeg, JpegHeader header, Recompressor.Settings settings)
       throws JpegException {
     double start = StandardTables.percent(settings.quality()) / 100; // about
-    double[] fine = header.components.stream().mapToDouble(c -> start * 0.35).toArray(); // what is less is lost anyway
+    double[] fine = header.components.stream().mapToDouble(c -> start * 0.35).toArray(); // nearly all less is lost
     CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, fine, false);
     Sample sample = engine.sample = new Sample(header);
     engine.decode();
     double goal = 1.04 * sample.error(plane -> {
-      int[] steps = StandardTables.steps(plane.isCoarse, settings.quality());
-      Arrays.setAll(steps, k -> engine.isHalved(plane) ? steps[k] : Math.max(steps[k], plane.steps[k])); // finer: exact
-      return new Smallest(plane, engine.requantizer(plane, steps), 1, null);
+      int[] usual = StandardTables.steps(plane.isCoarse, settings.quality());
+      return new Smallest(plane, engine.requantizer(plane, usual, 1), 1, null);
     }, true);
-    double[] fineness = Arrays.stream(engine.planes).mapToDouble(sample::fineness).toArray();
+    double[] scale = Arrays.stream(engine.planes).mapToDouble(sample::scale).toArray();
     double found = start / 2;
     for (double step = 2; step > 1.02; step = Math.sqrt(step)) {
       double next = found * step;
       double error = sample.error(plane -> {
-        int[] wanted = PerceptualTables.steps(plane.isCoarse, next * fineness[plane.index]);
-        Requantizer requantizer = engine.requantizer(plane, engine.steps(plane, wanted));
-        return new Smallest(plane, requantizer, next * fineness[plane.index], null);
+        double its = next * scale[plane.index];
+        int[] wanted = PerceptualTables.steps(plane.isCoarse, its);
+        return new Smallest(plane, engine.requantizer(plane, wanted, COARSER), its, null);
       }, false);
       found = error <= goal ? next : found;
     }
     double coarse = found;
-    return Arrays.stream(fineness).map(its -> its * coarse).toArray();
+    return Arrays.stream(scale).map(its -> its * coarse).toArray();
   }
 
   /** Goes through the segments, and decodes the scans: one that is all of the picture as soon as it comes. */
@@ -3710,20 +3713,15 @@ final class CoefficientEngine {
     if (!scans.getFirst().isAll) { decodeScans(); }
   }
 
-  // The new steps: those wanted, but nowhere finer than the source's, which would cost bytes and be less exact. (Halved
-  // chroma has values between the source's steps; and steps over 255 cannot be written in baseline JPEG.)
-  private int[] steps(Plane plane, int[] wanted) {
-    for (int k = 0; k < 64 && !isHalved(plane); k++) {
+  // To the steps wanted, but to the source's where they are less than so many times these: finer ones would cost bytes
+  // and be less exact. (Halved chroma has values between the source's steps; baseline JPEG has no steps over 255.)
+  private Requantizer requantizer(Plane plane, int[] steps, double least) {
+    if (isHalved(plane)) { return new Requantizer(Requantizer.ONES, ChromaDownsampler.FRACTION, steps); }
+    for (int k = 0; k < 64; k++) {
       int source = plane.steps[k];
-      double least = settings.smallest() ? 1.5 * source : source; // a little coarser only doubles the errors
-      wanted[k] = source > 0 && source <= 255 && wanted[k] < least ? source : wanted[k];
+      steps[k] = source > 0 && source <= 255 && steps[k] < least * source ? source : steps[k];
     }
-    return wanted;
-  }
-
-  private Requantizer requantizer(Plane plane, int[] steps) {
-    return isHalved(plane) ? new Requantizer(Requantizer.ONES, ChromaDownsampler.FRACTION, steps)
-        : new Requantizer(plane.steps, 1, steps);
+    return new Requantizer(plane.steps, 1, steps);
   }
 
   private boolean isHalved(Plane plane) { return sampling.across() * sampling.down() > 1 && plane.table == 1; }
@@ -3738,7 +3736,7 @@ final class CoefficientEngine {
       int[] wanted = settings.isLossless() ? plane.steps.clone()
           : settings.smallest() ? PerceptualTables.steps(plane.isCoarse, coarse[plane.index])
           : StandardTables.steps(plane.isCoarse, settings.quality());
-      plane.requantizer = requantizer(plane, steps(plane, wanted));
+      plane.requantizer = requantizer(plane, wanted, settings.smallest() ? COARSER : 1);
       plane.sample = sample;
       plane.levels = progressive ? new Levels(plane.copy) : null;
       plane.smallest = !settings.smallest() ? null

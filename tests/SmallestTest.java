@@ -153,6 +153,10 @@ class SmallestTest {
           (x, y) -> (x / 12 * 7 + y / 12 * 3) % 5 < 3 ? colour : 0x606060);
       byte[] copy = smallest(Pictures.jpeg(picture, 0.95f), 50);
       int frame = Jpegs.find(copy, Jpegs.frame(copy).marker()).from();
+      int table = Jpegs.find(copy, 0xDB).from() + 5; // tables of 64 steps of a byte each, behind their identifier
+      double[] sums = IntStream.of(15, 18).map(at -> table + 65 * copy[frame + at]).mapToDouble(from ->
+          IntStream.range(from, from + 64).map(at -> copy[at] & 0xFF).sum()).toArray();
+      assertEquals(i == 0, sums[1] < sums[0] * 0.9, Arrays.toString(sums));
       assertEquals(i == 0, copy[frame + 15] != copy[frame + 18], "they have different tables");
     }
   }
