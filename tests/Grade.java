@@ -178,7 +178,7 @@ public final class Grade {
         String failed = points.stream().filter(point -> !point.done).map(point -> texts.getString(point.name))
             .collect(Collectors.joining(", "));
         out.println(say(texts, "print.points", name, sum(points), points.size(),
-            failed.isEmpty() ? texts.getString("print.all") : ": " + failed));
+            failed.isEmpty() ? texts.getString("print.all") : say(texts, "print.failed", failed)));
       }));
     }
     int width = solutions.keySet().stream().mapToInt(String::length).max().orElse(0);
