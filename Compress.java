@@ -1702,10 +1702,8 @@ final class JpegHeader {
 
   /** How much heap, in bytes, recompressing the JPEG takes; refuses what cannot be done, or be whole in its size. */
   long memory(Recompressor.Settings settings) throws JpegException {
-    String unsupported = process > 0xC8 ? "arithmetic coding"
-        : process == 0xC3 ? "lossless JPEG"
-        : process > Marker.SOF2 ? "hierarchical JPEG"
-        : precision != 8 ? precision + " bits per sample"
+    String unsupported = process > 0xC8 ? "arithmetic coding" : process == 0xC3 ? "lossless JPEG"
+        : process > Marker.SOF2 ? "hierarchical JPEG" : precision != 8 ? precision + " bits per sample"
         : height == 0 ? "a height that only the end of the data tells"
         : Math.max(width, height) > 65_500 ? width + " x " + height + " pixels, at most 65500 are" // as for libjpeg
         : kind == null ? components.size() + " colour components" : null;
@@ -2826,7 +2824,6 @@ final class CopyScan {
 // mozjpeg's. Where errors are seen less, in what is busy, very dark or very bright, bits count more.
 final class Smallest {
   private static final float LAMBDA = 0.1f; // the error that a bit is worth
-  private static final int END = 0; // of a block's coefficients
   private static final float ROUNDING = 0.38f; // up: a lower level often takes fewer bits
   private static final float SURE = 1.5f; // steps: what is larger does not become zero
   private static final float[] BITS = new float[256]; // of a symbol and its value, about, as in progressive scans
@@ -2846,7 +2843,7 @@ final class Smallest {
   private final int[] level = new int[65]; // the nearest,
   private final float[] gain = new float[65]; // and by how much its error is less than that of zero
   private final float[] least = new float[65]; // the least cost of what follows if the coefficient remains,
-  private final int[] next = new int[65]; // and the one that then remains next, or END
+  private final int[] next = new int[65]; // and the one that then remains next; 0: none
 
   Smallest(Plane plane, Requantizer requantizer, double coarse, float[] visible) {
     this.plane = plane;
@@ -2880,7 +2877,7 @@ final class Smallest {
       int k = i == 0 ? 0 : Coefficient.index(kept[from + i - 1]);
       index[i] = k;
       least[i] = !mayEnd ? Float.MAX_VALUE : k < 63 && i > 0 ? lambda * BITS[0] : 0;
-      next[i] = END;
+      next[i] = 0;
       for (int j = i + 1; j <= sure; j++) {
         int run = index[j] - k - 1;
         float cost = least[j] - gain[j]
@@ -2899,7 +2896,7 @@ final class Smallest {
       }
     }
     int n = 0;
-    for (int i = next[0]; i != END; i = next[i]) {
+    for (int i = next[0]; i > 0; i = next[i]) {
       chosen[n++] = Coefficient.of(Coefficient.sign(kept[from + i - 1]) < 0, level[i], index[i]);
     }
     return n;
@@ -2921,8 +2918,8 @@ final class Sample {
     float look = plane.smallest.look(mcu, value, kept, from, to);
     float dc = value * plane.requantizer.dcStep;
     double red = plane.table > 0 && plane.index == 2 && dc > 0 ? 1 + dc * dc / 5e4 : 1; // Cr
-    int[] some = Arrays.copyOfRange(kept, from, to);
-    blocks.computeIfAbsent(plane, p -> new ArrayList<>()).add(new Block(look, red, dc, some));
+    List<Block> some = blocks.computeIfAbsent(plane, p -> new ArrayList<>());
+    some.add(new Block(look, red, dc, Arrays.copyOfRange(kept, from, to)));
   }
 
   /** By what a component's steps are to be multiplied, as its details are in what is red; 1 if it is hardly less. */
@@ -3061,20 +3058,22 @@ final class CopyWriter {
 
   /** Writes a piece of a scan's symbols with the codes of an MCU's blocks, this one being next; returns the next. */
   int blocks(char[] piece, long[][] mcu, int next) {
-    int block = next;
-    for (int at = 0; piece[at] != CopyScan.END; block = block + 2 == mcu.length ? 0 : block + 2) { // the hot loop
-      long[] codes = mcu[block];
-      long[] others = mcu[block + 1];
-      int symbol;
-      do {
-        symbol = piece[at++];
-        long code = codes[symbol & 0xFF];
-        put(code, CopyScan.isSmall(symbol) ? symbol >> 8 & 0x7F : piece[at++]);
-        codes = others;
-      } while (symbol < CopyScan.LAST);
-      if (symbol != CopyScan.FULL) { put(others[0], 0); }
+    for (int at = 0; piece[at] != CopyScan.END; next = next + 2 == mcu.length ? 0 : next + 2) {
+      at = block(piece, at, mcu[next], mcu[next + 1]);
     }
-    return block;
+    return next;
+  }
+
+  private int block(char[] piece, int at, long[] codes, long[] others) { // called often, it is compiled soon
+    int symbol;
+    do { // the hot loop
+      symbol = piece[at++];
+      long code = codes[symbol & 0xFF];
+      put(code, CopyScan.isSmall(symbol) ? symbol >> 8 & 0x7F : piece[at++]);
+      codes = others;
+    } while (symbol < CopyScan.LAST);
+    if (symbol != CopyScan.FULL) { put(others[0], 0); }
+    return at;
   }
 
   /** Writes a code with its value. */
@@ -3383,15 +3382,18 @@ final class Scan {
           places[n++] = (row * c.plane.source.v() + sub + i / c.grid.h()) * c.rows.stride + i % c.grid.h();
         }
       }
-      for (int x = grid.mcusWide(); x > 0; x--) {
-        if (in.passRestart()) {
-          for (ScanComponent c : components) { c.prediction = 0; }
-        }
-        for (int i = 0; i < n; i++) {
-          block(mcu[i], places[i]);
-          places[i] += steps[i];
-        }
-      }
+      for (int x = grid.mcusWide(); x > 0; x--) { decodeMcu(n); }
+    }
+  }
+
+  /** Decodes so many blocks; called often, and so compiled soon, unlike the loop over a row. */
+  private void decodeMcu(int blocks) throws JpegException {
+    if (in.passRestart()) {
+      for (ScanComponent c : components) { c.prediction = 0; }
+    }
+    for (int i = 0; i < blocks; i++) {
+      block(mcu[i], places[i]);
+      places[i] += steps[i];
     }
   }
 
