@@ -694,7 +694,7 @@ final class Report {
     <p id=hint>Open one to see original and copy under one slider; a click shows them at 100 %.</p>
     <label><input type=checkbox id=failed> <span>only what failed</span></label><table><thead><tbody></table>
     <script type="application/json" id="data">DATA</script><script nonce="NONCE">
-      const french = {"When each image waited, and was worked on": "Quand chaque image a attendu, a été traitée",
+      const french = {"When each image waited, and was worked on": "Quand chaque image a attendu, puis a été traitée",
         "Open one to see original and copy under one slider; a click shows them at 100 %.":
         "Ouvrez-en une pour voir l'original et la copie sous un même curseur ; un clic les montre à 100 %.",
         "the image waits": "l'image attend", "a thread works": "un thread travaille", "The images": "Les images",
