@@ -2845,11 +2845,10 @@ final class Smallest {
   private final float[] least = new float[65]; // the least cost of what follows if the coefficient remains,
   private final int[] next = new int[65]; // and the one that then remains next; 0: none
 
-  Smallest(Plane plane, Requantizer requantizer, double coarse, float[] visible) {
+  Smallest(Plane plane, Requantizer requantizer, int[] wanted, float[] visible) {
     this.plane = plane;
     this.requantizer = requantizer;
     this.visible = visible;
-    int[] wanted = PerceptualTables.steps(plane.isCoarse, coarse);
     for (int k = 0; k < 64; k++) { // errors count in the steps of the quality, though the source's are larger;
       double ratio = (double) requantizer.target[k] / wanted[k]; // and more in fine details
       weights[k] = (float) (ratio * ratio * (1 + Math.max(0, PerceptualTables.diagonal(k) - 2) / 8.0));
@@ -3191,7 +3190,10 @@ final class Plane {
     }
   }
 
-  void put(int x, int y, int value, Requantizer requantizer, int[] kept, int from, int to) {
+  /** Adds a block that only fills up an MCU, the cheapest there is: without a difference, and empty. */
+  void addPadding(int x, int y) { put(x, y, last, null, null, 0, 0); }
+
+  private void put(int x, int y, int value, Requantizer requantizer, int[] kept, int from, int to) {
     if (levels != null) { levels.add(x, y, kept, from, to); }
     scan.add(this, value, requantizer, kept, from, to);
   }
@@ -3596,7 +3598,6 @@ record Sampling(JpegHeader header, int across, int down) {
 // quantization step instead of the old one, and encoded again. Damaged data is an error.
 final class CoefficientEngine {
   private static final int MAX_SCANS = 100; // ten are usual; each is a pass over the picture
-  private static final double COARSER = 1.5; // than the source's, steps of --smallest are at least, or equal
   private static final int SMALL = 1 << 17; // bytes: no larger progressive copy would be smaller in baseline
   private final byte[] jpeg;
   private final JpegHeader header;
@@ -3662,17 +3663,13 @@ final class CoefficientEngine {
     engine.decode();
     double goal = 1.04 * sample.error(plane -> {
       int[] usual = StandardTables.steps(plane.isCoarse, settings.quality());
-      return new Smallest(plane, engine.requantizer(plane, usual, 1), 1, null);
+      return new Smallest(plane, engine.requantizer(plane, usual, 1), usual, null);
     }, true);
     double[] scale = Arrays.stream(engine.planes).mapToDouble(sample::scale).toArray();
     double found = start / 2;
     for (double step = 2; step > 1.02; step = Math.sqrt(step)) {
       double next = found * step;
-      double error = sample.error(plane -> {
-        double its = next * scale[plane.index];
-        int[] wanted = PerceptualTables.steps(plane.isCoarse, its);
-        return new Smallest(plane, engine.requantizer(plane, wanted, COARSER), its, null);
-      }, false);
+      double error = sample.error(plane -> engine.smallest(plane, next * scale[plane.index], null), false);
       found = error <= goal ? next : found;
     }
     double coarse = found;
@@ -3715,6 +3712,11 @@ final class CoefficientEngine {
     if (!scans.getFirst().isAll) { decodeScans(); }
   }
 
+  private Smallest smallest(Plane plane, double coarse, float[] visible) {
+    int[] wanted = PerceptualTables.steps(plane.isCoarse, coarse);
+    return new Smallest(plane, requantizer(plane, wanted.clone(), 1.5), wanted, visible); // between: twice the errors
+  }
+
   // To the steps wanted, but to the source's where they are less than so many times these: finer ones would cost bytes
   // and be less exact. (Halved chroma has values between the source's steps; baseline JPEG has no steps over 255.)
   private Requantizer requantizer(Plane plane, int[] steps, double least) {
@@ -3735,14 +3737,12 @@ final class CoefficientEngine {
     BlockRows[] rows = new BlockRows[planes.length];
     float[] visible = new float[settings.smallest() ? planes[0].copy.mcusWide() * planes[0].copy.mcusHigh() : 0];
     for (Plane plane : planes) {
-      int[] wanted = settings.isLossless() ? plane.steps.clone()
-          : settings.smallest() ? PerceptualTables.steps(plane.isCoarse, coarse[plane.index])
-          : StandardTables.steps(plane.isCoarse, settings.quality());
-      plane.requantizer = requantizer(plane, wanted, settings.smallest() ? COARSER : 1);
+      plane.smallest = settings.smallest() ? smallest(plane, coarse[plane.index], visible) : null;
+      plane.requantizer = settings.smallest() ? plane.smallest.requantizer
+          : settings.isLossless() ? requantizer(plane, plane.steps.clone(), 1)
+          : requantizer(plane, StandardTables.steps(plane.isCoarse, settings.quality()), 1);
       plane.sample = sample;
       plane.levels = progressive ? new Levels(plane.copy) : null;
-      plane.smallest = !settings.smallest() ? null
-          : new Smallest(plane, plane.requantizer, coarse[plane.index], visible);
       plane.downsampler = isHalved(plane) ? new ChromaDownsampler(plane, sampling.across(), sampling.down()) : null;
       int[] limits = isHalved(plane) ? plane.downsampler.limits : plane.requantizer.limit;
       rows[plane.index] = new BlockRows(plane.source, rowsAtOnce, limits, header.isProgressive());
@@ -3782,7 +3782,7 @@ final class CoefficientEngine {
       int row = y - blocks.first << halvings(plane); // of those in work
       for (int x = left; x < left + copy.h(); x++) {
         if (x >= copy.wide() || y >= copy.high()) {
-          plane.put(x, y, plane.last, null, null, 0, 0); // it fills up the MCU: without a difference, and empty
+          plane.addPadding(x, y);
         } else if (plane.downsampler != null) {
           plane.downsampler.deliver(mcu, x, y, blocks, row);
         } else {

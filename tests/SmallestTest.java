@@ -146,9 +146,8 @@ class SmallestTest {
   @Test
   @DisplayName("where details are red, and so their errors are seen, Cr's quantization steps are finer than Cb's")
   void red() throws IOException {
-    int[] dots = {0xFF2010, 0x2010FF};
-    for (int i = 0; i < 2; i++) {
-      int colour = dots[i];
+    for (int colour : new int[] {0xFF2010, 0x2010FF}) { // red, blue
+      boolean red = colour == 0xFF2010;
       BufferedImage picture = Pictures.painted(320, 320, BufferedImage.TYPE_INT_RGB,
           (x, y) -> (x / 12 * 7 + y / 12 * 3) % 5 < 3 ? colour : 0x606060);
       byte[] copy = smallest(Pictures.jpeg(picture, 0.95f), 50);
@@ -156,8 +155,8 @@ class SmallestTest {
       int table = Jpegs.find(copy, 0xDB).from() + 5; // tables of 64 steps of a byte each, behind their identifier
       double[] sums = IntStream.of(15, 18).map(at -> table + 65 * copy[frame + at]).mapToDouble(from ->
           IntStream.range(from, from + 64).map(at -> copy[at] & 0xFF).sum()).toArray();
-      assertEquals(i == 0, sums[1] < sums[0] * 0.9, Arrays.toString(sums));
-      assertEquals(i == 0, copy[frame + 15] != copy[frame + 18], "they have different tables");
+      assertEquals(red, sums[1] < sums[0] * 0.9, Arrays.toString(sums));
+      assertEquals(red, copy[frame + 15] != copy[frame + 18], "they have different tables");
     }
   }
 
