@@ -1,9 +1,9 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 // SPDX-License-Identifier: MIT
 //JAVA 21+
-//JAVAC_OPTIONS --release 21 -J-XX:TieredStopAtLevel=1
-//RUNTIME_OPTIONS -XX:+UseSerialGC -XX:Tier4BackEdgeThreshold=800000 -Djava.awt.headless=true
-//RUNTIME_OPTIONS -Xlog:disable -Xlog:all=error:stderr
+//JAVAC_OPTIONS --release 21 -J-XX:TieredStopAtLevel=1 -XDstringConcat=inline
+//RUNTIME_OPTIONS -XX:+UseSerialGC -XX:CompileThresholdScaling=3 -XX:Tier4BackEdgeThreshold=300000
+//RUNTIME_OPTIONS -Djava.awt.headless=true -Xlog:disable -Xlog:all=error:stderr
 //DEPS info.picocli:picocli:4.7.7
 //DEPS org.tinylog:tinylog-api:2.7.0
 //DEPS org.tinylog:tinylog-impl:2.7.0
