@@ -3661,13 +3661,13 @@ final class CoefficientEngine {
     CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, fine, false);
     Sample sample = engine.sample = new Sample(header);
     engine.decode();
-    double goal = 1.04 * sample.error(plane -> {
+    double goal = (1.08 - settings.quality() / 1000.0) * sample.error(plane -> {
       int[] usual = StandardTables.steps(plane.isCoarse, settings.quality());
       return new Smallest(plane, engine.requantizer(plane, usual, 1), usual, null);
     }, true);
     double[] scale = Arrays.stream(engine.planes).mapToDouble(sample::scale).toArray();
-    double found = start / 2;
-    for (double step = 2; step > 1.02; step = Math.sqrt(step)) {
+    double found = start / 1.5; // to 1.5 times it: where it may be more, as in pictures all white, the estimate fails
+    for (double step = 1.5; step > 1.02; step = Math.sqrt(step)) {
       double next = found * step;
       double error = sample.error(plane -> engine.smallest(plane, next * scale[plane.index], null), false);
       found = error <= goal ? next : found;
