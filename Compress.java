@@ -1327,7 +1327,7 @@ final class WholeFile {
       } catch (NoSuchFileException e) { // another run took the part for a leftover: locks are not shared everywhere
         if (attempt == 100 || !Files.isDirectory(file.toAbsolutePath().getParent())) { throw e; }
       } finally {
-        Files.deleteIfExists(part);
+        Files.deleteIfExists(part); // it is there if a step failed, as on a full disk
       }
     }
   }
@@ -1447,7 +1447,7 @@ record Recompressor(byte[] jpeg, JpegHeader header, byte[] metadata, GainMap map
         : new Copy(copy, false, header.exif.taken(), "", List.copyOf(warnings));
     long saved = jpeg.length - result.bytes().length;
     boolean kept = saved <= 0 || fits && saved < jpeg.length * settings.threshold / 100;
-    String how = saved > 0 ? " kept: it would hardly get smaller" : " kept: it would not get smaller";
+    String how = saved > 0 ? " kept: it would save less than --threshold" : " kept: it would not get smaller";
     return kept ? new Copy(jpeg, true, header.exif.taken(), how, fits ? List.of() : result.warnings()) : result;
   }
 
@@ -3432,7 +3432,7 @@ final class Scan {
 
 // Chroma to half its width, its height or both, in the frequency domain: of two neighbours or of four a block is made,
 // and no samples. The means of pairs of a block's eight samples are four numbers, and so have but four frequencies: two
-// of the eight, w and 8 - w, become one of them, the fourth none. Those of two neighbours make eight again.
+// of the eight, w and 8 - w, become one of them, frequency 4 none. Those of two neighbours make eight again.
 final class ChromaDownsampler {
   static final int FRACTION = 16; // results are requantized in sixteenths
   private static final float[] FOLD = new float[8]; // of each frequency: what of it becomes one of the four
@@ -3666,7 +3666,7 @@ final class CoefficientEngine {
       return new Smallest(plane, engine.requantizer(plane, usual, 1), usual, null);
     }, true);
     double[] scale = Arrays.stream(engine.planes).mapToDouble(sample::scale).toArray();
-    double found = start / 1.5; // to 1.5 times it: where it may be more, as in pictures all white, the estimate fails
+    double found = start / 1.5; // up to 1.5 times it: in pictures all white the estimate would allow far more
     for (double step = 1.5; step > 1.02; step = Math.sqrt(step)) {
       double next = found * step;
       double error = sample.error(plane -> engine.smallest(plane, next * scale[plane.index], null), false);
