@@ -2030,7 +2030,6 @@ final class HuffmanCode {
   static final int END = 128;
   static final int INVALID = 64; // the advance of no code: it leads out of every block
   static final int LIMITS = 128;
-  static final int LARGE_FILE = 1 << 18; // bytes from which on it is worth to make large tables
   static final int NONE = 255; // advance in a lookup where the bits do not hold even one code and its value
   final int bits; // that are looked up
   private final char[] codes; // by those bits: length << 8 | symbol; 0: more of them
@@ -2042,7 +2041,7 @@ final class HuffmanCode {
   /** Reads the table whose 16 counts stand at this offset (B.2.4.2), the symbols behind them. */
   HuffmanCode(byte[] d, int at, boolean dc, boolean progressive) throws JpegException {
     this.progressive = progressive;
-    bits = dc || d.length < LARGE_FILE ? 10 : 13;
+    bits = dc || d.length < 1 << 18 ? 10 : 13; // a large table takes its time
     codes = new char[1 << bits];
     symbols = Arrays.copyOfRange(d, at + 16, at + 16 + 256); // at most; what stands behind them has no code
     int code = 0;
@@ -2354,9 +2353,9 @@ final class Requantizer {
       multiplier[k] = (int) (ratio * (1 << SHIFT) + 0.5); // a cast saturates
       limit[k] = (int) Math.min(DEAD_ZONE / ratio, Short.MAX_VALUE);
     }
-    int largest = 2048 / Math.max(dcStep, 1) + 1; // beyond it samples are white or black
+    int largest = 2048 / Math.max(dcStep, 1) + 1; // beyond 1152 a Scan takes it for damaged, as of a copy's copy
     dc = new int[isExact ? 0 : 2 * largest + 1];
-    for (int i = 0; i < dc.length; i++) { dc[i] = nearest((i - largest) * dcStep); }
+    for (int i = 0; i < dc.length; i++) { dc[i] = nearest(Math.clamp((i - largest) * dcStep, -1152, 1152)); }
   }
 
   /** The new value of the magnitude of an AC coefficient that passed: 1 to 1023. */
@@ -2838,7 +2837,7 @@ final class Smallest {
   private final Plane plane;
   final Requantizer requantizer;
   private final float[] weights = new float[64]; // by index
-  private final float[] visible; // by MCU: how much is seen of errors, as its last block of the first component tells
+  private final float[] visible; // by MCU: how much is seen of errors, as its first component tells; empty: it rounds
   private final int[] index = new int[65]; // of the coefficients of a block, from 1; 0 stands for its begin
   private final int[] level = new int[65]; // the nearest,
   private final float[] gain = new float[65]; // and by how much its error is less than that of zero
@@ -2858,18 +2857,17 @@ final class Smallest {
   /** How much is seen of errors in a block; of the first component it also tells the others. */
   float look(int mcu, int value, int[] kept, int from, int to) {
     int place = Math.min(mcu, visible.length - 1); // more only where components have scans, and so MCUs, of their own
-    if (plane.index > 0) { return visible[place] == 0 ? 1 : visible[place]; } // 0: not known yet
+    if (plane.index > 0 || place < 0) { return place < 0 || visible[place] == 0 ? 1 : visible[place]; } // 0: not known
     double energy = 0;
     for (int i = from; i < to; i++) { energy += Math.pow(requantizer.exact(kept[i]), 2); }
     double light = Math.log((Math.max(value * requantizer.dcStep / 8.0 + 128, 0) + 20) / 110);
-    visible[place] = (float) Math.exp(-0.12 * Math.log((energy + 1000) / 3000) - 0.4 * light * light);
-    return visible[place];
+    return visible[place] = (float) Math.exp(-0.12 * Math.log((energy + 1000) / 3000) - 0.4 * light * light);
   }
 
   // Chooses of a block's kept[from] to kept[to - 1] those for which the weighted squares of errors, in steps, and
-  // lambda times the bits are least in sum, or rounds, if look is infinite. Returns how many there are in chosen.
+  // lambda times the bits are least in sum; lambda is 0 if it only rounds. Returns how many there are in chosen.
   int choose(float look, int[] kept, int from, int to) {
-    float lambda = LAMBDA / look;
+    float lambda = visible.length == 0 ? 0 : LAMBDA / look;
     int sure = to - from; // the one next to which others need not be looked at
     boolean mayEnd = true;
     for (int i = to - from; i >= 0; i--) {
@@ -2933,8 +2931,8 @@ final class Sample {
     return all / seen > 0.8 ? 1 : Math.pow(all / seen, 0.45); // a table of its own takes bytes, too
   }
 
-  /** What is seen of the errors where these choose the coefficients, at what bits cost or, to round, at no cost. */
-  double error(Function<Plane, Smallest> choosers, boolean round) {
+  /** What is seen of the errors where these choose the coefficients. */
+  double error(Function<Plane, Smallest> choosers) {
     double sum = 0;
     int[] few = new int[64];
     double[] exact = new double[64]; // by index
@@ -2953,7 +2951,7 @@ final class Sample {
           few[n] = coefficient;
           n += exact[k] > 0.5 * steps[k] ? 1 : 0; // others become 0
         }
-        n = smallest.choose(round ? Float.POSITIVE_INFINITY : block.look, few, 0, n);
+        n = smallest.choose(block.look, few, 0, n);
         for (int i = 0; i < n; i++) {
           int k = Coefficient.index(smallest.chosen[i]);
           double value = Coefficient.magnitude(smallest.chosen[i]) * steps[k];
@@ -2970,7 +2968,6 @@ final class Sample {
 /** Writes a copy (T.81 figure B.2): its segments, and its scans bit by bit. */
 final class CopyWriter {
   private static final int PIECE = 1 << 16; // bytes
-  private static final int SAMPLE = 2_000; // blocks, about
   private static final List<Integer> BAND_ENDS = List.of(5, 2, 8, 63, 18); // more bring next to nothing
   private static final List<Integer> LOWS = List.of(0, 1, 2, Levels.MAX_LOW);
   private final List<ByteBuffer> full = new ArrayList<>(); // what is written, in pieces
@@ -3018,7 +3015,7 @@ final class CopyWriter {
         value -> scans.apply(value).stream().mapToLong(scan -> scan.bits(everyRow(plane), false)).sum()));
   }
 
-  private static int everyRow(Plane plane) { return Math.max(1, plane.copy.wide() * plane.copy.high() / SAMPLE); }
+  private static int everyRow(Plane plane) { return Math.max(1, plane.copy.wide() * plane.copy.high() / 2_000); }
 
   /** Writes what stands before the scans: the start, the quantization tables (B.2.4.1), the frame (B.2.2). */
   private CopyWriter(JpegHeader header, Plane[] planes, boolean progressive) {
@@ -3602,7 +3599,8 @@ final class CoefficientEngine {
   private final byte[] jpeg;
   private final JpegHeader header;
   private final Recompressor.Settings settings;
-  private final double[] coarse; // of --smallest, by component: by how much the steps are those at quality 50
+  private final double[] coarse; // by component: how coarse steps of --smallest are, as coarseness() says; or null
+  private float[] visible; // see Smallest
   private final boolean progressive; // the copy
   private Sample sample; // to be taken instead of a copy, or null
   private final Sampling sampling;
@@ -3653,7 +3651,7 @@ final class CoefficientEngine {
     return CopyWriter.write(header, planes, copyScans, progressive);
   }
 
-  /** How coarse each component's steps of --smallest may be, 1 being at quality 50, to look as good as libjpeg's. */
+  /** How coarse components' steps may be, 1 being at quality 50, to look as good as libjpeg's; null: these are best. */
   private static double[] coarseness(byte[] jpeg, JpegHeader header, Recompressor.Settings settings)
       throws JpegException {
     double start = StandardTables.percent(settings.quality()) / 100; // about
@@ -3661,19 +3659,16 @@ final class CoefficientEngine {
     CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, fine, false);
     Sample sample = engine.sample = new Sample(header);
     engine.decode();
-    double goal = (1.08 - settings.quality() / 1000.0) * sample.error(plane -> {
-      int[] usual = StandardTables.steps(plane.isCoarse, settings.quality());
-      return new Smallest(plane, engine.requantizer(plane, usual, 1), usual, null);
-    }, true);
+    double goal = (1.08 - settings.quality() / 1000.0) * sample.error(engine::usual);
     double[] scale = Arrays.stream(engine.planes).mapToDouble(sample::scale).toArray();
     double found = start / 1.5; // up to 1.5 times it: in pictures all white the estimate would allow far more
     for (double step = 1.5; step > 1.02; step = Math.sqrt(step)) {
       double next = found * step;
-      double error = sample.error(plane -> engine.smallest(plane, next * scale[plane.index], null), false);
+      double error = sample.error(plane -> engine.chooser(plane, next * scale[plane.index]));
       found = error <= goal ? next : found;
     }
-    double coarse = found;
-    return Arrays.stream(scale).map(its -> its * coarse).toArray();
+    double coarse = found; // none: a picture that had these steps once, and so loses nearly nothing by them
+    return coarse == start / 1.5 ? null : Arrays.stream(scale).map(its -> its * coarse).toArray();
   }
 
   /** Goes through the segments, and decodes the scans: one that is all of the picture as soon as it comes. */
@@ -3712,9 +3707,14 @@ final class CoefficientEngine {
     if (!scans.getFirst().isAll) { decodeScans(); }
   }
 
-  private Smallest smallest(Plane plane, double coarse, float[] visible) {
+  private Smallest chooser(Plane plane, double coarse) {
     int[] wanted = PerceptualTables.steps(plane.isCoarse, coarse);
     return new Smallest(plane, requantizer(plane, wanted.clone(), 1.5), wanted, visible); // between: twice the errors
+  }
+
+  private Smallest usual(Plane plane) { // of libjpeg's steps: it only rounds
+    int[] steps = StandardTables.steps(plane.isCoarse, settings.quality());
+    return new Smallest(plane, requantizer(plane, steps, 1), steps, new float[0]);
   }
 
   // To the steps wanted, but to the source's where they are less than so many times these: finer ones would cost bytes
@@ -3735,9 +3735,9 @@ final class CoefficientEngine {
     int high = planes[0].source.mcusHigh();
     int rowsAtOnce = sampling.rowsAtOnce();
     BlockRows[] rows = new BlockRows[planes.length];
-    float[] visible = new float[settings.smallest() ? planes[0].copy.mcusWide() * planes[0].copy.mcusHigh() : 0];
+    visible = new float[settings.smallest() ? planes[0].copy.mcusWide() * planes[0].copy.mcusHigh() : 0];
     for (Plane plane : planes) {
-      plane.smallest = settings.smallest() ? smallest(plane, coarse[plane.index], visible) : null;
+      plane.smallest = coarse != null ? chooser(plane, coarse[plane.index]) : settings.smallest() ? usual(plane) : null;
       plane.requantizer = settings.smallest() ? plane.smallest.requantizer
           : settings.isLossless() ? requantizer(plane, plane.steps.clone(), 1)
           : requantizer(plane, StandardTables.steps(plane.isCoarse, settings.quality()), 1);

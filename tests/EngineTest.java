@@ -130,6 +130,10 @@ class EngineTest {
       double psnr = Pictures.psnr(Pictures.decode(wide), Program.recompress(wide, 60, AUTO));
       assertTrue(psnr > 50, psnr + " dB");
     }
+    BufferedImage grey = Pictures.painted(64, 64, BufferedImage.TYPE_INT_RGB, (x, y) -> 0xBCBCBC);
+    byte[] white = wide(Pictures.jpeg(grey, 0.05f), 3);
+    byte[] copy = Program.recompress(white, 30, AUTO); // DC three steps of 480, beyond white
+    assertEquals(-1, Pictures.decode(Program.recompress(copy, 20, AUTO)).getRGB(9, 9), "a copy is read again");
   }
 
   /** The same JPEG with its quantization tables in 16 bits, and steps so many times as large. */

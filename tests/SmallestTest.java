@@ -172,6 +172,17 @@ class SmallestTest {
   }
 
   @Test
+  @DisplayName("a picture that was in the same quality once, and saved in a finer one, is no larger and no worse by it")
+  void savedTwice() throws IOException {
+    BufferedImage once = Pictures.decode(Program.recompress(Pictures.jpeg(PHOTOGRAPHS.get(0), 0.97f), 75, AUTO));
+    byte[] twice = Pictures.jpeg(once, 0.95f);
+    byte[] usual = Program.recompress(twice, 75, AUTO);
+    byte[] smallest = smallest(twice, 75);
+    double loss = Pictures.psnr(Pictures.decode(twice), usual) - Pictures.psnr(Pictures.decode(twice), smallest);
+    assertTrue(loss < 0.1 && smallest.length < usual.length, loss + " dB, " + smallest.length + ", " + usual.length);
+  }
+
+  @Test
   @DisplayName("with --engine=pixels, which has no coefficients to choose among, it is wrong usage")
   void byPixels() throws Exception {
     Program.run(Program.project(), "--smallest", "--engine=pixels", "--dry-run")
