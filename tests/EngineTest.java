@@ -127,13 +127,42 @@ class EngineTest {
         (x, y) -> 0x010101 * (128 + (int) (20 * Math.sin(x / 9.0) + 20 * Math.cos(y / 7.0))));
     for (int sampling : new int[] {1, 2}) {
       byte[] wide = wide(Pictures.jpeg(faint, 0.05f, false, sampling, sampling), 3);
-      double psnr = Pictures.psnr(Pictures.decode(wide), Program.recompress(wide, 60, AUTO));
+      byte[] copy = Program.recompress(wide, 60, AUTO);
+      double psnr = Pictures.psnr(Pictures.decode(wide), copy);
       assertTrue(psnr > 50, psnr + " dB");
+      assertEquals(0xC0, Jpegs.frame(copy).marker(), "baseline, which knows no such steps");
     }
     BufferedImage grey = Pictures.painted(64, 64, BufferedImage.TYPE_INT_RGB, (x, y) -> 0xBCBCBC);
     byte[] white = wide(Pictures.jpeg(grey, 0.05f), 3);
     byte[] copy = Program.recompress(white, 30, AUTO); // DC three steps of 480, beyond white
     assertEquals(-1, Pictures.decode(Program.recompress(copy, 20, AUTO)).getRGB(9, 9), "a copy is read again");
+  }
+
+  @Test
+  @DisplayName("halved chroma between two values has the samples that it would have: of 3.5 eighths, none")
+  void halfValues() throws Exception {
+    BufferedImage nearlyGrey =
+        Pictures.painted(16, 16, BufferedImage.TYPE_INT_RGB, (x, y) -> x < 8 ? 0x808082 : 0x818082);
+    byte[] jpeg = Jpegs.encode(nearlyGrey, Jpegs.Form.of("111111")); // Cb's DC coefficients are 4 and 3,
+    byte[] fine = Jpegs.patched(jpeg, Jpegs.find(jpeg, 0xDB).from() + 5, 1); // in steps of 1
+    assertEquals(0xFF808080, Pictures.decode(Program.recompress(fine, 100, AUTO)).getRGB(0, 0));
+  }
+
+  @Test
+  @DisplayName("chroma far beyond what there is: no difference of DC coefficients takes more bits than baseline's 11")
+  void largestDifference() throws Exception {
+    BufferedImage halves = Pictures.painted(32, 16, BufferedImage.TYPE_INT_RGB, (x, y) -> x < 16 ? 0xFFFF00 : 0xFF);
+    byte[] jpeg = Jpegs.encode(halves, Jpegs.Form.of("111111"));
+    byte[] copy = Program.recompress(Jpegs.patched(jpeg, Jpegs.find(jpeg, 0xDB).from() + 5, 6), 100, AUTO);
+    Jpegs.Segment codes = Jpegs.find(copy, 0xC4);
+    int largest = 0;
+    for (int at = codes.from() + 4; at < codes.to(); ) {
+      int id = copy[at++];
+      int end = at + 16;
+      for (int i = 0; i < 16; i++) { end += copy[at + i]; }
+      for (at += 16; at < end; at++) { largest = id < 16 ? Math.max(largest, copy[at]) : largest; }
+    }
+    assertEquals(11, largest);
   }
 
   /** The same JPEG with its quantization tables in 16 bits, and steps so many times as large. */

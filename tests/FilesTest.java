@@ -20,6 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @DisplayName("Files: which images are compressed, and where their copies go")
 class FilesTest {
@@ -324,6 +325,9 @@ class FilesTest {
     Files.delete(folder.resolve("IMAGES/a.jpg"));
     out = Program.run(folder, "-r", "-u", "-n").expect(0, "2 images (").out();
     assertTrue(out.contains("\n2 copies have no image in IMAGES any more\n  a.jpg\n  sub/b.jpg\n"), out);
+    Files.createSymbolicLink(folder.resolve("IMAGES/a.jpg"), Path.of("nowhere.jpg")); // an image that fails
+    out = Program.run(folder, "-r", "-u", "-n").expect(1, "3 images (").out();
+    assertTrue(out.contains("\n1 copy has no image in IMAGES any more\n  sub/b.jpg\n"), out);
     assertFalse(Program.run(folder, "IMAGES/sub/b.jpg", "-u", "--files-from=/dev/null").out().contains("any more"));
   }
 
@@ -339,22 +343,25 @@ class FilesTest {
     return Program.run(folder, arguments).messages("INFO").stream().filter(line -> line.startsWith("created")).toList();
   }
 
-  @Test
+  @ParameterizedTest(name = "{0}")
+  @ValueSource(strings = {"--recursive", "--dry-run"})
   @DisplayName("the last line of a run that is stopped says how far it came")
-  void stopped() throws Exception {
+  void stopped(String option) throws Exception {
     images("IMAGES/a.jpg", "IMAGES/b.jpg");
     // An image that was changed in this second by a clock of whole seconds is waited for.
     long second = System.currentTimeMillis() / 1_000 * 1_000;
     Files.setLastModifiedTime(folder.resolve("IMAGES/a.jpg"), FileTime.fromMillis(second - 100_000));
     Files.setLastModifiedTime(folder.resolve("IMAGES/b.jpg"), FileTime.fromMillis(second));
-    Process process = new ProcessBuilder(Program.command("-m", "sequential")).directory(folder.toFile()).start();
+    List<String> command = Program.command("-m", "sequential", option);
+    Process process = new ProcessBuilder(command).directory(folder.toFile()).start();
     try (BufferedReader log = process.errorReader()) {
       while (!log.readLine().contains("[1/2] a.jpg")) {
         second = System.currentTimeMillis() / 1_000 * 1_000;
         Files.setLastModifiedTime(folder.resolve("IMAGES/b.jpg"), FileTime.fromMillis(second));
       }
       Program.succeeds(List.of("kill", "-TERM", Long.toString(process.pid()))); // INT is ignored behind nohup
-      assertEquals("Compress: stopped after 1 of 2 images; --update goes on from there", log.readLine());
+      assertEquals("Compress: stopped after 1 of 2 images"
+          + (option.equals("--dry-run") ? "" : "; --update goes on from there"), log.readLine());
     }
     assertEquals(143, process.waitFor());
   }

@@ -59,12 +59,12 @@ class HdrTest {
 
   private static byte[] file(ByteOrder order, byte[] map, byte[]... head) { return file(order, head, new int[1], map); }
 
-  /** EXIF with Apple's maker's notes: headroom, gain, and a serial number that is nobody's business. */
-  private static byte[] apple() {
+  /** EXIF with Apple's maker's notes, always big endian: headroom, gain, a serial number that is nobody's business. */
+  private static byte[] apple(ByteOrder order) {
     Map<?, ?> notes = Map.of(0x21, new int[] {0x1111, 0x2222}, 0x30, new int[] {0x3333, 0x4444}, 0x40, "SERIAL");
     byte[] start = Jpegs.ascii("Apple iOS\0\0\1MM");
     byte[] all = Jpegs.join(start, Jpegs.directory(ByteOrder.BIG_ENDIAN, start.length, notes));
-    return Jpegs.exif(ByteOrder.BIG_ENDIAN, Map.of(0x8769, Map.of(0x927C, all)));
+    return Jpegs.exif(order, Map.of(0x8769, Map.of(0x927C, all)));
   }
 
   /** The second picture of a file, found by MPF as viewers do: it must be all that stands behind the first. */
@@ -95,7 +95,7 @@ class HdrTest {
       byte[] grey = map(true, HDRGM, Jpegs.JFIF, REMARK);
       forms.put("XMP, " + order, file(order, grey, container(grey.length, "")));
       forms.put("ISO, " + order, file(order, map(false, ISO, REMARK), ISO));
-      forms.put("Apple, " + order, file(order, map(true, AUXILIARY), apple()));
+      forms.put("Apple, " + order, file(order, map(true, AUXILIARY), apple(order)));
     }
     byte[] grey = map(true, HDRGM);
     forms.put("XMP alone", Jpegs.join(Jpegs.with(PLAIN, container(grey.length, "")), grey));

@@ -102,12 +102,16 @@ class LosslessTest {
     byte[] far = Jpegs.resized(block(0xC0, 14, 0, scan(63, 0, "010000000000000" + "00" + "0".repeat(15))), 16, 8);
     BufferedImage copied = Pictures.decode(lossless(far)); // differences of 8,192 and -16,383
     assertEquals(Pictures.decode(far).getRaster().getSample(8, 0, 0), copied.getRaster().getSample(8, 0, 0));
+    byte[][] remarks = new byte[5][];
+    Arrays.fill(remarks, Jpegs.segment(0xFE, new byte[60_000]));
     for (int size : new int[] {10, 13, 14, 15}) {
       byte[] all = block(0xC0, 0, size, scan(63, 0, "0" + ("01" + "0".repeat(size - 1)).repeat(63)));
       if (size < 15) {
         byte[] copy = lossless(all);
         assertTrue(copy.length < all.length, "not kept");
         assertSamePixels(all, copy, size + " bits");
+        byte[] large = lossless(Jpegs.with(all, remarks)); // of which more bits are looked up at once
+        assertArrayEquals(copy, large, size + " bits in a large file");
       } else {
         String problem = assertThrows(JpegException.class, () -> lossless(all)).getMessage();
         assertTrue(problem.contains("corrupt: a code that means nothing"), problem);

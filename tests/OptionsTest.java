@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.awt.image.BufferedImage;
@@ -152,5 +153,7 @@ class OptionsTest {
     int saved = 100 - 100 * Program.recompress(jpeg, 40, Compress.Engine.auto).length / jpeg.length; // at least so many
     Program.run(folder, "-q40", "--threshold=" + (saved + 1)).expect(0, "1 image (0 compressed, 1 kept", "less than --threshold");
     Program.run(folder, "-q40", "--threshold=" + (saved - 2)).expect(0, "1 image, ");
+    var above = new Recompressor.Settings(40, Compress.Engine.auto, false, false, jpeg.length - 1, 99);
+    assertFalse(Recompressor.recompress(jpeg, above).kept(), "although it is over --max-size");
   }
 }

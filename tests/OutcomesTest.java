@@ -133,6 +133,15 @@ class OutcomesTest {
   }
 
   @Test
+  @DisplayName("of ten failures the list at the end has all, and speaks of no more")
+  void tenFailures(@TempDir Path folder) throws Exception {
+    Path images = Pictures.write(folder.resolve("IMAGES/good.jpg")).getParent();
+    for (int i = 0; i < 10; i++) { Files.write(images.resolve(i + ".jpg"), new byte[0]); }
+    String err = Program.run(folder).expect(1, "11 images (1 compressed, 0 kept, 0 skipped, 10 failed), ").err();
+    assertTrue(err.matches("(?s).*\n10 images failed:(\n  \\d\\.jpg: empty file){10}\n"), err);
+  }
+
+  @Test
   @DisplayName("an image or a folder without the right to read it is a failure, the others are done")
   void unreadable(@TempDir Path folder) throws Exception {
     Pictures.write(folder.resolve("IMAGES/a.jpg"));

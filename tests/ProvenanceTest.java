@@ -368,7 +368,7 @@ class ProvenanceTest {
     Files.setLastModifiedTime(small.resolve("done.jpg"), FileTime.fromMillis(past.toMillis() - 1_500)); // as by FAT
     assertOutcomes(none, pictures, small, "-u", "-q10");
     assertOutcomes(first, pictures, small, "-u", "--engine=pixels");
-    for (String option : List.of("--keep-metadata", "--smallest")) {
+    for (String option : List.of("--keep-metadata", "--smallest", "--threshold=1")) {
       Path copies = folder.resolve(option);
       assertFalse(Program.outcomes(pictures, copies, "-u").toString().contains("skipped"));
       assertFalse(Program.outcomes(pictures, copies, "-u", option).toString().contains("skipped"), option);

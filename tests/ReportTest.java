@@ -321,5 +321,7 @@ class ReportTest {
     String out = Program.run(folder, "-m", "sequential", "--timeline").expect(0, "26 images, ").out(); // the first is slow, too
     assertTrue(out.contains("\nsequential: the 24 slowest of 26 images\n"), out);
     assertTrue(out.lines().anyMatch(line -> line.matches("main +slow\\.jpg +[.░]+[#█]+")), out);
+    long working = out.lines().filter(line -> line.matches("main +\\w+\\.jpg +[.░]*[#█]+")).count();
+    assertEquals(24, working, "each has a bar, however short its work: " + out);
   }
 }
