@@ -2353,9 +2353,9 @@ final class Requantizer {
       multiplier[k] = (int) (ratio * (1 << SHIFT) + 0.5); // a cast saturates
       limit[k] = (int) Math.min(DEAD_ZONE / ratio, Short.MAX_VALUE);
     }
-    int largest = 2048 / Math.max(dcStep, 1) + 1; // beyond 1152 a Scan takes it for damaged, as of a copy's copy
+    int largest = 1152 / Math.max(dcStep, 1) + 1; // beyond 1152 the next run would take it for damaged: see Scan
     dc = new int[isExact ? 0 : 2 * largest + 1];
-    for (int i = 0; i < dc.length; i++) { dc[i] = nearest(Math.clamp((i - largest) * dcStep, -1152, 1152)); }
+    for (int i = 0; i < dc.length; i++) { dc[i] = nearest(Math.max(-1152, Math.min((i - largest) * dcStep, 1152))); }
   }
 
   /** The new value of the magnitude of an AC coefficient that passed: 1 to 1023. */
