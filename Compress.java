@@ -3661,14 +3661,14 @@ final class CoefficientEngine {
     engine.decode();
     double goal = (1.08 - settings.quality() / 1000.0) * sample.error(engine::usual);
     double[] scale = Arrays.stream(engine.planes).mapToDouble(sample::scale).toArray();
-    double found = start / 1.5; // up to 1.5 times it: in pictures all white the estimate would allow far more
-    for (double step = 1.5; step > 1.02; step = Math.sqrt(step)) {
+    double found = start / 1.25; // up to 1.5 times it: in pictures all white the estimate would allow far more
+    for (double step = 1.37; step > 1.01; step = Math.sqrt(step)) {
       double next = found * step;
       double error = sample.error(plane -> engine.chooser(plane, next * scale[plane.index]));
       found = error <= goal ? next : found;
     }
     double coarse = found; // none: a picture that had these steps once, and so loses nearly nothing by them
-    return coarse == start / 1.5 ? null : Arrays.stream(scale).map(its -> its * coarse).toArray();
+    return coarse == start / 1.25 ? null : Arrays.stream(scale).map(its -> its * coarse).toArray();
   }
 
   /** Goes through the segments, and decodes the scans: one that is all of the picture as soon as it comes. */
