@@ -3599,7 +3599,7 @@ final class CoefficientEngine {
   private final byte[] jpeg;
   private final JpegHeader header;
   private final Recompressor.Settings settings;
-  private final double[] coarse; // by component: how coarse steps of --smallest are, as coarseness() says; or null
+  private final double[] coarse; // of --smallest, by component: how coarse its steps are; 0: libjpeg's
   private float[] visible; // see Smallest
   private final boolean progressive; // the copy
   private Sample sample; // to be taken instead of a copy, or null
@@ -3624,7 +3624,7 @@ final class CoefficientEngine {
   /** The bytes of heap that recompressing such a file takes at most, the file itself included. */
   static long memory(JpegHeader header, Recompressor.Settings settings) {
     Sampling sampling = Sampling.of(header, settings);
-    long bytes = header.fileSize * (settings.isProgressive() ? 5 : settings.quality() > 90 ? 16 : 10) / 2; // and copy
+    long bytes = header.fileSize * (settings.isProgressive() ? 7 : settings.quality() > 90 ? 16 : 10) / 2; // and copies
     for (Plane plane : sampling.planes()) {
       bytes += (long) plane.source.fullWide() * plane.source.v() * sampling.rowsAtOnce() * BlockRows.BLOCK
           + plane.copy.blocks() * (settings.isProgressive() ? 4L + 8 * Levels.BLOCK : 4L);
@@ -3637,6 +3637,10 @@ final class CoefficientEngine {
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
     double[] coarse = settings.smallest() ? coarseness(jpeg, header, settings) : null;
     byte[] copy = new CoefficientEngine(jpeg, header, settings, coarse, settings.isProgressive()).copy();
+    if (settings.smallest() && coarse[0] < 0.0092 * StandardTables.percent(settings.quality())) {
+      byte[] usual = new CoefficientEngine(jpeg, header, settings, new double[4], true).copy(); // if it had such steps
+      copy = usual.length < copy.length ? usual : copy; // once, little is lost by them
+    }
     if (!settings.isProgressive() || copy.length > SMALL) { return copy; }
     try {
       byte[] baseline = new CoefficientEngine(copy, JpegHeader.read(copy), settings.lossless(), null, false).copy();
@@ -3651,7 +3655,7 @@ final class CoefficientEngine {
     return CopyWriter.write(header, planes, copyScans, progressive);
   }
 
-  /** How coarse components' steps may be, 1 being at quality 50, to look as good as libjpeg's; null: these are best. */
+  /** How coarse each component's steps of --smallest may be, 1 being at quality 50, to look as good as libjpeg's. */
   private static double[] coarseness(byte[] jpeg, JpegHeader header, Recompressor.Settings settings)
       throws JpegException {
     double start = StandardTables.percent(settings.quality()) / 100; // about
@@ -3659,16 +3663,15 @@ final class CoefficientEngine {
     CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, fine, false);
     Sample sample = engine.sample = new Sample(header);
     engine.decode();
-    double goal = (1.08 - settings.quality() / 1000.0) * sample.error(engine::usual);
+    double goal = (1.08 - settings.quality() / 1000.0) * sample.error(plane -> engine.chooser(plane, 0));
     double[] scale = Arrays.stream(engine.planes).mapToDouble(sample::scale).toArray();
     double found = start / 1.25; // up to 1.5 times it: in pictures all white the estimate would allow far more
     for (double step = 1.37; step > 1.01; step = Math.sqrt(step)) {
       double next = found * step;
-      double error = sample.error(plane -> engine.chooser(plane, next * scale[plane.index]));
-      found = error <= goal ? next : found;
+      found = sample.error(plane -> engine.chooser(plane, next * scale[plane.index])) <= goal ? next : found;
     }
-    double coarse = found; // none: a picture that had these steps once, and so loses nearly nothing by them
-    return coarse == start / 1.25 ? null : Arrays.stream(scale).map(its -> its * coarse).toArray();
+    double coarse = found;
+    return Arrays.stream(scale).map(its -> its * coarse).toArray();
   }
 
   /** Goes through the segments, and decodes the scans: one that is all of the picture as soon as it comes. */
@@ -3707,14 +3710,11 @@ final class CoefficientEngine {
     if (!scans.getFirst().isAll) { decodeScans(); }
   }
 
-  private Smallest chooser(Plane plane, double coarse) {
-    int[] wanted = PerceptualTables.steps(plane.isCoarse, coarse);
-    return new Smallest(plane, requantizer(plane, wanted.clone(), 1.5), wanted, visible); // between: twice the errors
-  }
-
-  private Smallest usual(Plane plane) { // of libjpeg's steps: it only rounds
-    int[] steps = StandardTables.steps(plane.isCoarse, settings.quality());
-    return new Smallest(plane, requantizer(plane, steps, 1), steps, new float[0]);
+  private Smallest chooser(Plane plane, double coarse) { // 0: one that rounds to libjpeg's steps
+    int[] usual = StandardTables.steps(plane.isCoarse, settings.quality());
+    int[] wanted = coarse == 0 ? usual : PerceptualTables.steps(plane.isCoarse, coarse);
+    double least = coarse == 0 ? 1 : 1.5; // between: twice the errors
+    return new Smallest(plane, requantizer(plane, wanted.clone(), least), wanted, coarse == 0 ? new float[0] : visible);
   }
 
   // To the steps wanted, but to the source's where they are less than so many times these: finer ones would cost bytes
@@ -3737,7 +3737,7 @@ final class CoefficientEngine {
     BlockRows[] rows = new BlockRows[planes.length];
     visible = new float[settings.smallest() ? planes[0].copy.mcusWide() * planes[0].copy.mcusHigh() : 0];
     for (Plane plane : planes) {
-      plane.smallest = coarse != null ? chooser(plane, coarse[plane.index]) : settings.smallest() ? usual(plane) : null;
+      plane.smallest = settings.smallest() ? chooser(plane, coarse[plane.index]) : null;
       plane.requantizer = settings.smallest() ? plane.smallest.requantizer
           : settings.isLossless() ? requantizer(plane, plane.steps.clone(), 1)
           : requantizer(plane, StandardTables.steps(plane.isCoarse, settings.quality()), 1);

@@ -180,6 +180,8 @@ class SmallestTest {
     byte[] smallest = smallest(twice, 75);
     double loss = Pictures.psnr(Pictures.decode(twice), usual) - Pictures.psnr(Pictures.decode(twice), smallest);
     assertTrue(loss < 0.1 && smallest.length < usual.length, loss + " dB, " + smallest.length + ", " + usual.length);
+    byte[] fresh = Pictures.jpeg(PHOTOGRAPHS.get(0), 0.97f);
+    assertTrue(smallest(fresh, 1).length < smallest(fresh, 2).length, "of quality 1, where nearly all steps are 255");
   }
 
   @Test
