@@ -3621,15 +3621,15 @@ final class CoefficientEngine {
     copyScans = CopyScan.sequential(planes, progressive ? 0 : 63);
   }
 
-  /** The bytes of heap that recompressing such a file takes at most, the file itself included. */
+  /** The bytes of heap that recompressing such a file takes at most: file, copies, blocks, tables. */
   static long memory(JpegHeader header, Recompressor.Settings settings) {
     Sampling sampling = Sampling.of(header, settings);
-    long bytes = header.fileSize * (settings.isProgressive() ? 7 : settings.quality() > 90 ? 16 : 10) / 2; // and copies
+    long sum = header.fileSize * (settings.isProgressive() ? 5 : settings.quality() > 90 ? 16 : 10) / 2; // and copy
     for (Plane plane : sampling.planes()) {
-      bytes += (long) plane.source.fullWide() * plane.source.v() * sampling.rowsAtOnce() * BlockRows.BLOCK
+      sum += (long) plane.source.fullWide() * plane.source.v() * sampling.rowsAtOnce() * BlockRows.BLOCK
           + plane.copy.blocks() * (settings.isProgressive() ? 4L + 8 * Levels.BLOCK : 4L);
     }
-    return bytes + (header.isProgressive() ? MAX_SCANS * 60_000L : 1 << 20); // for tables
+    return sum + (settings.smallest() ? header.fileSize : 0) + (header.isProgressive() ? MAX_SCANS * 60_000L : 1 << 20);
   }
 
   // Recompresses a JPEG; one that has all of the picture, but no end marker, is whole. The copy has no metadata; it is
