@@ -2822,7 +2822,6 @@ final class CopyScan {
 // Chooses the AC coefficients of a component for --smallest: rate-distortion optimal quantization, as
 // mozjpeg's. Where errors are seen less, in what is busy, very dark or very bright, bits count more.
 final class Smallest {
-  private static final float LAMBDA = 0.1f; // the error that a bit is worth
   private static final float ROUNDING = 0.38f; // up: a lower level often takes fewer bits
   private static final float SURE = 1.5f; // steps: what is larger does not become zero
   private static final float[] BITS = new float[256]; // of a symbol and its value, about, as in progressive scans
@@ -2837,17 +2836,19 @@ final class Smallest {
   private final Plane plane;
   final Requantizer requantizer;
   private final float[] weights = new float[64]; // by index
-  private final float[] visible; // by MCU: how much is seen of errors, as its first component tells; empty: it rounds
+  private final float[] visible; // by MCU: how much is seen of errors, as its last block of the first component tells
+  private final float lambda; // the error that a bit is worth; 0: it only rounds
   private final int[] index = new int[65]; // of the coefficients of a block, from 1; 0 stands for its begin
   private final int[] level = new int[65]; // the nearest,
   private final float[] gain = new float[65]; // and by how much its error is less than that of zero
   private final float[] least = new float[65]; // the least cost of what follows if the coefficient remains,
   private final int[] next = new int[65]; // and the one that then remains next; 0: none
 
-  Smallest(Plane plane, Requantizer requantizer, int[] wanted, float[] visible) {
+  Smallest(Plane plane, Requantizer requantizer, int[] wanted, float[] visible, float lambda) {
     this.plane = plane;
     this.requantizer = requantizer;
     this.visible = visible;
+    this.lambda = lambda;
     for (int k = 0; k < 64; k++) { // errors count in the steps of the quality, though the source's are larger;
       double ratio = (double) requantizer.target[k] / wanted[k]; // and more in fine details
       weights[k] = (float) (ratio * ratio * (1 + Math.max(0, PerceptualTables.diagonal(k) - 2) / 8.0));
@@ -2857,7 +2858,7 @@ final class Smallest {
   /** How much is seen of errors in a block; of the first component it also tells the others. */
   float look(int mcu, int value, int[] kept, int from, int to) {
     int place = Math.min(mcu, visible.length - 1); // more only where components have scans, and so MCUs, of their own
-    if (plane.index > 0 || place < 0) { return place < 0 || visible[place] == 0 ? 1 : visible[place]; } // 0: not known
+    if (plane.index > 0) { return visible[place] == 0 ? 1 : visible[place]; } // 0: not known yet
     double energy = 0;
     for (int i = from; i < to; i++) { energy += Math.pow(requantizer.exact(kept[i]), 2); }
     double light = Math.log((Math.max(value * requantizer.dcStep / 8.0 + 128, 0) + 20) / 110);
@@ -2867,7 +2868,7 @@ final class Smallest {
   // Chooses of a block's kept[from] to kept[to - 1] those for which the weighted squares of errors, in steps, and
   // lambda times the bits are least in sum; lambda is 0 if it only rounds. Returns how many there are in chosen.
   int choose(float look, int[] kept, int from, int to) {
-    float lambda = visible.length == 0 ? 0 : LAMBDA / look;
+    float lambda = this.lambda / look;
     int sure = to - from; // the one next to which others need not be looked at
     boolean mayEnd = true;
     for (int i = to - from; i >= 0; i--) {
@@ -2912,11 +2913,10 @@ final class Sample {
   boolean takes(int mcu) { return (mcu * 0x9E3779B9L & 0xFFFFFFFFL) < share; }
 
   void add(Plane plane, int mcu, int value, int[] kept, int from, int to) {
-    float look = plane.smallest.look(mcu, value, kept, from, to);
     float dc = value * plane.requantizer.dcStep;
     double red = plane.table > 0 && plane.index == 2 && dc > 0 ? 1 + dc * dc / 5e4 : 1; // Cr
     List<Block> some = blocks.computeIfAbsent(plane, p -> new ArrayList<>());
-    some.add(new Block(look, red, dc, Arrays.copyOfRange(kept, from, to)));
+    some.add(new Block(plane.smallest.look(mcu, value, kept, from, to), red, dc, Arrays.copyOfRange(kept, from, to)));
   }
 
   /** By what a component's steps are to be multiplied, as its details are in what is red; 1 if it is hardly less. */
@@ -3637,9 +3637,9 @@ final class CoefficientEngine {
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
     double[] coarse = settings.smallest() ? coarseness(jpeg, header, settings) : null;
     byte[] copy = new CoefficientEngine(jpeg, header, settings, coarse, settings.isProgressive()).copy();
-    if (settings.smallest() && coarse[0] < 0.0092 * StandardTables.percent(settings.quality())) {
-      byte[] usual = new CoefficientEngine(jpeg, header, settings, new double[4], true).copy(); // if it had such steps
-      copy = usual.length < copy.length ? usual : copy; // once, little is lost by them
+    if (settings.smallest() && coarse[0] < 0.92 * StandardTables.percent(settings.quality()) / 100) { // had these once?
+      byte[] usual = new CoefficientEngine(jpeg, header, settings, new double[4], true).copy();
+      copy = usual.length < copy.length ? usual : copy; // then little is lost by libjpeg's steps
     }
     if (!settings.isProgressive() || copy.length > SMALL) { return copy; }
     try {
@@ -3711,10 +3711,10 @@ final class CoefficientEngine {
   }
 
   private Smallest chooser(Plane plane, double coarse) { // 0: one that rounds to libjpeg's steps
-    int[] usual = StandardTables.steps(plane.isCoarse, settings.quality());
-    int[] wanted = coarse == 0 ? usual : PerceptualTables.steps(plane.isCoarse, coarse);
-    double least = coarse == 0 ? 1 : 1.5; // between: twice the errors
-    return new Smallest(plane, requantizer(plane, wanted.clone(), least), wanted, coarse == 0 ? new float[0] : visible);
+    int[] wanted = coarse == 0 ? StandardTables.steps(plane.isCoarse, settings.quality())
+        : PerceptualTables.steps(plane.isCoarse, coarse);
+    Requantizer requantizer = requantizer(plane, wanted.clone(), coarse == 0 ? 1 : 1.5); // between: twice the errors
+    return new Smallest(plane, requantizer, wanted, visible, coarse == 0 ? 0 : 0.1f);
   }
 
   // To the steps wanted, but to the source's where they are less than so many times these: finer ones would cost bytes

@@ -151,7 +151,8 @@ class OptionsTest {
     byte[] jpeg = Pictures.jpeg(Pictures.picture(200, 200, BufferedImage.TYPE_3BYTE_BGR, 1), 0.5f);
     Files.write(Files.createDirectories(folder.resolve("IMAGES")).resolve("a.jpg"), jpeg);
     int saved = 100 - 100 * Program.recompress(jpeg, 40, Compress.Engine.auto).length / jpeg.length; // at least so many
-    Program.run(folder, "-q40", "--threshold=" + (saved + 1)).expect(0, "1 image (0 compressed, 1 kept", "less than --threshold");
+    Program.run(folder, "-q40", "--threshold=" + (saved + 1))
+        .expect(0, "1 image (0 compressed, 1 kept", "less than --threshold");
     Program.run(folder, "-q40", "--threshold=" + (saved - 2)).expect(0, "1 image, ");
     var above = new Recompressor.Settings(40, Compress.Engine.auto, false, false, jpeg.length - 1, 99);
     assertFalse(Recompressor.recompress(jpeg, above).kept(), "although it is over --max-size");
