@@ -2856,9 +2856,9 @@ final class Smallest {
   }
 
   /** How much is seen of errors in a block; of the first component it also tells the others. */
-  float look(int mcu, int value, int[] kept, int from, int to) {
-    int place = Math.min(mcu, visible.length - 1); // more only where components have scans, and so MCUs, of their own
-    if (plane.index > 0) { return visible[place] == 0 ? 1 : visible[place]; } // 0: not known yet
+  float look(int x, int y, int value, int[] kept, int from, int to) {
+    int place = plane.mcu(x, y);
+    if (plane.index > 0) { return visible[place]; }
     double energy = 0;
     for (int i = from; i < to; i++) { energy += Math.pow(requantizer.exact(kept[i]), 2); }
     double light = Math.log((Math.max(value * requantizer.dcStep / 8.0 + 128, 0) + 20) / 110);
@@ -2912,11 +2912,11 @@ final class Sample {
   /** Whether it has this MCU: by the golden ratio, and so evenly. */
   boolean takes(int mcu) { return (mcu * 0x9E3779B9L & 0xFFFFFFFFL) < share; }
 
-  void add(Plane plane, int mcu, int value, int[] kept, int from, int to) {
+  void add(Plane plane, float look, int value, int[] kept, int from, int to) {
     float dc = value * plane.requantizer.dcStep;
     double red = plane.table > 0 && plane.index == 2 && dc > 0 ? 1 + dc * dc / 5e4 : 1; // Cr
     List<Block> some = blocks.computeIfAbsent(plane, p -> new ArrayList<>());
-    some.add(new Block(plane.smallest.look(mcu, value, kept, from, to), red, dc, Arrays.copyOfRange(kept, from, to)));
+    some.add(new Block(look, red, dc, Arrays.copyOfRange(kept, from, to)));
   }
 
   /** By what a component's steps are to be multiplied, as its details are in what is red; 1 if it is hardly less. */
@@ -3139,7 +3139,8 @@ final class Plane {
   final int table; // of the copy's Huffman codes: 0, or of chrominance 1
   final boolean isCoarse; // it gets the steps of chrominance, which are made for 4:2:0
   final BlockGrid source;
-  final BlockGrid copy;
+  final BlockGrid copy; // progressive: without MCUs, as DC differs less from its neighbour on the left than from others
+  private final int mcusWide;
   int[] steps; // of the source's quantization table
   final int[] low = new int[64]; // lowest bit known of each coefficient (successive approximation)
   Requantizer requantizer;
@@ -3151,7 +3152,7 @@ final class Plane {
   ChromaDownsampler downsampler; // null: none
 
   // The one of this index where these are all sampling factors of the copy.
-  Plane(JpegHeader header, int index, int[] h, int[] v) {
+  Plane(JpegHeader header, int index, int[] h, int[] v, boolean progressive) {
     this.index = index;
     component = header.components.get(index);
     sampling = h[index] << 4 | v[index];
@@ -3170,19 +3171,23 @@ final class Plane {
       blocks += h[i] * v[i];
     }
     BlockGrid grid = BlockGrid.of(header, h[index], v[index], hMax, vMax);
-    copy = blocks <= MAX_BLOCKS ? grid : new BlockGrid(1, 1, grid.wide(), grid.high());
+    mcusWide = grid.mcusWide();
+    copy = blocks <= MAX_BLOCKS && !progressive ? grid : new BlockGrid(1, 1, grid.wide(), grid.high());
     Arrays.fill(low, UNSEEN);
   }
 
+  /** The MCU that has the block at this place, by all components' sampling factors. */
+  int mcu(int x, int y) { return y / (sampling & 15) * mcusWide + x / (sampling >> 4); }
+
   /** Adds the block at this place of the copy: its DC value; of the others kept[from] to kept[to - 1]. */
-  void add(int mcu, int x, int y, int dc, int[] kept, int from, int to) {
+  void add(int x, int y, int dc, int[] kept, int from, int to) {
+    float look = smallest == null ? 1 : smallest.look(x, y, dc, kept, from, to);
     if (sample != null) {
-      sample.add(this, mcu, dc, kept, from, to);
+      sample.add(this, look, dc, kept, from, to);
     } else if (smallest == null || requantizer.isExact) {
-      if (smallest != null) { smallest.look(mcu, dc, kept, from, to); }
       put(x, y, requantizer.dc(dc), requantizer, kept, from, to);
     } else {
-      int n = smallest.choose(smallest.look(mcu, dc, kept, from, to), kept, from, to);
+      int n = smallest.choose(look, kept, from, to);
       put(x, y, requantizer.dc(dc), Requantizer.EXACT, smallest.chosen, 0, n);
     }
   }
@@ -3479,7 +3484,7 @@ final class ChromaDownsampler {
   }
 
   /** Makes the block at this place of the copy, of those in work from this row on. */
-  void deliver(int mcu, int x, int y, BlockRows rows, int first) {
+  void deliver(int x, int y, BlockRows rows, int first) {
     int n = 0;
     for (int k = gather(y, x, rows, first) ? 1 : 64; k < 64; k++) {
       float value = block[StandardTables.ZIGZAG[k]];
@@ -3488,7 +3493,7 @@ final class ChromaDownsampler {
         kept[n++] = Coefficient.of(value < 0, Math.min(magnitude, Short.MAX_VALUE), k);
       }
     }
-    plane.add(mcu, x, y, (int) Math.ceil(block[0] - 0.5f), kept, 0, n); // ties go down: Requantizer's of samples go up
+    plane.add(x, y, (int) Math.ceil(block[0] - 0.5f), kept, 0, n); // ties go down: Requantizer's of samples go up
   }
 
   /** False if nothing but the DC coefficient can count, as in smooth areas: then the others are not made. */
@@ -3570,11 +3575,11 @@ record Sampling(JpegHeader header, int across, int down) {
     return factors[1] != factors[2] ? 0 : factors[0] == factors[1] ? 2 : factors[0] == 2 * factors[1] ? 1 : 0;
   }
 
-  Plane[] planes() {
+  Plane[] planes(boolean progressive) {
     int[] h = ofCopy(factors(header, true), across);
     int[] v = ofCopy(factors(header, false), down);
     Plane[] planes = new Plane[h.length];
-    for (int i = 0; i < h.length; i++) { planes[i] = new Plane(header, i, h, v); }
+    for (int i = 0; i < h.length; i++) { planes[i] = new Plane(header, i, h, v, progressive); }
     return planes;
   }
 
@@ -3617,7 +3622,7 @@ final class CoefficientEngine {
     this.coarse = coarse;
     this.progressive = progressive;
     sampling = Sampling.of(header, settings);
-    planes = sampling.planes();
+    planes = sampling.planes(progressive);
     copyScans = CopyScan.sequential(planes, progressive ? 0 : 63);
   }
 
@@ -3625,7 +3630,7 @@ final class CoefficientEngine {
   static long memory(JpegHeader header, Recompressor.Settings settings) {
     Sampling sampling = Sampling.of(header, settings);
     long sum = header.fileSize * (settings.isProgressive() ? 5 : settings.quality() > 90 ? 16 : 10) / 2; // and copy
-    for (Plane plane : sampling.planes()) {
+    for (Plane plane : sampling.planes(settings.isProgressive())) {
       sum += (long) plane.source.fullWide() * plane.source.v() * sampling.rowsAtOnce() * BlockRows.BLOCK
           + plane.copy.blocks() * (settings.isProgressive() ? 4L + 8 * Levels.BLOCK : 4L);
     }
@@ -3642,12 +3647,8 @@ final class CoefficientEngine {
       copy = usual.length < copy.length ? usual : copy; // then little is lost by libjpeg's steps
     }
     if (!settings.isProgressive() || copy.length > SMALL) { return copy; }
-    try {
-      byte[] baseline = new CoefficientEngine(copy, JpegHeader.read(copy), settings.lossless(), null, false).copy();
-      return baseline.length <= copy.length ? baseline : copy;
-    } catch (JpegException e) { // it is odd: DC far beyond white in large steps
-      return copy;
-    }
+    byte[] baseline = new CoefficientEngine(copy, JpegHeader.read(copy), settings.lossless(), null, false).copy();
+    return baseline.length <= copy.length ? baseline : copy;
   }
 
   private byte[] copy() throws JpegException {
@@ -3767,16 +3768,14 @@ final class CoefficientEngine {
     int wide = grid.mcusWide(); // a division: not once for each of them
     for (int y = rows[leader.index].first / grid.v(); y < end; y++) {
       for (int x = 0; x < wide; x++) {
-        if (sample != null && !sample.takes(y * wide + x)) { continue; }
-        for (Plane plane : scan.planes) {
-          deliver(plane, rows[plane.index], y * wide + x, x * plane.copy.h(), y * plane.copy.v());
-        }
+        for (Plane plane : scan.planes) { deliver(plane, rows[plane.index], x * plane.copy.h(), y * plane.copy.v()); }
       }
     }
   }
 
   /** Makes the blocks of a component in an MCU, which begin with this one. */
-  private void deliver(Plane plane, BlockRows blocks, int mcu, int left, int top) {
+  private void deliver(Plane plane, BlockRows blocks, int left, int top) {
+    if (sample != null && !sample.takes(plane.mcu(left, top))) { return; }
     BlockGrid copy = plane.copy;
     for (int y = top; y < top + copy.v(); y++) {
       int row = y - blocks.first << halvings(plane); // of those in work
@@ -3784,10 +3783,10 @@ final class CoefficientEngine {
         if (x >= copy.wide() || y >= copy.high()) {
           plane.addPadding(x, y);
         } else if (plane.downsampler != null) {
-          plane.downsampler.deliver(mcu, x, y, blocks, row);
+          plane.downsampler.deliver(x, y, blocks, row);
         } else {
           int block = row * blocks.stride + x;
-          plane.add(mcu, x, y, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
+          plane.add(x, y, blocks.dc[block], blocks.kept, block * 64, blocks.ends[block]);
         }
       }
     }

@@ -154,6 +154,16 @@ class LosslessTest {
   }
 
   @Test
+  @DisplayName("in a sky, which changes from row to row, DC coefficients take few bits, as each is less its left neighbour")
+  void sky() throws Exception {
+    BufferedImage sky = Pictures.painted(1024, 768, BufferedImage.TYPE_INT_RGB, (x, y) -> 0x010101 * (20 + y / 4));
+    byte[] whole = Pictures.jpeg(sky, 0.95f, false, 1, 1);
+    byte[] halved = Pictures.jpeg(sky, 0.95f, false, 2, 2); // its MCUs have two rows of luminance's blocks
+    int length = byCommand(halved).length;
+    assertTrue(length < byCommand(whole).length + 100, length + " against " + byCommand(whole).length);
+  }
+
+  @Test
   @DisplayName("jpegtran sees the same coefficients in the copy; its progressive copy is no smaller")
   void jpegtran() throws Exception {
     assumeTrue(Program.succeeds(java.util.List.of("jpegtran", "-version")), "jpegtran is not installed");
