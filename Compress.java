@@ -1993,7 +1993,7 @@ final class PerceptualTables {
     39, 38, 47, 52, 62, 72, 72, 68
   };
   private static final int[] CHROMINANCE = {
-    10, 15, 32, 30, 43, 47, 57, 76, 15, 25, 28, 31, 48, 46, 78, 62, 32, 28, 34, 39, 46, 66, 181, 70, 30, 31, 39, 47,
+    8, 13, 32, 30, 43, 47, 57, 76, 13, 25, 28, 31, 48, 46, 78, 62, 32, 28, 34, 39, 46, 66, 181, 70, 30, 31, 39, 47,
     54, 58, 65, 94, 43, 48, 46, 54, 48, 56, 49, 119, 47, 46, 66, 58, 56, 74, 98, 71, 57, 78, 181, 65, 49, 98, 74,
     70, 76, 62, 70, 94, 119, 71, 70, 255
   };
@@ -3664,7 +3664,7 @@ final class CoefficientEngine {
     CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, fine, false);
     Sample sample = engine.sample = new Sample(header);
     engine.decode();
-    double goal = (1.08 - settings.quality() / 1000.0) * sample.error(plane -> engine.chooser(plane, 0));
+    double goal = (1.05 - settings.quality() / 1000.0) * sample.error(plane -> engine.chooser(plane, 0));
     double[] scale = Arrays.stream(engine.planes).mapToDouble(sample::scale).toArray();
     double found = start / 1.25; // up to 1.5 times it: in pictures all white the estimate would allow far more
     for (double step = 1.37; step > 1.01; step = Math.sqrt(step)) {
@@ -3715,7 +3715,7 @@ final class CoefficientEngine {
     int[] wanted = coarse == 0 ? StandardTables.steps(plane.isCoarse, settings.quality())
         : PerceptualTables.steps(plane.isCoarse, coarse);
     Requantizer requantizer = requantizer(plane, wanted.clone(), coarse == 0 ? 1 : 1.5); // between: twice the errors
-    return new Smallest(plane, requantizer, wanted, visible, coarse == 0 ? 0 : 0.1f);
+    return new Smallest(plane, requantizer, wanted, visible, coarse == 0 ? 0 : 0.07f);
   }
 
   // To the steps wanted, but to the source's where they are less than so many times these: finer ones would cost bytes
