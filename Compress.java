@@ -2366,12 +2366,8 @@ final class Requantizer {
   }
 
   /** The magnitude of an AC coefficient in new steps, not rounded. */
-  float steps(int magnitude, int k) { return (float) magnitude * multiplier[k] / (1 << SHIFT); }
-
-  float exact(int coefficient) {
-    int k = Coefficient.index(coefficient);
-    return steps(Coefficient.magnitude(coefficient), k) * target[k];
-  }
+  float steps(int c) { return (float) Coefficient.magnitude(c) * multiplier[Coefficient.index(c)] / (1 << SHIFT); }
+  float exact(int coefficient) { return steps(coefficient) * target[Coefficient.index(coefficient)]; }
 
   int dc(int value) {
     int largest = dc.length >> 1;
@@ -2886,7 +2882,7 @@ final class Smallest {
         }
       }
       if (i > 0) {
-        float steps = requantizer.steps(Coefficient.magnitude(kept[from + i - 1]), k);
+        float steps = requantizer.steps(kept[from + i - 1]);
         level[i] = Math.clamp((int) (steps + (lambda == 0 ? 0.5f : ROUNDING)), 1, 1023);
         gain[i] = weights[k] * level[i] * (2 * steps - level[i]);
         sure = steps > SURE ? i : sure;
@@ -3140,7 +3136,6 @@ final class Plane {
   final boolean isCoarse; // it gets the steps of chrominance, which are made for 4:2:0
   final BlockGrid source;
   final BlockGrid copy; // progressive: without MCUs, as DC differs less from its neighbour on the left than from others
-  private final int mcusWide;
   int[] steps; // of the source's quantization table
   final int[] low = new int[64]; // lowest bit known of each coefficient (successive approximation)
   Requantizer requantizer;
@@ -3171,13 +3166,9 @@ final class Plane {
       blocks += h[i] * v[i];
     }
     BlockGrid grid = BlockGrid.of(header, h[index], v[index], hMax, vMax);
-    mcusWide = grid.mcusWide();
     copy = blocks <= MAX_BLOCKS && !progressive ? grid : new BlockGrid(1, 1, grid.wide(), grid.high());
     Arrays.fill(low, UNSEEN);
   }
-
-  /** The MCU that has the block at this place, by all components' sampling factors. */
-  int mcu(int x, int y) { return y / (sampling & 15) * mcusWide + x / (sampling >> 4); }
 
   /** Adds the block at this place of the copy: its DC value; of the others kept[from] to kept[to - 1]. */
   void add(int x, int y, int dc, int[] kept, int from, int to) {
@@ -3192,6 +3183,8 @@ final class Plane {
     }
   }
 
+  /** The MCU that has the block at this place, by all components' sampling factors. */
+  int mcu(int x, int y) { return y / (sampling & 15) * Math.ceilDiv(copy.wide(), sampling >> 4) + x / (sampling >> 4); }
   /** Adds a block that only fills up an MCU, the cheapest there is: without a difference, and empty. */
   void addPadding(int x, int y) { put(x, y, last, null, null, 0, 0); }
 
@@ -3641,11 +3634,16 @@ final class CoefficientEngine {
   // baseline; to be smallest or lossless, progressive, or if small what is smaller. JpegException: missing or damaged.
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
     double[] coarse = settings.smallest() ? coarseness(jpeg, header, settings) : null;
+    byte[] copy = copy(jpeg, header, settings, coarse);
+    boolean finer = settings.smallest() && coarse[0] < StandardTables.percent(settings.quality()) / 100;
+    if (!finer && (!settings.smallest() || copy.length > SMALL / 16)) { return copy; }
+    byte[] usual = copy(jpeg, header, settings, new double[4]); // if its steps change little, or tables are most of it
+    return usual.length < copy.length ? usual : copy;
+  }
+
+  private static byte[] copy(byte[] jpeg, JpegHeader header, Recompressor.Settings settings, double[] coarse)
+      throws JpegException {
     byte[] copy = new CoefficientEngine(jpeg, header, settings, coarse, settings.isProgressive()).copy();
-    if (settings.smallest() && coarse[0] < 0.92 * StandardTables.percent(settings.quality()) / 100) { // had these once?
-      byte[] usual = new CoefficientEngine(jpeg, header, settings, new double[4], true).copy();
-      copy = usual.length < copy.length ? usual : copy; // then little is lost by libjpeg's steps
-    }
     if (!settings.isProgressive() || copy.length > SMALL) { return copy; }
     byte[] baseline = new CoefficientEngine(copy, JpegHeader.read(copy), settings.lossless(), null, false).copy();
     return baseline.length <= copy.length ? baseline : copy;
