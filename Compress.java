@@ -2858,7 +2858,8 @@ final class Smallest {
     double energy = 0;
     for (int i = from; i < to; i++) { energy += Math.pow(requantizer.exact(kept[i]), 2); }
     double light = Math.log((Math.max(value * requantizer.dcStep / 8.0 + 128, 0) + 20) / 110);
-    return visible[place] = (float) Math.exp(-0.12 * Math.log((energy + 1000) / 3000) - 0.4 * light * light);
+    double busy = Math.sqrt(Math.sqrt(Math.sqrt((energy + 1000) / 3000)));
+    return visible[place] = (float) (Math.exp(-0.4 * light * light) / busy);
   }
 
   // Chooses of a block's kept[from] to kept[to - 1] those for which the weighted squares of errors, in steps, and
@@ -3635,9 +3636,9 @@ final class CoefficientEngine {
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
     double[] coarse = settings.smallest() ? coarseness(jpeg, header, settings) : null;
     byte[] copy = copy(jpeg, header, settings, coarse);
-    boolean finer = settings.smallest() && coarse[0] < StandardTables.percent(settings.quality()) / 100;
-    if (!finer && (!settings.smallest() || copy.length > SMALL / 16)) { return copy; }
-    byte[] usual = copy(jpeg, header, settings, new double[4]); // if its steps change little, or tables are most of it
+    boolean finer = settings.smallest() && coarse[0] < 0.92 * StandardTables.percent(settings.quality()) / 100;
+    boolean tiny = settings.smallest() && copy.length < SMALL / 16; // libjpeg's steps: they change little, or need less
+    byte[] usual = finer || tiny ? copy(jpeg, header, settings, new double[4]) : copy;
     return usual.length < copy.length ? usual : copy;
   }
 
