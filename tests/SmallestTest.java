@@ -144,6 +144,19 @@ class SmallestTest {
   }
 
   @Test
+  @DisplayName("of a tiny picture, whose tables are most of the copy, it is no larger than without")
+  void tiny() throws IOException {
+    for (int size : new int[] {3, 12, 30}) {
+      byte[] jpeg = Pictures.jpeg(Pictures.picture(size, size, BufferedImage.TYPE_INT_RGB, 1), 0.95f);
+      for (int quality : new int[] {30, 75}) {
+        int usual = Program.recompress(jpeg, quality, AUTO).length;
+        int smallest = smallest(jpeg, quality).length;
+        assertTrue(smallest <= usual + 2, size + " pixels, quality " + quality + ": " + smallest + ", not " + usual);
+      }
+    }
+  }
+
+  @Test
   @DisplayName("where details are red, and so their errors are seen, Cr's quantization steps are finer than Cb's")
   void red() throws IOException {
     for (int colour : new int[] {0xFF2010, 0x2010FF}) { // red, blue
