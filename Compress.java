@@ -240,7 +240,7 @@ public class Compress implements Callable<Integer> {
   @Option(names = {"-l", "--lossless"}, description = "the same picture to the bit in fewer bytes: only codes change")
   boolean lossless;
   @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "0",
-      description = "at most so many bytes a copy, as 500k or 2M (of 1,000): in the best quality up to --quality")
+      description = "at most so many bytes a copy, as 500k or 2M (of 1,000): in about the best quality up to -q")
   String maxSize;
   @Option(names = "--threshold", paramLabel = "PERCENT", defaultValue = "0",
       description = "keep an image as it is where its copy would save less than that")
@@ -2884,7 +2884,7 @@ final class Smallest {
       }
       if (i > 0) {
         float steps = requantizer.steps(kept[from + i - 1]);
-        level[i] = Math.clamp((int) (steps + (lambda == 0 ? 0.5f : ROUNDING)), 1, 1023);
+        level[i] = Math.clamp((int) (steps + (lambda == 0 ? 0.5f - 1 / 128f : ROUNDING)), 1, 1023);
         gain[i] = weights[k] * level[i] * (2 * steps - level[i]);
         sure = steps > SURE ? i : sure;
         mayEnd &= steps <= SURE;
@@ -3136,7 +3136,7 @@ final class Plane {
   final int table; // of the copy's Huffman codes: 0, or of chrominance 1
   final boolean isCoarse; // it gets the steps of chrominance, which are made for 4:2:0
   final BlockGrid source;
-  final BlockGrid copy; // progressive: without MCUs, as DC differs less from its neighbour on the left than from others
+  final BlockGrid copy; // progressive: no MCUs of several rows, as DC mostly differs least from its left neighbour
   int[] steps; // of the source's quantization table
   final int[] low = new int[64]; // lowest bit known of each coefficient (successive approximation)
   Requantizer requantizer;
@@ -3167,7 +3167,8 @@ final class Plane {
       blocks += h[i] * v[i];
     }
     BlockGrid grid = BlockGrid.of(header, h[index], v[index], hMax, vMax);
-    copy = blocks <= MAX_BLOCKS && !progressive ? grid : new BlockGrid(1, 1, grid.wide(), grid.high());
+    boolean inMcus = blocks <= MAX_BLOCKS && (vMax == 1 || !progressive);
+    copy = inMcus ? grid : new BlockGrid(1, 1, grid.wide(), grid.high());
     Arrays.fill(low, UNSEEN);
   }
 
@@ -3186,6 +3187,7 @@ final class Plane {
 
   /** The MCU that has the block at this place, by all components' sampling factors. */
   int mcu(int x, int y) { return y / (sampling & 15) * Math.ceilDiv(copy.wide(), sampling >> 4) + x / (sampling >> 4); }
+
   /** Adds a block that only fills up an MCU, the cheapest there is: without a difference, and empty. */
   void addPadding(int x, int y) { put(x, y, last, null, null, 0, 0); }
 
