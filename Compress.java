@@ -1053,7 +1053,8 @@ final class ImageFiles {
     ImageFiles files = new ImageFiles();
     for (Path named : all) {
       options.require(!isEmpty(named) && !isEmpty(destination), "SOURCE or DESTINATION is empty; . is this folder");
-      options.require(listed || Files.exists(named, LinkOption.NOFOLLOW_LINKS), "SOURCE is not there: " + named);
+      options.require(listed && named.toString().equals("IMAGES") // or nobody named it
+          || Files.exists(named, LinkOption.NOFOLLOW_LINKS), "SOURCE is not there: " + named);
       Path root = listed || Files.isDirectory(named) ? named : named.toAbsolutePath().getParent();
       options.require(!isSame(root, destination), "DESTINATION is SOURCE: the originals would be replaced");
       options.require(!options.recursive || !isWithin(root, destination),
@@ -3167,8 +3168,7 @@ final class Plane {
       blocks += h[i] * v[i];
     }
     BlockGrid grid = BlockGrid.of(header, h[index], v[index], hMax, vMax);
-    boolean inMcus = blocks <= MAX_BLOCKS && (vMax == 1 || !progressive);
-    copy = inMcus ? grid : new BlockGrid(1, 1, grid.wide(), grid.high());
+    copy = blocks > MAX_BLOCKS || vMax > 1 && progressive ? new BlockGrid(1, 1, grid.wide(), grid.high()) : grid;
     Arrays.fill(low, UNSEEN);
   }
 

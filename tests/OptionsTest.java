@@ -35,6 +35,7 @@ class OptionsTest {
       --update=maybe           | Invalid value for option '--update'
       --files-from=nowhere.txt | --files-from: cannot read nowhere.txt
       --files-from=IMAGES      | --files-from: cannot read IMAGES
+      --files-from=nowhere out | SOURCE is not there: out
       --report=no/report.html  | --report: there is another file, or no folder: no/report.html
       --report=IMAGES/new.jpg  | --report: the name must end in .html or .htm: IMAGES/new.jpg
       --report=IMAGES.html.txt | --report: the name must end in .html or .htm: IMAGES.html.txt
