@@ -3638,7 +3638,7 @@ final class CoefficientEngine {
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
     double[] coarse = settings.smallest() ? coarseness(jpeg, header, settings) : null;
     byte[] copy = copy(jpeg, header, settings, coarse);
-    boolean finer = settings.smallest() && coarse[0] < 0.92 * StandardTables.percent(settings.quality()) / 100;
+    boolean finer = settings.smallest() && coarse[0] < 0.95 * StandardTables.percent(settings.quality()) / 100;
     boolean tiny = settings.smallest() && copy.length < SMALL / 16; // libjpeg's steps: they change little, or need less
     byte[] usual = finer || tiny ? copy(jpeg, header, settings, new double[4]) : copy;
     return usual.length < copy.length ? usual : copy;
