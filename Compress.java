@@ -2332,6 +2332,7 @@ final class ScanReader {
 final class Requantizer {
   private static final double DEAD_ZONE = 0.5001; // of a new step: up to here an AC coefficient becomes zero
   private static final int SHIFT = 19; // of fixed-point numbers
+  static final int MOST_DC = 1024 + 128; // beyond it, far from white, Scan takes a source for damaged
   static final int[] ALL = new int[64]; // limits that everything but zero passes
   static final int[] ONES = IntStream.generate(() -> 1).limit(64).toArray(); // steps
   static final Requantizer EXACT = new Requantizer(ONES, 1, ONES); // for coefficients that stay as they are
@@ -2354,15 +2355,15 @@ final class Requantizer {
       multiplier[k] = (int) (ratio * (1 << SHIFT) + 0.5); // a cast saturates
       limit[k] = (int) Math.min(DEAD_ZONE / ratio, Short.MAX_VALUE);
     }
-    int largest = 1152 / Math.max(dcStep, 1) + 1; // beyond 1152 the next run would take it for damaged: see Scan
+    int largest = MOST_DC / Math.max(dcStep, 1) + 1;
     dc = new int[isExact ? 0 : 2 * largest + 1];
-    for (int i = 0; i < dc.length; i++) { dc[i] = nearest(Math.max(-1152, Math.min((i - largest) * dcStep, 1152))); }
+    for (int i = 0; i < dc.length; i++) { dc[i] = nearest(Math.clamp((i - largest) * dcStep, -MOST_DC, MOST_DC)); }
   }
 
   /** The new value of the magnitude of an AC coefficient that passed: 1 to 1023. */
-  int level(int magnitude, int k) {
+  int level(int c) {
     // Rounded at a little less than a half, so that ties go down although the multiplier is rounded itself.
-    long product = (long) magnitude * multiplier[k] + (1 << SHIFT - 1) - (1 << SHIFT - 7);
+    long product = (long) Coefficient.magnitude(c) * multiplier[Coefficient.index(c)] + (63 << SHIFT - 7); // 64: a half
     return (int) Math.min(Math.max(product >> SHIFT, 1), most);
   }
 
@@ -2639,7 +2640,7 @@ final class CopyScan {
       int k = Coefficient.index(kept[i]);
       int zeros = k - before - 1;
       for (; zeros > 15; zeros -= 16) { at = put(at, 0xF0, 0, 0, ac); }
-      int level = requantizer.level(Coefficient.magnitude(kept[i]), k);
+      int level = requantizer.level(kept[i]);
       symbol = at;
       at = put(at, zeros << 4, level, Coefficient.sign(kept[i]), ac);
       before = k;
@@ -2885,7 +2886,7 @@ final class Smallest {
       }
       if (i > 0) {
         float steps = requantizer.steps(kept[from + i - 1]);
-        level[i] = Math.clamp((int) (steps + (lambda == 0 ? 0.5f - 1 / 128f : ROUNDING)), 1, 1023);
+        level[i] = lambda == 0 ? requantizer.level(kept[from + i - 1]) : Math.clamp((int) (steps + ROUNDING), 1, 1023);
         gain[i] = weights[k] * level[i] * (2 * steps - level[i]);
         sure = steps > SURE ? i : sure;
         mayEnd &= steps <= SURE;
@@ -3144,7 +3145,7 @@ final class Plane {
   CopyScan scan; // of the copy: all coefficients, or those of DC,
   int last; // the DC coefficient added to it last
   Levels levels; // and the others, if it is progressive
-  Sample sample; // to be taken instead, or null
+  Sample sample; // to be taken instead of a copy, or null
   Smallest smallest; // null: coefficients are rounded
   ChromaDownsampler downsampler; // null: none
 
@@ -3350,7 +3351,7 @@ final class Scan {
       JpegException.check(plane.steps != null, "a quantization table is missing");
       ScanComponent c = components[i] = new ScanComponent();
       c.plane = plane;
-      c.white = (1024 + 128) / Math.max(plane.steps[0], 1) + 1;
+      c.white = Requantizer.MOST_DC / Math.max(plane.steps[0], 1) + 1;
       c.dc = from + high > 0 ? null : tables.code(jpeg, codes >> 4 & 15, progressive);
       c.ac = to == 0 ? null : tables.code(jpeg, 16 + (codes & 15), progressive);
       c.grid = n > 1 ? plane.source : new BlockGrid(1, 1, plane.source.wide(), plane.source.high());
@@ -3603,7 +3604,6 @@ final class CoefficientEngine {
   private final double[] coarse; // of --smallest, by component: how coarse its steps are; 0: libjpeg's
   private float[] visible; // see Smallest
   private final boolean progressive; // the copy
-  private Sample sample; // to be taken instead of a copy, or null
   private final Sampling sampling;
   private final Plane[] planes;
   private final Tables tables = new Tables();
@@ -3636,11 +3636,11 @@ final class CoefficientEngine {
   // Recompresses a JPEG; one that has all of the picture, but no end marker, is whole. The copy has no metadata; it is
   // baseline; to be smallest or lossless, progressive, or if small what is smaller. JpegException: missing or damaged.
   static byte[] recompress(byte[] jpeg, JpegHeader header, Recompressor.Settings settings) throws JpegException {
-    double[] coarse = settings.smallest() ? coarseness(jpeg, header, settings) : null;
+    if (!settings.smallest()) { return copy(jpeg, header, settings, null); }
+    double[] coarse = coarseness(jpeg, header, settings);
     byte[] copy = copy(jpeg, header, settings, coarse);
-    boolean finer = settings.smallest() && coarse[0] < 0.95 * StandardTables.percent(settings.quality()) / 100;
-    boolean tiny = settings.smallest() && copy.length < SMALL / 16; // libjpeg's steps: they change little, or need less
-    byte[] usual = finer || tiny ? copy(jpeg, header, settings, new double[4]) : copy;
+    boolean finer = coarse[0] < 0.95 * StandardTables.percent(settings.quality()) / 100; // libjpeg's may change little
+    byte[] usual = finer || copy.length < SMALL / 16 ? copy(jpeg, header, settings, new double[4]) : copy;
     return usual.length < copy.length ? usual : copy;
   }
 
@@ -3663,7 +3663,8 @@ final class CoefficientEngine {
     double start = StandardTables.percent(settings.quality()) / 100; // about
     double[] fine = header.components.stream().mapToDouble(c -> start * 0.35).toArray(); // nearly all less is lost
     CoefficientEngine engine = new CoefficientEngine(jpeg, header, settings, fine, false);
-    Sample sample = engine.sample = new Sample(header);
+    Sample sample = new Sample(header);
+    for (Plane plane : engine.planes) { plane.sample = sample; }
     engine.decode();
     double goal = (1.05 - settings.quality() / 1000.0) * sample.error(plane -> engine.chooser(plane, 0));
     double[] scale = Arrays.stream(engine.planes).mapToDouble(sample::scale).toArray();
@@ -3743,7 +3744,6 @@ final class CoefficientEngine {
       plane.requantizer = settings.smallest() ? plane.smallest.requantizer
           : settings.isLossless() ? requantizer(plane, plane.steps.clone(), 1)
           : requantizer(plane, StandardTables.steps(plane.isCoarse, settings.quality()), 1);
-      plane.sample = sample;
       plane.levels = progressive ? new Levels(plane.copy) : null;
       plane.downsampler = isHalved(plane) ? new ChromaDownsampler(plane, sampling.across(), sampling.down()) : null;
       int[] limits = isHalved(plane) ? plane.downsampler.limits : plane.requantizer.limit;
@@ -3776,7 +3776,7 @@ final class CoefficientEngine {
 
   /** Makes the blocks of a component in an MCU, which begin with this one. */
   private void deliver(Plane plane, BlockRows blocks, int left, int top) {
-    if (sample != null && !sample.takes(plane.mcu(left, top))) { return; }
+    if (plane.sample != null && !plane.sample.takes(plane.mcu(left, top))) { return; }
     BlockGrid copy = plane.copy;
     for (int y = top; y < top + copy.v(); y++) {
       int row = y - blocks.first << halvings(plane); // of those in work
